@@ -1,0 +1,140 @@
+/* core.h - the broker's core: decides, applies, plans, settles; does nothing itself (DESIGN laws 1-3, 9)
+ *
+ * One wake:
+ *     td_core_wake(c, now)                  time comes in as a value, in journal milliseconds
+ *     td_core_input(c, &in)  ...            each decides, checks, and applies its events at once
+ *     td_core_finish(c)                     deadlines, plan, offers, settlement, resends
+ *     shell: journal td_core_events() in one commit
+ *     shell: carry out td_core_effects()    only now may anything leave
+ * If the commit fails the shell destroys the core, rebuilds it from snapshot and journal, and refuses every request
+ * of the wake. Everything a wake returns lives until the next td_core_wake.
+ *
+ * Durable state changes only in td_core_apply(event); what is not in an event (open rounds, bids, the refusal cache,
+ * leases, resend timers, connections) is soft: it is not in the digest, not in the snapshot, and is rebuilt by asking
+ * the workers after a restart. Replay = td_core_restore + td_core_apply for each event; it never decides. */
+#ifndef TD_CORE_H
+#define TD_CORE_H
+
+#include "types/types.h"
+
+struct td_core;
+
+struct td_core *td_core_new(uint64_t seed);
+void td_core_destroy(struct td_core **p);
+
+/* An input: a decoded message with the identity the shell verified, or news of the shell's own. */
+enum td_input_kind {
+    TD_IN_REQUEST,  /* from a user by a local socket or a front: `peer` is the shell's handle for the reply */
+    TD_IN_WORKER,   /* from a worker: `node` is the name its key is good for; `peer` its route */
+    TD_IN_START,    /* first input of a reign: ev_epoch_began in body */
+    TD_IN_CONF,     /* ev_conf_loaded in body: configuration read or read again */
+    TD_IN_CLOCK,    /* ev_clock_stepped in body */
+    TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
+    TD_IN_ENROL,    /* ev_worker_enrolled or ev_token_made (body_id says which) after the shell checked the secret */
+};
+struct td_input {
+    enum td_input_kind kind;
+    uint64_t peer;       /* shell's handle of the connection */
+    uint64_t request;    /* request number of the frame, for the answer */
+    uint32_t uid, gid;   /* verified user of a REQUEST */
+    const char *node;    /* verified node of a WORKER input */
+    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL */
+    const void *body;    /* the record; borrowed for the call */
+    bool on;
+};
+
+/* What the shell must do, after the commit. */
+enum td_effect_kind {
+    TD_DO_REPLY,    /* message `id` to request `request` of `peer` */
+    TD_DO_SEND,     /* message `id` to the worker of `node` (route `peer`); a full or gone peer is no error: it is resent */
+    TD_DO_PUBLISH,  /* message `id` on `topic` */
+    TD_DO_LOG,      /* one line: body is a const char * "info job=17 PENDING->AWARDED node=n03" */
+};
+struct td_effect {
+    enum td_effect_kind kind;
+    uint64_t peer;
+    uint64_t request;
+    const char *node;
+    const char *topic;
+    uint32_t id;
+    const void *body;   /* record of the message */
+    const uint8_t (*blobs)[32]; /* AWARD: hashes the worker may lack; the shell adds the bytes */
+    uint32_t nblobs;
+};
+struct td_event {
+    uint64_t seq;       /* given by td_core when it is made */
+    int64_t time_ms;
+    uint32_t id;        /* enum td_event_id */
+    const void *body;
+};
+
+void td_core_wake(struct td_core *c, int64_t now_ms);
+void td_core_input(struct td_core *c, const struct td_input *in);
+void td_core_finish(struct td_core *c);
+const struct td_event *td_core_events(const struct td_core *c, uint32_t *ret_n);
+const struct td_effect *td_core_effects(const struct td_core *c, uint32_t *ret_n);
+/* The wake is full: the shell must finish it before giving more input. */
+bool td_core_full(const struct td_core *c);
+/* When the core wants to be woken though nothing came in; INT64_MAX = never. */
+int64_t td_core_deadline(const struct td_core *c);
+
+/* Durable state. td_core_apply asserts that the event follows the last one. */
+void td_core_apply(struct td_core *c, const struct td_event *ev);
+uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
+uint64_t td_core_epoch(const struct td_core *c);
+int64_t td_core_time(const struct td_core *c);   /* time of the last event */
+uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
+/* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
+bool td_core_check(const struct td_core *c, struct td_error *err);
+
+/* Snapshot: the durable state as records (snapshot.def below core); emit is called once for each, in an order that
+ * td_core_restore accepts into a fresh core. */
+typedef void td_core_emit_fn(void *ctx, uint32_t kind, const struct td_record *rec, const void *body);
+void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx);
+const struct td_record *td_core_snapshot_record(uint32_t kind); /* NULL if unknown */
+int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct td_error *err);
+
+/* Reads, for whoever answers queries (the broker's own doors now, the front's replica from issue 2 on). Rows live in
+ * the arena given; `visit` returns false to stop. Filters as in job_filter (names of users are resolved by the shell:
+ * uids). Read-only and free of decisions. */
+struct td_job_query {
+    const struct td_job_filter *filter;
+    const uint32_t *uids; /* from filter->users */
+    uint32_t nuids;
+    bool detail, state_only, expand, all;
+    uint32_t asker_uid;
+    bool asker_operator;
+};
+typedef bool td_job_visit_fn(void *ctx, const struct td_job_info *row);
+void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct td_arena *a, td_job_visit_fn *visit, void *ctx);
+typedef bool td_node_visit_fn(void *ctx, const struct td_node_info *row);
+void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a, td_node_visit_fn *visit, void *ctx);
+uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a, const struct td_partition_info **ret_rows);
+uint32_t td_core_rounds(const struct td_core *c, uint32_t last, struct td_arena *a, const struct td_round_info **ret_rows);
+const struct td_settings *td_core_settings(const struct td_core *c);
+bool td_core_is_admin(const struct td_core *c, uint32_t uid);
+bool td_core_is_operator(const struct td_core *c, uint32_t uid);
+/* The job as a history row needs it (also for one being purged, while its JOBS_PURGED event is committed). */
+bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret);
+uint32_t td_core_job_owner(const struct td_core *c, uint32_t job, bool *ret_known);
+/* Blobs the core still names, so that compaction may drop the others. */
+typedef void td_blob_visit_fn(void *ctx, const uint8_t hash[32]);
+void td_core_blobs(const struct td_core *c, td_blob_visit_fn *visit, void *ctx);
+/* Enrolment facts for the shell's door: node a key is good for (NULL if none); whether a token's hash is usable now. */
+const char *td_core_key_node(const struct td_core *c, const char *key);
+bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node, int64_t now_ms, struct td_error *err);
+
+struct td_counters {
+#define COUNTER(name, help) uint64_t name;
+#include "tbl/counters.def"
+#undef COUNTER
+};
+struct td_counters *td_core_counters(struct td_core *c);
+/* Sizes, for benchmarks and tender status. */
+struct td_core_sizes {
+    uint32_t jobs, pending_tasks, running, nodes, nodes_up, shapes, partitions;
+    uint64_t bytes_jobs; /* heap held for jobs and arrays */
+};
+void td_core_get_sizes(const struct td_core *c, struct td_core_sizes *ret);
+
+#endif

@@ -1,0 +1,123 @@
+/* plan.h - who may start now, where, until when; and who is promised what (pure)
+ *
+ * Three parts, owned by the core and kept in step with its events:
+ *   ledger    what each node has, who holds what of it until when (the timeline is its view into the future)
+ *   queue     waiting candidates by shape, in rank order
+ *   planner   one pass over the queue against the ledger: starts and reservations
+ *
+ * The planner's unit is a candidate = (job component, partition), with its own rank. Candidates of one shape that
+ * already failed to fit are skipped at once. Policies: fifo, easy (depth heads get a reservation; Mu'alem & Feitelson
+ * 2001 §3, both rules), conservative (all of them). The pass only reads ledger and queue; what it decides is a list.
+ *
+ * Units: time in journal ms; memory in MiB; CPUs counted in OS CPUs. A gres kind is a small number given by
+ * td_ledger_kind for a (name, type) pair; type "" counts devices of any model of that name. */
+#ifndef TD_PLAN_H
+#define TD_PLAN_H
+
+#include "types/types.h"
+
+#define TD_FOREVER INT64_MAX
+
+struct td_ledger;
+struct td_ledger *td_ledger_new(void);
+void td_ledger_destroy(struct td_ledger **p);
+
+/* Nodes are small dense numbers given by the core. A node that is not usable takes no new work. */
+struct td_ledger_node {
+    const char *name;                  /* copied */
+    const struct td_inventory *inv;    /* copied as far as needed: capacity, cores, gres stocks, features */
+    bool usable;
+    bool core_is_unit, memory_counts;
+    uint32_t weight;                   /* smaller is taken first */
+    const uint32_t *partitions;        /* partition numbers it is in */
+    uint32_t npartitions;
+    uint64_t version;                  /* grows when its allocation or inventory changes: key of the refusal cache */
+};
+void td_ledger_set_node(struct td_ledger *l, uint32_t node, const struct td_ledger_node *is);
+void td_ledger_set_usable(struct td_ledger *l, uint32_t node, bool usable);
+uint32_t td_ledger_nodes(const struct td_ledger *l);
+
+/* Holdings. take asserts that nothing overlaps: the caller asked td_ledger_covers first. `until` is when it must end
+ * (TD_FOREVER = no limit); a holding past its time still counts until it is given back. */
+bool td_ledger_covers(const struct td_ledger *l, uint32_t node, const struct td_placement *p);
+void td_ledger_take(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, const struct td_placement *p, int64_t until);
+void td_ledger_give(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt);
+void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, int64_t until);
+struct td_ledger_free {
+    uint32_t cpus, cpus_total, holdings;
+    uint64_t memory_mb, memory_total_mb, tmp_mb;
+};
+void td_ledger_get_free(const struct td_ledger *l, uint32_t node, struct td_ledger_free *ret);
+uint64_t td_ledger_gres_held(const struct td_ledger *l, uint32_t node, const char *name, const char *type, struct td_bin *ret_devices);
+bool td_ledger_check(const struct td_ledger *l, struct td_error *err);
+uint64_t td_ledger_digest(const struct td_ledger *l);
+
+/* Refusals remembered: (shape, node, node version) -> why. Soft state. */
+void td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage);
+void td_ledger_forget_refusals(struct td_ledger *l, uint32_t node); /* allocation or inventory changed */
+
+/* Shapes, interned: equal shapes get one number, stable while the ledger lives. */
+uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *s, uint32_t partition);
+const struct td_shape *td_ledger_get_shape(const struct td_ledger *l, uint32_t shape);
+uint32_t td_ledger_shapes(const struct td_ledger *l);
+/* Could it ever run on the nodes known now, all of them idle and usable (how many nodes could serve)? */
+uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret_refusal);
+
+struct td_queue;
+struct td_queue *td_queue_new(void);
+void td_queue_destroy(struct td_queue **p);
+/* rank: smaller goes first; total order with job as the last key. count: instances (waiting tasks of an array that
+ * may start now; 1 for a job). limit_s: its time limit; limit_min_s: it may be shrunk to this (0 = no). */
+struct td_candidate {
+    uint32_t job;
+    uint32_t component;
+    uint32_t partition;
+    uint32_t shape;
+    uint64_t rank;
+    uint32_t count;
+    uint32_t limit_s, limit_min_s;
+};
+void td_queue_put(struct td_queue *q, const struct td_candidate *c); /* new, or changed: (job, component, partition) is the key */
+void td_queue_drop(struct td_queue *q, uint32_t job); /* all its candidates */
+uint32_t td_queue_length(const struct td_queue *q);
+bool td_queue_check(const struct td_queue *q, struct td_error *err);
+
+enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_CONSERVATIVE };
+struct td_plan_params {
+    int64_t now_ms;
+    enum td_policy policy;
+    uint32_t depth;        /* heads with a reservation; conservative: bound on them */
+    uint32_t starts_max;   /* stop after so many instances planned */
+    uint32_t lots_max;     /* at most so many lots */
+};
+/* An entry of the plan: `count` instances of candidate `job` may start now. For lots the entries of one shape are put
+ * together. window_s is the longest of their limits. */
+struct td_plan_start {
+    uint32_t job, component, partition, shape;
+    uint32_t count;
+    uint64_t rank;
+    uint32_t limit_s; /* shrunk towards limit_min_s where the window asked for it */
+};
+/* A reservation: head `job` will start at `at_ms` on these nodes if nobody lies about limits. */
+struct td_plan_promise {
+    uint32_t job, shape;
+    int64_t at_ms;          /* TD_FOREVER: no end known (open limits, or no node) */
+    const uint32_t *nodes;
+    uint32_t nnodes;
+};
+struct td_plan {
+    TD_VEC(struct td_plan_start) starts;     /* in rank order */
+    TD_VEC(struct td_plan_promise) promises; /* in rank order; the first are the heads */
+    struct td_arena arena;
+    uint32_t examined;                       /* candidates looked at */
+};
+void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_plan_params *p, struct td_plan *ret);
+void td_plan_release(struct td_plan *p);
+/* May a job of this shape hold this placement until `until` without breaking a promise of the plan last run (both
+ * EASY rules)? Used at settlement, where the bids, not the plan, choose the node. */
+bool td_plan_allows(const struct td_ledger *l, uint32_t node, uint32_t job, const struct td_placement *p, int64_t until);
+/* Nodes (bitmap by node number) that could take at least one instance of the shape now, by counts, windows and
+ * remembered refusals: whom to offer to. Returns how many. */
+uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit_s, int64_t now_ms, uint8_t *bits, uint32_t nbytes);
+
+#endif

@@ -1,0 +1,80 @@
+/* store.h - the journal as a small table of operations; SQLite is the embedded one
+ *
+ * Owns: events, snapshots, blobs, job history, input log. Knows nothing of: what events mean. */
+#ifndef TD_STORE_H
+#define TD_STORE_H
+
+#include "types/types.h"
+
+struct td_store;
+
+struct td_stored_event {
+    uint64_t seq;
+    int64_t time_ms;
+    uint32_t id;
+    const uint8_t *body; /* encoded record; borrowed */
+    uint32_t len;
+};
+struct td_stored_blob {
+    uint8_t hash[32];
+    const uint8_t *data;
+    uint32_t len;
+};
+/* One row of the history of jobs that left the core. */
+struct td_history_row {
+    uint32_t job, array_job, array_task, uid, state, outcome;
+    int64_t submit_ms, start_ms, end_ms;
+    const char *user, *account, *partition, *name;
+    const uint8_t *info; /* encoded td_job_info */
+    uint32_t len;
+};
+/* One commit of a wake. All or nothing. */
+struct td_store_batch {
+    const struct td_stored_event *events;
+    uint32_t nevents;
+    const struct td_stored_blob *blobs;
+    uint32_t nblobs;
+    const struct td_history_row *history;
+    uint32_t nhistory;
+    const uint8_t *input; /* input log of the wake, NULL when off */
+    uint32_t input_len;
+    int64_t now_ms;
+};
+struct td_history_query {
+    const uint32_t *jobs; uint32_t njobs;
+    const uint32_t *uids; uint32_t nuids;
+    int64_t from_ms, to_ms; /* ended in; 0,0 = any */
+    uint32_t max;
+};
+typedef bool td_store_event_fn(void *ctx, const struct td_stored_event *ev);               /* false stops */
+typedef bool td_store_record_fn(void *ctx, uint32_t kind, const uint8_t *data, uint32_t len);
+typedef bool td_store_history_fn(void *ctx, const struct td_history_row *row);
+typedef bool td_store_input_fn(void *ctx, uint64_t wake, int64_t now_ms, const uint8_t *data, uint32_t len);
+
+struct td_store_ops {
+    const char *name;
+    /* Becomes the one writer: takes the next epoch. Refuses a network file system (NETWORK_FS). read_only: neither. */
+    int (*open)(const char *dir, bool read_only, struct td_store **ret, struct td_error *err);
+    void (*close)(struct td_store **p);
+    uint64_t (*epoch)(const struct td_store *s);
+    /* Errors: NO_SPACE, JOURNAL, DEPOSED (somebody took a later epoch). Nothing of a failed batch is there. */
+    int (*append)(struct td_store *s, const struct td_store_batch *b, struct td_error *err);
+    int (*read)(struct td_store *s, uint64_t from_seq, td_store_event_fn *fn, void *ctx, struct td_error *err);
+    int (*blob)(struct td_store *s, const uint8_t hash[32], struct td_buf *ret, struct td_error *err);
+    /* Snapshot: begin, records in order, end(seq, digest); the newest whole one is the one read. */
+    int (*snapshot_begin)(struct td_store *s, struct td_error *err);
+    int (*snapshot_put)(struct td_store *s, uint32_t kind, const uint8_t *data, uint32_t len, struct td_error *err);
+    int (*snapshot_end)(struct td_store *s, uint64_t seq, int64_t time_ms, uint64_t digest, struct td_error *err);
+    int (*snapshot_read)(struct td_store *s, uint64_t *ret_seq, int64_t *ret_time_ms, uint64_t *ret_digest, td_store_record_fn *fn, void *ctx, struct td_error *err); /* seq 0: none */
+    /* Drops events before the newest snapshot (keeping the last `keep`), blobs not in `live`, inputs older than kept
+     * events, history older than purge_before_ms (0 = keep). */
+    int (*compact)(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive, int64_t purge_before_ms, struct td_error *err);
+    int (*history)(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx, struct td_error *err);
+    int (*inputs)(struct td_store *s, uint64_t from_wake, td_store_input_fn *fn, void *ctx, struct td_error *err);
+    uint64_t (*free_bytes)(struct td_store *s); /* of its disk, for the low-space watermark */
+    /* Whole-file checks: SQLite's own, sequence without gaps, every event decodes. */
+    int (*verify)(struct td_store *s, struct td_buf *report, struct td_error *err);
+};
+extern const struct td_store_ops td_store_sqlite;
+
+#endif

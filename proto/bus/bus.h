@@ -1,0 +1,64 @@
+/* bus.h - frames over ZeroMQ with CURVE, and our own ZAP handler
+ *
+ * The handler admits any key and hands it on as the identity (User-Id of every message); rights are checked per
+ * message, so that a refusal is an ordinary reply in words. Every socket has a high-water mark and a maximum message
+ * size. Nothing here blocks. */
+#ifndef TD_BUS_H
+#define TD_BUS_H
+
+#include "wire/wire.h"
+
+#define TD_KEY_Z85 41 /* 40 characters and NUL */
+
+struct td_keypair {
+    char public_key[TD_KEY_Z85];
+    char secret_key[TD_KEY_Z85];
+};
+int td_keypair_make(struct td_keypair *ret, struct td_error *err);
+int td_keypair_load(const char *path, struct td_keypair *ret, struct td_error *err); /* makes the file (0600) when absent */
+
+/* Server: a ROUTER for workers (and remote fronts) and a PUB for offers, on ports of one address. */
+struct td_bus_server;
+int td_bus_server_new(const char *address, const char *port_range, const struct td_keypair *keys, uint32_t peers_max,
+                      struct td_bus_server **ret, struct td_error *err);
+void td_bus_server_destroy(struct td_bus_server **p);
+const char *td_bus_server_router_endpoint(const struct td_bus_server *s); /* "tcp://127.0.0.1:41001" */
+const char *td_bus_server_pub_endpoint(const struct td_bus_server *s);
+/* Descriptors to poll for reading; edge-triggered: after any wake call td_bus_server_next until it returns 0. */
+int td_bus_server_fds(const struct td_bus_server *s, int *fds, int cap);
+struct td_bus_msg {
+    uint8_t route[256];
+    size_t route_len;
+    char key[TD_KEY_Z85]; /* CURVE key of the connection, verified */
+    const uint8_t *data;  /* frame; borrowed until the next call */
+    size_t len;
+};
+int td_bus_server_next(struct td_bus_server *s, struct td_bus_msg *ret); /* 1, 0 = nothing waits; malformed multiparts are counted and dropped */
+int td_bus_server_send(struct td_bus_server *s, const uint8_t *route, size_t route_len, const struct td_buf *frame); /* 0, -BUSY (full), -UNREACHABLE (gone) */
+int td_bus_server_publish(struct td_bus_server *s, const char *topic, const struct td_buf *frame);
+uint64_t td_bus_server_dropped(const struct td_bus_server *s); /* malformed or over-long messages so far */
+
+/* Client (worker): a DEALER and a SUB that connect, never listen. */
+struct td_bus_client;
+int td_bus_client_new(const char *router_endpoint, const char *pub_endpoint, const char *server_key,
+                      const struct td_keypair *keys, struct td_bus_client **ret, struct td_error *err);
+void td_bus_client_destroy(struct td_bus_client **p);
+int td_bus_client_fds(const struct td_bus_client *c, int *fds, int cap);
+int td_bus_client_next(struct td_bus_client *c, const uint8_t **ret_data, size_t *ret_len, bool *ret_published);
+int td_bus_client_send(struct td_bus_client *c, const struct td_buf *frame);
+int td_bus_client_subscribe(struct td_bus_client *c, const char *topic);
+int td_bus_client_unsubscribe(struct td_bus_client *c, const char *topic);
+/* A failed handshake since the last call (wrong server key), from the socket monitor. */
+bool td_bus_client_handshake_failed(struct td_bus_client *c);
+
+/* Join tokens: version, endpoints, server key, secret, in base32 (RFC 4648, no padding, lower case). */
+struct td_join_token {
+    char router[128];
+    char pub[128];
+    char server_key[TD_KEY_Z85];
+    uint8_t secret[32];
+};
+int td_join_token_print(const struct td_join_token *t, struct td_buf *out);
+int td_join_token_parse(const char *text, struct td_join_token *ret, struct td_error *err); /* BAD_TOKEN: says what is wrong with it */
+
+#endif
