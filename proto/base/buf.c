@@ -179,7 +179,7 @@ static void put_conv(struct td_buf *b, const struct conv *c, va_list *ap)
         td_buf_putc(b, '%');
         return;
     default:
-        TD_ASSERT(!"conversion unknown to td_format");
+        td_assert_failed(__FILE__, __LINE__, "a conversion td_format does not know");
     }
 }
 
