@@ -9,13 +9,16 @@
 
 #include "wire/wire.h"
 
-int td_local_listen(const char *path, int mode, struct td_error *err); /* fd, non-blocking, close-on-exec; replaces a dead socket */
+/* fd, non-blocking, close-on-exec. Replaces a socket nobody listens on; a live one is BUSY and left alone. Paths longer
+ * than a socket address (108 bytes) are reached through their directory. */
+int td_local_listen(const char *path, int mode, struct td_error *err);
 int td_local_connect(const char *path, struct td_error *err);          /* blocking fd */
 int td_local_peer(int fd, uid_t *ret_uid, gid_t *ret_gid, pid_t *ret_pid); /* SO_PEERCRED */
 
 struct td_stream {
     int fd;              /* owned */
-    struct td_buf in;    /* bytes read, not yet taken */
+    struct td_buf in;    /* bytes read */
+    size_t in_taken;     /* of them: given out as frames */
     struct td_buf out;   /* bytes to write */
     size_t out_sent;
     size_t out_max;      /* more waiting than this: td_stream_put fails with BUSY */
@@ -23,10 +26,14 @@ struct td_stream {
 };
 void td_stream_init(struct td_stream *s, int fd, size_t out_max);
 void td_stream_release(struct td_stream *s);
-int td_stream_read(struct td_stream *s, struct td_error *err); /* takes what is there; 1 = something, 0 = nothing, <0 = closed or too big */
+/* Takes what is there, a bounded piece a call (poll level-triggered): 1 = something, 0 = nothing yet, <0 = closed or
+ * too big. After each 1 call td_stream_next until it returns 0. */
+int td_stream_read(struct td_stream *s, struct td_error *err);
 /* Next whole frame: 1 with data and length (borrowed until the next read), 0 = none yet, <0 = too big. */
 int td_stream_next(struct td_stream *s, const uint8_t **ret_data, size_t *ret_len, struct td_error *err);
-int td_stream_put(struct td_stream *s, uint32_t id, uint64_t request, const void *body); /* queues; then flush */
+/* Queues a frame; then flush. -BUSY: out_max bytes wait already; -TOO_BIG: the frame is over FRAME_BYTES; neither
+ * queues anything. */
+int td_stream_put(struct td_stream *s, uint32_t id, uint64_t request, const void *body);
 int td_stream_flush(struct td_stream *s);                                               /* 1 = all out, 0 = more, <0 = closed */
 bool td_stream_wants_write(const struct td_stream *s);
 
