@@ -1,0 +1,123 @@
+/* client.c - users: they submit, cancel, hold, release, requeue, update and drain, and ask again until answered */
+#include "world.h"
+
+#include <stdio.h>
+
+static uint32_t rnd(struct sim *s, uint32_t n)
+{
+    return td_rng_below(&s->rng, n);
+}
+
+static void request_add(struct sim *s, uint32_t id, const void *body)
+{
+    struct sim_request r = {.id = id, .is_submit = id == TD_MSG_SUBMIT};
+
+    td_wire_put_frame(&r.frame, id, s->requests.n + 1, body);
+    td_vec_push(&s->requests, r);
+    sim_client_send(s, s->requests.n - 1);
+}
+
+void sim_client_send(struct sim *s, uint32_t i)
+{
+    s->requests.v[i].tries++;
+    if (s->core)
+        sim_push(s, 0, SIM_REQUEST, i, 0, s->life, &s->requests.v[i].frame);
+}
+
+void sim_clients_retry(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->requests.n; i++) {
+        if (!s->requests.v[i].answered)
+            sim_client_send(s, i);
+    }
+}
+
+static void submit(struct sim *s)
+{
+    static const char *const arrays[] = {"0-9", "1-20%3", "0-30:7", "5"};
+    static const char *const parts[] = {NULL, NULL, "normal", "first", "first,normal"};
+    struct td_gres_need gres = {.name = "gpu", .count = 1 + rnd(s, 2)};
+    struct td_job_need need = {.partition = parts[rnd(s, TD_ARRAY_LEN(parts))], .cpus_per_task = 1 + rnd(s, 3)};
+    struct td_submit m = {.spec = {.name = "sim", .needs = {&need, 1}, .work_dir = "/", .requeue = rnd(s, 3)}};
+    char key[32];
+
+    need.ntasks = 1 + rnd(s, 4);
+    if (rnd(s, 6) == 0)
+        need.nodes_min = need.nodes_max = 1 + rnd(s, s->nnodes);
+    if (need.nodes_min > 1)
+        need.ntasks = TD_MAX(need.ntasks, need.nodes_min);
+    if (rnd(s, 5) == 0)
+        need.gres = (struct td_gres_need_list){&gres, 1};
+    if (rnd(s, 3) == 0)
+        need.mem_mb_per_cpu = 500 * (1 + rnd(s, 3));
+    if (rnd(s, 8) == 0)
+        need.exclusive = true;
+    if (rnd(s, 3))
+        m.spec.limit_s = 1 + rnd(s, 600);
+    if (rnd(s, 6) == 0)
+        m.spec.array = arrays[rnd(s, TD_ARRAY_LEN(arrays))];
+    m.spec.hold = rnd(s, 15) == 0;
+    if (rnd(s, 12) == 0)
+        m.spec.begin_ms = s->now + rnd(s, 20000);
+    snprintf(key, sizeof(key), "key-%u", s->requests.n);
+    m.client_key = key;
+    request_add(s, TD_MSG_SUBMIT, &m);
+}
+
+static uint32_t some_job(struct sim *s)
+{
+    return s->acknowledged.n ? s->acknowledged.v[rnd(s, s->acknowledged.n)] : 1 + rnd(s, 5);
+}
+
+void sim_client_act(struct sim *s)
+{
+    static const char *const states[] = {"DRAIN", "RESUME", "DOWN", "RESUME"};
+    struct td_job_sel sel = {.job = some_job(s)};
+    uint32_t what = rnd(s, 20);
+
+    if (what < 12) {
+        submit(s);
+    } else if (what < 14) {
+        struct td_cancel m = {.filter = {.ids = {&sel, 1}}, .signal = rnd(s, 6) == 0 ? 10 : 0};
+        request_add(s, TD_MSG_CANCEL, &m);
+    } else if (what < 17) {
+        struct td_job_op m = {.op = 1 + rnd(s, 5), .ids = {&sel, 1}};
+        request_add(s, TD_MSG_JOB_OP, &m);
+    } else if (what < 18) {
+        struct td_update_job m = {.ids = {&sel, 1}, .change = {.set = 1u << 2, .limit_s = 1 + rnd(s, 400)}};
+        request_add(s, TD_MSG_UPDATE_JOB, &m);
+    } else if (what < 19) {
+        char node[16];
+        snprintf(node, sizeof(node), "n%u", 1 + rnd(s, s->nnodes));
+        struct td_update_node m = {.nodes = node, .state = states[rnd(s, 4)], .reason = "sim"};
+        request_add(s, TD_MSG_UPDATE_NODE, &m);
+    }
+    if (--s->acts_left > 0)
+        sim_push(s, rnd(s, 3) ? rnd(s, 20) : rnd(s, 3000), SIM_ACT, 0, 0, 0, NULL);
+}
+
+void sim_client_reply(struct sim *s, uint32_t i, const struct sim_item *it)
+{
+    struct sim_request *r = &s->requests.v[i];
+    struct td_arena a = {0};
+    struct td_frame f;
+    struct td_error err = {0};
+
+    if (td_wire_get_frame(&a, it->data, it->len, &f, &err) < 0) {
+        sim_fail(s, "reply does not decode: %s", err.text);
+    } else if (f.id == TD_MSG_ERROR) {
+        r->answered = r->failed = true;
+        sim_log(s, "  refused: %s", ((const struct td_error_reply *)f.body)->text);
+    } else {
+        if (r->is_submit && f.id != TD_MSG_SUBMITTED)
+            sim_fail(s, "SUBMIT answered by %s", td_msg_name(f.id));
+        uint32_t job = r->is_submit ? ((const struct td_submitted *)f.body)->job : 0;
+        if (r->answered && r->is_submit && r->job != job)
+            sim_fail(s, "one client key got two jobs: %u and %u", r->job, job);
+        if (!r->answered && job)
+            td_vec_push(&s->acknowledged, job);
+        r->answered = true;
+        r->job = job;
+    }
+    td_arena_release(&a);
+}
