@@ -8,11 +8,13 @@
 
 #include "types/types.h"
 
-struct td_conf_gres {      /* one line of gres.conf */
+struct td_conf_gres {      /* one line of gres.conf; name NULL = AutoDetect alone */
     const char *nodes;     /* host list, NULL = every node */
     const char *name, *type, *file, *cores, *links, *flags;
     uint64_t count;
     bool autodetect;       /* AutoDetect=nvml|rsmi|...: devices come from hwloc */
+    const char *origin;    /* the file, as messages name it, and the line */
+    uint32_t line;
 };
 struct td_conf {
     struct td_arena arena;               /* owns every string */
