@@ -28,6 +28,13 @@ struct td_history_row {
     const uint8_t *info; /* encoded td_job_info */
     uint32_t len;
 };
+/* One wake's inputs, an encoded `wake` record. A wake without events waits for the next commit: it decided nothing
+ * that anybody saw, so it needs no commit of its own. */
+struct td_stored_input {
+    int64_t now_ms;
+    const uint8_t *data;
+    uint32_t len;
+};
 /* One commit of a wake. All or nothing. */
 struct td_store_batch {
     const struct td_stored_event *events;
@@ -36,8 +43,8 @@ struct td_store_batch {
     uint32_t nblobs;
     const struct td_history_row *history;
     uint32_t nhistory;
-    const uint8_t *input; /* input log of the wake, NULL when off */
-    uint32_t input_len;
+    const struct td_stored_input *inputs; /* input log: this wake's and those that waited for it; none when off */
+    uint32_t ninputs;
     int64_t now_ms;
 };
 struct td_history_query {
@@ -49,6 +56,7 @@ struct td_history_query {
 typedef bool td_store_event_fn(void *ctx, const struct td_stored_event *ev);               /* false stops */
 typedef bool td_store_record_fn(void *ctx, uint32_t kind, const uint8_t *data, uint32_t len);
 typedef bool td_store_history_fn(void *ctx, const struct td_history_row *row);
+typedef bool td_store_snapshot_fn(void *ctx, uint64_t seq, int64_t time_ms, uint64_t digest);
 typedef bool td_store_input_fn(void *ctx, uint64_t wake, int64_t now_ms, const uint8_t *data, uint32_t len);
 
 struct td_store_ops {
@@ -57,6 +65,10 @@ struct td_store_ops {
     int (*open)(const char *dir, bool read_only, struct td_store **ret, struct td_error *err);
     void (*close)(struct td_store **p);
     uint64_t (*epoch)(const struct td_store *s);
+    /* Begins another reign of the same writer, with the next epoch: after a failed append the core is rebuilt, and
+     * workers must tell the rebuilt one from the one they knew. It is a write, so its success is also the proof that
+     * the journal takes writes again. Errors as append. */
+    int (*reign)(struct td_store *s, struct td_error *err);
     /* Errors: NO_SPACE, JOURNAL, DEPOSED (somebody took a later epoch). Nothing of a failed batch is there. */
     int (*append)(struct td_store *s, const struct td_store_batch *b, struct td_error *err);
     int (*read)(struct td_store *s, uint64_t from_seq, td_store_event_fn *fn, void *ctx, struct td_error *err);
@@ -66,15 +78,29 @@ struct td_store_ops {
     int (*snapshot_put)(struct td_store *s, uint32_t kind, const uint8_t *data, uint32_t len, struct td_error *err);
     int (*snapshot_end)(struct td_store *s, uint64_t seq, int64_t time_ms, uint64_t digest, struct td_error *err);
     int (*snapshot_read)(struct td_store *s, uint64_t *ret_seq, int64_t *ret_time_ms, uint64_t *ret_digest, td_store_record_fn *fn, void *ctx, struct td_error *err); /* seq 0: none */
-    /* Drops events before the newest snapshot (keeping the last `keep`), blobs not in `live`, inputs older than kept
-     * events, history older than purge_before_ms (0 = keep). */
+    /* The snapshots that are kept, oldest first, and the records of one of them. */
+    int (*snapshots)(struct td_store *s, td_store_snapshot_fn *fn, void *ctx, struct td_error *err);
+    int (*snapshot_read_at)(struct td_store *s, uint64_t seq, td_store_record_fn *fn, void *ctx, struct td_error *err);
+    /* Drops events before the newest snapshot (keeping the last `keep` before it, with the snapshots among them), blobs
+     * not in `live`, inputs older than kept events, history older than purge_before_ms (0 = keep). */
     int (*compact)(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive, int64_t purge_before_ms, struct td_error *err);
     int (*history)(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx, struct td_error *err);
     int (*inputs)(struct td_store *s, uint64_t from_wake, td_store_input_fn *fn, void *ctx, struct td_error *err);
     uint64_t (*free_bytes)(struct td_store *s); /* of its disk, for the low-space watermark */
+    /* Moves committed pages from the write-ahead log into the file: what a commit leaves for later. To be called when
+     * idle; does nothing while there is little to move. */
+    int (*idle)(struct td_store *s, struct td_error *err);
+    uint64_t (*bytes)(struct td_store *s); /* size of its files */
+    bool (*has_blob)(struct td_store *s, const uint8_t hash[32]);
     /* Whole-file checks: SQLite's own, sequence without gaps, every event decodes. */
     int (*verify)(struct td_store *s, struct td_buf *report, struct td_error *err);
 };
 extern const struct td_store_ops td_store_sqlite;
+
+/* Name of the network or cluster file system behind this statfs f_type, or behind this type of /proc/self/mountinfo
+ * (fuse hides many behind one number); NULL if it is local. One host's shared memory is what SQLite's write-ahead log
+ * coordinates by, and it does not reach over a network. */
+const char *td_place_network_fs(uint64_t f_type);
+const char *td_place_network_mount(const char *fstype);
 
 #endif
