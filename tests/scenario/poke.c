@@ -1,0 +1,191 @@
+/* poke.c - bad input on purpose, for t0005: garbage, lies about lengths, endless multiparts, unknown messages
+ *
+ * poke unix SOCKET KIND | poke tcp PORT KIND | poke bus ENDPOINT SERVER-KEY KIND ; exit 0 when the peer survived the
+ * sending (whether it hung up on us is its own business) */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "wire/wire.h"
+
+static int send_all(int fd, const void *data, size_t len)
+{
+    const char *p = data;
+    while (len > 0) {
+        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+        if (n < 0)
+            return errno == EPIPE || errno == ECONNRESET ? 1 : -1; /* hung up: fine */
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static void length_put(uint8_t out[4], uint32_t n)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+/* A frame with its length in front. */
+static int frame_send(int fd, uint32_t id, const void *body, size_t cut)
+{
+    struct td_buf b = {0};
+    uint8_t head[4];
+    td_wire_put_frame(&b, id, 7, body);
+    size_t len = cut && cut < b.len ? cut : b.len;
+    length_put(head, (uint32_t)len);
+    int r = send_all(fd, head, 4);
+    if (r == 0)
+        r = send_all(fd, b.data, len);
+    td_buf_release(&b);
+    return r;
+}
+
+static int stream_poke(int fd, const char *kind)
+{
+    static uint8_t noise[1 << 16];
+    struct td_rng rng = {7};
+    uint8_t head[4];
+
+    for (size_t i = 0; i < sizeof(noise); i++)
+        noise[i] = (uint8_t)td_rng_next(&rng);
+    if (strcmp(kind, "noise") == 0)
+        return send_all(fd, noise, sizeof(noise)) < 0;
+    if (strcmp(kind, "huge") == 0) { /* says 2 GiB, sends 10 MB of it */
+        length_put(head, 0x7fffffff);
+        int r = send_all(fd, head, 4);
+        for (int i = 0; i < 160 && r == 0; i++)
+            r = send_all(fd, noise, sizeof(noise));
+        return r < 0;
+    }
+    if (strcmp(kind, "zero") == 0) {
+        length_put(head, 0);
+        return send_all(fd, head, 4) < 0;
+    }
+    if (strcmp(kind, "half") == 0) { /* half a frame, then nothing */
+        length_put(head, 1000);
+        return send_all(fd, head, 4) < 0 || send_all(fd, noise, 500) < 0;
+    }
+    if (strcmp(kind, "cut") == 0) {
+        struct td_ping ping = {.version = 1};
+        return frame_send(fd, TD_MSG_PING, &ping, 2) < 0;
+    }
+    if (strcmp(kind, "stolen") == 0) { /* messages only the broker or a worker may send */
+        struct td_error_reply err = {.code = 1, .text = "hello"};
+        struct td_heartbeat beat = {.incarnation = 1, .epoch = 1};
+        return frame_send(fd, TD_MSG_ERROR, &err, 0) < 0 || frame_send(fd, TD_MSG_HEARTBEAT, &beat, 0) < 0;
+    }
+    fprintf(stderr, "poke: unknown kind %s\n", kind);
+    return 2;
+}
+
+static int unix_poke(const char *path, const char *kind)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (strlen(path) >= sizeof(a.sun_path))
+        return 2;
+    memcpy(a.sun_path, path, strlen(path));
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        perror("poke: connect");
+        return 1;
+    }
+    int r = stream_poke(fd, kind);
+    close(fd);
+    return r;
+}
+
+static int tcp_poke(const char *port, const char *kind)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        perror("poke: connect");
+        return 1;
+    }
+    int r = stream_poke(fd, kind);
+    close(fd);
+    return r;
+}
+
+static int bus_poke(const char *endpoint, const char *server_key, const char *kind)
+{
+    static char big[10 << 20];
+    char public_key[41], secret_key[41];
+    int linger = 500, timeout = 2000, r = 0;
+    void *ctx = zmq_ctx_new(), *s = zmq_socket(ctx, ZMQ_DEALER);
+
+    zmq_curve_keypair(public_key, secret_key);
+    zmq_setsockopt(s, ZMQ_CURVE_SERVERKEY, server_key, 40);
+    zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, public_key, 40);
+    zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, secret_key, 40);
+    zmq_setsockopt(s, ZMQ_LINGER, &linger, sizeof(linger));
+    zmq_setsockopt(s, ZMQ_SNDTIMEO, &timeout, sizeof(timeout));
+    if (zmq_connect(s, endpoint) < 0)
+        return 1;
+    if (strcmp(kind, "big") == 0) {
+        zmq_send(s, big, sizeof(big), 0);
+    } else if (strcmp(kind, "multipart") == 0) {
+        for (int i = 0; i < 20000; i++) {
+            if (zmq_send(s, big, 1000, ZMQ_SNDMORE) < 0)
+                break;
+        }
+        zmq_send(s, big, 10, 0);
+    } else if (strcmp(kind, "noise") == 0) {
+        struct td_rng rng = {3};
+        for (int i = 0; i < 200; i++) {
+            size_t n = td_rng_below(&rng, 300);
+            for (size_t k = 0; k < n; k++)
+                big[k] = (char)td_rng_next(&rng);
+            if (zmq_send(s, big, n, 0) < 0)
+                break;
+        }
+    } else if (strcmp(kind, "impostor") == 0) { /* a worker's words without a worker's key */
+        struct td_buf b = {0};
+        struct td_hello hello = {.version = 1, .node = "n1", .boot_id = "x", .instance = "y"};
+        char reply[4096];
+        td_wire_put_frame(&b, TD_MSG_HELLO, 1, &hello);
+        zmq_send(s, b.data, b.len, 0);
+        zmq_setsockopt(s, ZMQ_RCVTIMEO, &timeout, sizeof(timeout));
+        int n = zmq_recv(s, reply, sizeof(reply), 0);
+        td_buf_release(&b);
+        struct td_arena a = {0};
+        struct td_frame f;
+        struct td_error err;
+        if (n <= 0 || td_wire_get_frame(&a, (uint8_t *)reply, (size_t)n, &f, &err) < 0) {
+            fprintf(stderr, "poke: no answer\n");
+            r = 1;
+        } else {
+            printf("%s %s\n", td_msg_name(f.id), f.id == TD_MSG_ERROR ? ((struct td_error_reply *)f.body)->text : f.id == TD_MSG_REFUSED ? ((struct td_refused *)f.body)->text : "");
+        }
+        td_arena_release(&a);
+    } else {
+        r = 2;
+    }
+    zmq_close(s);
+    zmq_ctx_term(ctx);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "unix") == 0)
+        return unix_poke(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "tcp") == 0)
+        return tcp_poke(argv[2], argv[3]);
+    if (argc == 5 && strcmp(argv[1], "bus") == 0)
+        return bus_poke(argv[2], argv[3], argv[4]);
+    fprintf(stderr, "usage: poke unix SOCKET KIND | tcp PORT KIND | bus ENDPOINT SERVER-KEY KIND\n");
+    return 2;
+}
