@@ -14,6 +14,8 @@ void td_node_destroy(struct td_node **p);
 /* Copies the inventory. core_is_unit: whole cores; memory_counts: memory is consumed. Keeps what is held. */
 void td_node_set(struct td_node *n, const char *name, const struct td_inventory *inv, bool core_is_unit, bool memory_counts);
 void td_node_set_draining(struct td_node *n, bool draining);
+void td_node_set_health(struct td_node *n, uint32_t health);               /* 0..1000, 1000 at first; 0 refuses every lot */
+void td_node_set_partitions(struct td_node *n, struct td_strs partitions); /* copied; none = not known, any is right */
 const struct td_inventory *td_node_inventory(const struct td_node *n);
 uint64_t td_node_version(const struct td_node *n); /* grows with every change */
 
