@@ -1,0 +1,8 @@
+/* log.h - one line, one fact, into the log file of a worker or shepherd (fd 2) */
+#ifndef TD_WORKER_LOG_H
+#define TD_WORKER_LOG_H
+
+/* level: "error" a human must act; "warn" degraded; "info" edges. Keeps errno. */
+void td_log(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,396 @@
+/* launch.c - the launching threads and the few lines that run between clone and exec
+ *
+ * The child shares our memory (CLONE_VM) and its thread sleeps until exec (CLONE_VFORK): no page tables are copied,
+ * whatever the size of this process. So child code calls nothing but system calls: no malloc, no locks, and not
+ * glibc's setuid family, which would signal the threads of this process. All signals are blocked here and stay
+ * blocked until the child has its default handlers. */
+#include "worker/shepherd/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker/log.h"
+
+#define LAUNCHERS 4 /* one path that hangs stops one of them */
+#define CHILD_STACK_BYTES (64 * 1024)
+#define THREAD_STACK_BYTES (128 * 1024)
+
+struct launcher {
+    pthread_mutex_t lock;
+    pthread_cond_t wanted;
+    struct launch *todo, **todo_end;
+    struct launch *done, **done_end;
+    int done_fd;
+    struct launch_thread {
+        struct launcher *l;
+        uint8_t *stack;      /* of the child between clone and exec */
+        TD_VEC(char *) argv;
+        TD_VEC(char *) env;
+        char task_pid[32];   /* SLURM_TASK_PID=..., filled in by the child */
+        unsigned long cpus[TD_MAX_CPU_BYTES / sizeof(unsigned long)];
+        struct launch *now;
+        pid_t self;
+        bool test;           /* the child of launch_self_test */
+    } threads[LAUNCHERS];
+};
+
+/* --- the child ------------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void child_fail(struct launch *l, enum launch_step step)
+{
+    l->error = errno;
+    l->failed = step;
+    _exit(127);
+}
+
+static void child_note(const char *text)
+{
+    ssize_t n = write(2, text, strlen(text));
+    (void)n; /* the job's own stderr: whoever cannot be written to cannot be told */
+}
+
+/* A limit that may not be raised goes as high as is allowed, and the job's stderr says so. */
+static void child_limit(const struct td_rlimit *want, char *note, size_t cap)
+{
+    struct rlimit is, lim = {.rlim_cur = want->soft, .rlim_max = want->hard};
+    __rlimit_resource_t which = (__rlimit_resource_t)want->which;
+    if (prlimit(0, which, &lim, NULL) == 0)
+        return;
+    if (prlimit(0, which, NULL, &is) == 0) {
+        lim.rlim_max = TD_MIN(lim.rlim_max, is.rlim_max);
+        lim.rlim_cur = TD_MIN(lim.rlim_cur, lim.rlim_max);
+        if (prlimit(0, which, &lim, NULL) == 0 && lim.rlim_cur == want->soft)
+            return;
+    }
+    td_format(note, cap, "tender: resource limit %u cannot be set to %llu here: it stays lower\n", want->which,
+              (unsigned long long)want->soft);
+}
+
+static void child_cgroup(struct launch *l)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    td_format(path, sizeof(path), "%s/cgroup.procs", l->msg->cgroup);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1)
+        child_fail(l, LAUNCH_CGROUP);
+    close(fd);
+}
+
+static void child_user(struct launch *l)
+{
+    const struct td_award *a = &l->msg->award;
+    const struct td_u32s *groups = &l->msg->spec.groups;
+    if (syscall(SYS_setgroups, (size_t)groups->n, groups->v) < 0 || syscall(SYS_setresgid, a->gid, a->gid, a->gid) < 0 ||
+        syscall(SYS_setresuid, a->uid, a->uid, a->uid) < 0)
+        child_fail(l, LAUNCH_USER);
+}
+
+/* O_NONBLOCK for the open itself: a pipe nobody reads is a refusal, not a launching thread asleep. */
+static int child_open(const char *path, int flags)
+{
+    int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -1;
+    int is = fcntl(fd, F_GETFL);
+    if (is < 0 || fcntl(fd, F_SETFL, is & ~O_NONBLOCK) < 0)
+        return -1;
+    return fd;
+}
+
+static void child_files(struct launch *l)
+{
+    const struct td_sh_launch *m = l->msg;
+    int flags = O_WRONLY | O_CREAT | O_APPEND | (m->spec.append ? 0 : O_TRUNC);
+    int in = child_open(td_str_empty(m->in) ? "/dev/null" : m->in, O_RDONLY);
+    if (in < 0)
+        child_fail(l, LAUNCH_IN);
+    int out = child_open(td_str_empty(m->out) ? "/dev/null" : m->out, flags);
+    if (out < 0)
+        child_fail(l, LAUNCH_OUT);
+    int err = out;
+    if (!td_str_empty(m->err) && !td_str_equal(m->err, m->out))
+        err = child_open(m->err, flags);
+    if (err < 0)
+        child_fail(l, LAUNCH_ERR);
+    if (dup2(in, 0) < 0)
+        child_fail(l, LAUNCH_IN);
+    if (dup2(out, 1) < 0)
+        child_fail(l, LAUNCH_OUT);
+    if (dup2(err, 2) < 0)
+        child_fail(l, LAUNCH_ERR);
+}
+
+static void child_task_pid(char *var)
+{
+    char *digits = var + strlen("SLURM_TASK_PID=");
+    td_format(digits, 16, "%d", (int)getpid());
+}
+
+static int child(void *arg)
+{
+    struct launch_thread *t = arg;
+    struct launch *l = t->now;
+    const struct td_sh_launch *m = l->msg;
+    char note[160] = "";
+
+    setsid();
+    if (!td_str_empty(m->cgroup))
+        child_cgroup(l);
+    if (m->bind.n && syscall(SYS_sched_setaffinity, 0, sizeof(t->cpus), t->cpus) < 0)
+        child_fail(l, LAUNCH_BIND);
+    for (uint32_t i = 0; i < m->spec.rlimits.n; i++)
+        child_limit(&m->spec.rlimits.v[i], note, sizeof(note));
+    if (m->become_user)
+        child_user(l);
+    umask((mode_t)m->spec.umask);
+    if (!td_str_empty(m->spec.work_dir) && chdir(m->spec.work_dir) < 0)
+        child_fail(l, LAUNCH_DIR);
+    child_files(l);
+    if (note[0])
+        child_note(note);
+
+    /* If the shepherd is killed, the leader goes with it at once; the next shepherd ends what the leader leaves. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != t->self)
+        child_fail(l, LAUNCH_FORK);
+    child_task_pid(t->task_pid);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(m->argv.v[0], t->argv.v, t->env.v);
+    child_fail(l, LAUNCH_EXEC);
+}
+
+/* A process that leaves an orphan behind: what launch_self_test looks for. */
+static int test_child(void *arg)
+{
+    (void)arg;
+    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    struct launch_thread *t = arg;
+    t->now->error = pid;
+    _exit(0);
+}
+
+/* --- the threads ------------------------------------------------------------------------------------------------------ */
+
+static int64_t boot_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void prepare(struct launch_thread *t, const struct td_sh_launch *m)
+{
+    t->argv.n = t->env.n = 0;
+    for (uint32_t i = 0; i < m->argv.n; i++)
+        td_vec_push(&t->argv, (char *)(uintptr_t)m->argv.v[i]);
+    td_vec_push(&t->argv, NULL);
+    td_format(t->task_pid, sizeof(t->task_pid), "SLURM_TASK_PID=");
+    for (uint32_t i = 0; i < m->env.n; i++)
+        if (!td_str_prefix(m->env.v[i], "SLURM_TASK_PID="))
+            td_vec_push(&t->env, (char *)(uintptr_t)m->env.v[i]);
+    td_vec_push(&t->env, t->task_pid);
+    td_vec_push(&t->env, NULL);
+    memset(t->cpus, 0, sizeof(t->cpus));
+    for (int64_t i = td_bits_next(m->bind.v, m->bind.n, 0); i >= 0 && i < TD_MAX_CPU_BYTES * 8;
+         i = td_bits_next(m->bind.v, m->bind.n, (uint32_t)i + 1))
+        t->cpus[(size_t)i / (8 * sizeof(unsigned long))] |= 1ul << ((size_t)i % (8 * sizeof(unsigned long)));
+}
+
+static void launch_one(struct launch_thread *t, struct launch *l)
+{
+    t->now = l;
+    if (!t->test && l->msg->argv.n == 0) {
+        l->failed = LAUNCH_EXEC;
+        l->error = 0;
+        return;
+    }
+    if (!t->test)
+        prepare(t, l->msg);
+    l->started_ms = boot_ms();
+    /* the stack grows down; the child's own result is in *l when clone returns */
+    int pid = clone(t->test ? test_child : child, t->stack + CHILD_STACK_BYTES,
+                    CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, t, (int *)&l->pid);
+    if (pid < 0) {
+        l->failed = LAUNCH_FORK;
+        l->error = errno;
+    }
+}
+
+static void *run_thread(void *arg)
+{
+    struct launch_thread *t = arg;
+    struct launcher *l = t->l;
+    for (;;) {
+        pthread_mutex_lock(&l->lock);
+        while (!l->todo)
+            pthread_cond_wait(&l->wanted, &l->lock);
+        struct launch *what = l->todo;
+        l->todo = what->next;
+        if (!l->todo)
+            l->todo_end = &l->todo;
+        pthread_mutex_unlock(&l->lock);
+
+        t->test = what->msg == NULL;
+        launch_one(t, what);
+
+        pthread_mutex_lock(&l->lock);
+        what->next = NULL;
+        *l->done_end = what;
+        l->done_end = &what->next;
+        pthread_mutex_unlock(&l->lock);
+        if (eventfd_write(l->done_fd, 1) < 0)
+            td_log("error", "eventfd: %s", strerror(errno));
+    }
+    return NULL;
+}
+
+int launcher_new(struct launcher **ret, struct td_error *err)
+{
+    struct launcher *l = td_alloc(sizeof(*l));
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->wanted, NULL);
+    l->todo_end = &l->todo;
+    l->done_end = &l->done;
+    l->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->done_fd < 0) {
+        td_free(l);
+        return td_fail(err, TD_E_IO, "eventfd: %s", strerror(errno));
+    }
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    for (int i = 0; i < LAUNCHERS; i++) {
+        struct launch_thread *t = &l->threads[i];
+        pthread_t id;
+        t->l = l;
+        t->self = getpid();
+        t->stack = td_alloc(CHILD_STACK_BYTES);
+        int r = pthread_create(&id, &attr, run_thread, t);
+        if (r)
+            return td_fail(err, TD_E_IO, "cannot start a launching thread: %s", strerror(r));
+    }
+    pthread_attr_destroy(&attr);
+    *ret = l;
+    return 0;
+}
+
+int launcher_fd(const struct launcher *l)
+{
+    return l->done_fd;
+}
+
+void launcher_put(struct launcher *l, struct launch *what)
+{
+    what->failed = LAUNCH_OK;
+    what->error = what->pid = 0;
+    what->reaped = false;
+    what->next = NULL;
+    pthread_mutex_lock(&l->lock);
+    *l->todo_end = what;
+    l->todo_end = &what->next;
+    pthread_cond_signal(&l->wanted);
+    pthread_mutex_unlock(&l->lock);
+}
+
+struct launch *launcher_take(struct launcher *l)
+{
+    eventfd_t n;
+    if (eventfd_read(l->done_fd, &n) < 0)
+        return NULL;
+    pthread_mutex_lock(&l->lock);
+    struct launch *done = l->done;
+    l->done = NULL;
+    l->done_end = &l->done;
+    pthread_mutex_unlock(&l->lock);
+    return done;
+}
+
+/* --- orphans ----------------------------------------------------------------------------------------------------------- */
+
+int launch_orphans(void)
+{
+    siginfo_t info;
+    int r = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WNOTHREAD);
+    return r < 0 && errno == ECHILD ? 0 : 1;
+}
+
+bool launch_self_test(struct launcher *l)
+{
+    struct launch what = {0};
+    struct timespec tick = {.tv_nsec = 1000000};
+    if (launch_orphans())
+        return false;
+    launcher_put(l, &what);
+    while (!launcher_take(l))
+        nanosleep(&tick, NULL);
+    if (what.failed || what.error <= 0)
+        return false;
+    while (waitpid(what.pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    bool seen = launch_orphans() == 1;
+    kill(what.error, SIGKILL);
+    while (waitpid(what.error, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return seen && !launch_orphans();
+}
+
+/* --- words ------------------------------------------------------------------------------------------------------------- */
+
+void launch_words(const struct launch *l, char *out, size_t cap)
+{
+    const struct td_sh_launch *m = l->msg;
+    const char *why = strerror(l->error);
+    switch (l->failed) {
+    case LAUNCH_OK:
+        out[0] = '\0';
+        return;
+    case LAUNCH_FORK:
+        snprintf(out, cap, "cannot make a process: %s", why);
+        return;
+    case LAUNCH_CGROUP:
+        snprintf(out, cap, "cannot enter the cgroup %s: %s", m->cgroup, why);
+        return;
+    case LAUNCH_BIND:
+        snprintf(out, cap, "cannot bind to the allocated CPUs: %s", why);
+        return;
+    case LAUNCH_USER:
+        snprintf(out, cap, "cannot become user %u, group %u: %s", m->award.uid, m->award.gid, why);
+        return;
+    case LAUNCH_DIR:
+        snprintf(out, cap, "cannot change to the working directory %s: %s", m->spec.work_dir, why);
+        return;
+    case LAUNCH_IN:
+        snprintf(out, cap, "cannot open the input file %s: %s", td_str_empty(m->in) ? "/dev/null" : m->in, why);
+        return;
+    case LAUNCH_OUT:
+        snprintf(out, cap, "cannot open the output file %s: %s", m->out, why);
+        return;
+    case LAUNCH_ERR:
+        snprintf(out, cap, "cannot open the error file %s: %s", m->err, why);
+        return;
+    case LAUNCH_EXEC:
+        if (m->argv.n == 0)
+            snprintf(out, cap, "there is no script to run: the broker no longer has it");
+        else
+            snprintf(out, cap, "cannot start %s: %s", m->argv.v[0], why);
+        return;
+    }
+}

@@ -1,0 +1,174 @@
+/* limit.c - time limits, warnings before them, and the two steps of ending an attempt
+ *
+ * All by elapsed time (CLOCK_BOOTTIME): a suspended host does not give a job more time than its limit. An attempt is
+ * ended by SIGCONT and SIGTERM to all of it, KillWait, then SIGKILL again and again until its leader is reaped. */
+#include "worker/shepherd/shepherd.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/log.h"
+
+#define KILL_AGAIN_MS 5000
+#define WARN_DEFAULT_S 60u
+
+void limit_set(struct shepherd *sh, struct attempt *a, uint32_t limit_s)
+{
+    bool has = limit_s != 0 && limit_s != TD_INFINITE;
+    a->limit_s = limit_s;
+    a->limit_at_ms = has ? a->started_ms + (int64_t)limit_s * 1000 : INT64_MAX;
+    a->warn_at_ms = INT64_MAX;
+    if (has && a->warn_signal && !a->warned)
+        a->warn_at_ms = TD_MAX(a->started_ms, a->limit_at_ms - (int64_t)a->warn_before_s * 1000);
+    sh->next_due_ms = 0;
+}
+
+static uint32_t signal_by_name(const char *name, size_t len)
+{
+    char text[16];
+    uint64_t no;
+    if (len == 0 || len >= sizeof(text))
+        return 0;
+    memcpy(text, name, len);
+    text[len] = '\0';
+    if (td_parse_u64(text, &no))
+        return no < 65 ? (uint32_t)no : 0;
+    const char *word = td_str_prefix(text, "SIG") ? text + 3 : text;
+    for (int i = 1; i < 32; i++)
+        if (td_str_equal(sigabbrev_np(i), word))
+            return (uint32_t)i;
+    return 0;
+}
+
+/* [R|B:]SIG[@seconds]; the command has refused what is not of this form, so anything else means no warning. */
+void limit_warn_parse(struct attempt *a, const char *signal)
+{
+    if (td_str_empty(signal))
+        return;
+    const char *colon = strchr(signal, ':');
+    for (const char *p = signal; colon && p < colon; p++)
+        a->warn_leader_only |= *p == 'B';
+    const char *name = colon ? colon + 1 : signal;
+    const char *at = strchr(name, '@');
+    uint64_t before = WARN_DEFAULT_S;
+    if (at && !td_parse_u64(at + 1, &before))
+        before = WARN_DEFAULT_S;
+    a->warn_signal = signal_by_name(name, at ? (size_t)(at - name) : strlen(name));
+    a->warn_before_s = (uint32_t)TD_MIN(before, 65535u);
+    if (!a->warn_signal)
+        td_log("error", "job=%u.%u: --signal=%s is not understood: no warning will be sent", a->job, a->attempt, signal);
+}
+
+static void kill_hard(struct shepherd *sh, struct attempt *a)
+{
+    attempt_signal(sh, a, SIGKILL, REACH_ALL);
+    a->kill_at_ms = sh->now_ms + KILL_AGAIN_MS;
+}
+
+static void end_running(struct shepherd *sh, struct attempt *a)
+{
+    a->ending = true;
+    a->warn_at_ms = a->limit_at_ms = INT64_MAX;
+    sh->next_due_ms = 0;
+    if (a->kill_wait_s == 0) {
+        kill_hard(sh, a);
+        return;
+    }
+    attempt_signal(sh, a, SIGTERM, REACH_ALL);
+    attempt_signal(sh, a, SIGCONT, REACH_ALL); /* after the other, so that a stopped process meets it first */
+    a->kill_at_ms = sh->now_ms + (int64_t)a->kill_wait_s * 1000;
+}
+
+void attempt_end(struct shepherd *sh, struct attempt *a)
+{
+    switch (a->state) {
+    case ATTEMPT_LAUNCHING:
+        a->end_wanted = true;
+        return;
+    case ATTEMPT_HELD:
+        report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});
+        return;
+    case ATTEMPT_RUNNING:
+        if (!a->ending)
+            end_running(sh, a);
+        return;
+    case ATTEMPT_LEFTOVERS: /* being ended already; GONE will come */
+        return;
+    case ATTEMPT_GONE:
+        link_repeat(sh, a);
+        return;
+    }
+}
+
+static void deliver(struct shepherd *sh, struct attempt *a, const struct td_kill *k)
+{
+    struct td_report done = {.kind = TD_REPORT_SIGNALLED, .signal = k->signal};
+    bool repeated = k->no && k->no <= a->kill_no;
+    if (a->state == ATTEMPT_LAUNCHING)
+        return; /* asked again until answered: then there will be somebody to signal */
+    if (a->state == ATTEMPT_RUNNING && !repeated) {
+        /* The script's own shell is spared unless it is meant, as with Slurm; SIGKILL spares nobody. */
+        enum attempt_reach reach = k->batch_only ? REACH_LEADER : REACH_CHILDREN;
+        if (k->full || (k->signal == SIGKILL && !k->batch_only))
+            reach = REACH_ALL;
+        attempt_signal(sh, a, (int)k->signal, reach);
+    }
+    a->kill_no = TD_MAX(a->kill_no, k->no);
+    report(sh, a, &done);
+}
+
+void attempt_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wait_s)
+{
+    struct attempt *a = ledger_find(&sh->ledger, k->job, k->attempt);
+    if (!a) {
+        report_unknown_gone(sh, k->job, k->attempt);
+        return;
+    }
+    if (a->state == ATTEMPT_GONE) {
+        link_repeat(sh, a);
+        return;
+    }
+    if (k->limit_s) {
+        a->limit_s = k->limit_s; /* one that is being launched takes it when it starts */
+        if (a->state == ATTEMPT_RUNNING && !a->ending)
+            limit_set(sh, a, k->limit_s);
+        report(sh, a, &(struct td_report){.kind = TD_REPORT_ADJUSTED});
+        return;
+    }
+    if (k->signal) {
+        deliver(sh, a, k);
+        return;
+    }
+    a->kill_wait_s = kill_wait_s;
+    attempt_end(sh, a);
+}
+
+static void limit_keep_one(struct shepherd *sh, struct attempt *a)
+{
+    if (a->warn_at_ms <= sh->now_ms) {
+        a->warn_at_ms = INT64_MAX;
+        a->warned = true;
+        attempt_signal(sh, a, (int)a->warn_signal, a->warn_leader_only ? REACH_LEADER : REACH_CHILDREN);
+    }
+    if (a->limit_at_ms <= sh->now_ms) {
+        a->timed_out = true;
+        end_running(sh, a);
+    }
+    if (a->kill_at_ms <= sh->now_ms)
+        kill_hard(sh, a);
+}
+
+void limits_keep(struct shepherd *sh)
+{
+    if (sh->now_ms < sh->next_due_ms)
+        return;
+    int64_t due = start_overdue(sh);
+    for (struct attempt *a = sh->ledger.first; a; a = a->next) {
+        if (a->state != ATTEMPT_RUNNING)
+            continue;
+        limit_keep_one(sh, a);
+        due = TD_MIN(due, TD_MIN(a->warn_at_ms, TD_MIN(a->limit_at_ms, a->kill_at_ms)));
+    }
+    sh->next_due_ms = due;
+}
