@@ -217,6 +217,7 @@ int main(int argc, char **argv)
     td_format(sh.socket, sizeof(sh.socket), "%s/shepherd.sock", sh.dir);
     if (chdir("/") < 0)
         return usage(strerror(errno));
+    close_range(3, ~0u, 0); /* nothing of our starter's may live on in jobs */
     int signal_fd = open_signals();
     sh.now_ms = boot_ms();
     if (signal_fd < 0 || prepare(&sh, &err) < 0) {
