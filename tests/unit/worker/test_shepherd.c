@@ -430,10 +430,7 @@ static void limit_then_kill_wait(void **state)
 {
     struct rig *r = *state;
     struct job j;
-    job_make(r, &j, 1, "trap 'echo term' TERM; sh -c 'trap \"\" TERM; sleep 1000' & while :; do wait; done");
-    j.m.award.limit_s = 1;
-    j.m.spec.signal = "B:USR1@1";
-    j.argv[2] = "trap 'echo warned' USR1; trap 'echo term' TERM; while :; do sleep 1000 & wait; done";
+    job_make(r, &j, 1, "trap 'echo term' TERM; while :; do sleep 1000 & wait; done")->award.limit_s = 1;
     put(r, TD_MSG_SH_LAUNCH, &j.m);
     const struct td_report *e = wait_for(r, 1, TD_REPORT_EXITED);
     assert_true(e->timed_out);
