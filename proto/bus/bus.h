@@ -17,14 +17,16 @@ struct td_keypair {
 int td_keypair_make(struct td_keypair *ret, struct td_error *err);
 int td_keypair_load(const char *path, struct td_keypair *ret, struct td_error *err); /* makes the file (0600) when absent */
 
-/* Server: a ROUTER for workers (and remote fronts) and a PUB for offers, on ports of one address. */
+/* Server: a ROUTER for workers (and remote fronts) and a PUB for offers, on ports of one address. port_range: NULL or "0"
+ * any free ports; "6817-6820" the first free two of them; "6817" the ROUTER there, the PUB on any free port. Raises
+ * RLIMIT_NOFILE; -TOO_BIG when peers_max does not fit into it. */
 struct td_bus_server;
 int td_bus_server_new(const char *address, const char *port_range, const struct td_keypair *keys, uint32_t peers_max,
                       struct td_bus_server **ret, struct td_error *err);
 void td_bus_server_destroy(struct td_bus_server **p);
 const char *td_bus_server_router_endpoint(const struct td_bus_server *s); /* "tcp://127.0.0.1:41001" */
 const char *td_bus_server_pub_endpoint(const struct td_bus_server *s);
-/* Descriptors to poll for reading; edge-triggered: after any wake call td_bus_server_next until it returns 0. */
+/* The descriptor to poll for reading (one stands for all); after any wake call td_bus_server_next until it returns 0. */
 int td_bus_server_fds(const struct td_bus_server *s, int *fds, int cap);
 struct td_bus_msg {
     uint8_t route[256];
@@ -43,13 +45,17 @@ struct td_bus_client;
 int td_bus_client_new(const char *router_endpoint, const char *pub_endpoint, const char *server_key,
                       const struct td_keypair *keys, struct td_bus_client **ret, struct td_error *err);
 void td_bus_client_destroy(struct td_bus_client **p);
+/* As the server's. */
 int td_bus_client_fds(const struct td_bus_client *c, int *fds, int cap);
 int td_bus_client_next(struct td_bus_client *c, const uint8_t **ret_data, size_t *ret_len, bool *ret_published);
+/* 0, -BUSY (full), -UNREACHABLE (no connection stands: nothing is kept for later). */
 int td_bus_client_send(struct td_bus_client *c, const struct td_buf *frame);
 int td_bus_client_subscribe(struct td_bus_client *c, const char *topic);
 int td_bus_client_unsubscribe(struct td_bus_client *c, const char *topic);
 /* A failed handshake since the last call (wrong server key), from the socket monitor. */
 bool td_bus_client_handshake_failed(struct td_bus_client *c);
+bool td_bus_client_connected(struct td_bus_client *c);             /* both connections stand, as far as their monitors said */
+uint64_t td_bus_client_dropped(const struct td_bus_client *c);     /* messages that were none of ours */
 
 /* Join tokens: version, endpoints, server key, secret, in base32 (RFC 4648, no padding, lower case). */
 struct td_join_token {

@@ -99,7 +99,7 @@ static int listen_locked(const char *path, const struct address *a, int mode, st
 int td_local_listen(const char *path, int mode, struct td_error *err)
 {
     struct address a;
-    int lock, r = address_make(path, &a, err);
+    int lock = -1, r = address_make(path, &a, err);
 
     if (r < 0)
         return r;

@@ -1,0 +1,157 @@
+/* guard.c - bounds what libzmq does not bound: a message that never ends, and connections without number
+ *
+ * libzmq holds the parts of a message back until its last part has come, and counts only whole messages against the
+ * high-water mark. A peer that sends parts without end therefore fills memory where we never see anything. What we can see
+ * is the kernel's count of bytes each connection has received: one that has received more than any message may have,
+ * while no whole message came out of it, is shut. libzmq then frees the parts.
+ *
+ * A subscriber never sends us a message at all, only subscriptions; it may send SUBSCRIBER_BYTES_MAX in its life. A peer cut
+ * off wrongly would simply connect again. Connections above open_max are shut as they come.
+ *
+ * libzmq owns the descriptors and may close one at any moment; before a shutdown() the kernel's cookie tells that it is
+ * still the same connection. */
+#include "bus/guard.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MESSAGE_WIRE_BYTES_MAX (3u * TD_MAX_FRAME_BYTES) /* one message, its encryption, what the kernel holds unread */
+#define SUBSCRIBER_BYTES_MAX (1024u * 1024)
+#define SCAN_ALWAYS_CONNS 512 /* up to so many connections every tick scans; beyond, every SCAN_EVERY-th one */
+#define SCAN_EVERY 10
+#define GROWTH_PAGES 8192 /* resident memory grew by so much between ticks: scan now */
+
+void guard_init(struct guard *g, uint32_t open_max)
+{
+    *g = (struct guard){.open_max = open_max, .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
+}
+
+void guard_release(struct guard *g)
+{
+    if (g->statm >= 0)
+        close(g->statm);
+    td_vec_release(&g->by_fd);
+    g->statm = -1;
+}
+
+static bool bytes_received(int fd, uint64_t *ret)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+
+    memset(&info, 0, sizeof(info));
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return false;
+    *ret = info.tcpi_bytes_received;
+    return true;
+}
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof(cookie);
+
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
+static void conn_close(struct guard *g, struct guard_conn *c)
+{
+    if (c->open)
+        g->open--;
+    c->open = false;
+}
+
+static void conn_cut(struct guard *g, int fd, struct guard_conn *c)
+{
+    if (cookie_of(fd) == c->cookie) {
+        shutdown(fd, SHUT_RDWR); /* fails only where the peer was faster */
+        g->cut++;
+    }
+    conn_close(g, c);
+}
+
+static void conn_open(struct guard *g, int fd, enum guard_side side)
+{
+    while (g->by_fd.n <= (uint32_t)fd)
+        td_vec_push(&g->by_fd, (struct guard_conn){0});
+
+    struct guard_conn *c = &g->by_fd.v[fd];
+    conn_close(g, c);
+    *c = (struct guard_conn){.cookie = cookie_of(fd), .side = side};
+    if (c->cookie == 0 || !bytes_received(fd, &c->base))
+        return; /* gone already */
+    c->open = true;
+    g->open++;
+    if (g->open > g->open_max)
+        conn_cut(g, fd, c);
+}
+
+void guard_watch(struct guard *g, void *monitor, enum guard_side side)
+{
+    uint32_t event, value;
+
+    while (monitor_next(monitor, &event, &value)) {
+        if (value > INT32_MAX)
+            continue;
+        if (event == ZMQ_EVENT_ACCEPTED)
+            conn_open(g, (int)value, side);
+        else if (event == ZMQ_EVENT_DISCONNECTED && value < g->by_fd.n && g->by_fd.v[value].side == side)
+            conn_close(g, &g->by_fd.v[value]);
+    }
+}
+
+void guard_heard(struct guard *g, int fd)
+{
+    if (fd >= 0 && (uint32_t)fd < g->by_fd.n)
+        g->by_fd.v[fd].heard = true;
+}
+
+static void scan(struct guard *g)
+{
+    for (uint32_t fd = 0; fd < g->by_fd.n; fd++) {
+        struct guard_conn *c = &g->by_fd.v[fd];
+        uint64_t bytes;
+
+        if (!c->open || !bytes_received((int)fd, &bytes))
+            continue;
+        uint64_t most = c->side == GUARD_PUB ? SUBSCRIBER_BYTES_MAX : MESSAGE_WIRE_BYTES_MAX;
+        if (c->heard)
+            c->base = bytes;
+        else if (bytes > c->base && bytes - c->base > most)
+            conn_cut(g, (int)fd, c);
+        c->heard = false;
+    }
+}
+
+static bool memory_grew(struct guard *g)
+{
+    char text[128];
+    ssize_t n = g->statm >= 0 ? pread(g->statm, text, sizeof(text) - 1, 0) : -1;
+
+    if (n <= 0)
+        return true; /* cannot tell: look at everything */
+    text[n] = 0;
+    char *second = strchr(text, ' '); /* total, resident, ... */
+    uint64_t resident = second ? strtoull(second, NULL, 10) : 0;
+    bool grew = resident > g->resident + GROWTH_PAGES;
+
+    g->resident = resident;
+    return grew;
+}
+
+void guard_tick(struct guard *g)
+{
+    bool grew = memory_grew(g);
+
+    if (g->open <= SCAN_ALWAYS_CONNS || grew || g->scans_left == 0) {
+        scan(g);
+        g->scans_left = SCAN_EVERY;
+    } else {
+        g->scans_left--;
+    }
+}
