@@ -1,0 +1,215 @@
+/* ledger_priv.h - the ledger's own structures, shared by ledger*.c, shape*.c and plan*.c and by nobody else
+ *
+ * Nodes are kept by number. For the planner they are also ordered by (weight, number): `pos` is the place in that
+ * order, and bitmaps over nodes that the planner walks are bitmaps of places, in words of 64. What can be computed
+ * again (order, eligibility of shapes, the last plan) hangs off pointers, so that reading functions may refresh it. */
+#ifndef TD_LEDGER_PRIV_H
+#define TD_LEDGER_PRIV_H
+
+#include "plan.h"
+
+#define STOCKS_MAX TD_MAX_GRES_KINDS
+#define NO_STOCK UINT32_MAX
+/* Where holdings without a limit end on the timeline: after everything with one, one after the other (in the order of
+ * the node's holdings, then new starts of a pass). So a head that waits for some of them has a shadow and no more
+ * spare than they leave; a new start without a limit ends at TD_FOREVER, after every shadow, and only fits in what is
+ * spare. Else small jobs without limits would keep a large one waiting for ever. */
+#define OPEN_END (TD_FOREVER - (1 << 20))
+#define OPEN_END_NEW (TD_FOREVER - (1 << 19))
+
+/* A vector of everything that can be counted on one node. gres[i] belongs to the node's stock i. */
+struct amount {
+    uint32_t cpus;
+    uint64_t mem, tmp;
+    uint64_t gres[STOCKS_MAX];
+};
+
+/* What a node has of a (name, type); names and types are interned strings, 0 is "". */
+struct stock {
+    uint32_t name, type;
+    uint64_t total, held;
+    uint32_t nbytes; /* of the bitmaps; 0 = only counted */
+    uint8_t *has, *busy;
+};
+
+struct held_gres {
+    uint32_t name, type;
+    uint32_t stock; /* index on the node, NO_STOCK when the node no longer has it */
+    uint64_t count;
+    struct td_bin devices; /* in the holding's own block */
+};
+
+struct holding {
+    uint32_t job, attempt;
+    int64_t until;
+    uint32_t ncpus;
+    uint64_t mem, tmp;
+    struct td_bin cpus; /* in the same block */
+    uint32_t ngres;
+    struct held_gres gres[];
+};
+
+struct refusal {
+    uint32_t shape, why;
+    uint64_t shortage;
+};
+
+struct node {
+    char *name; /* NULL: never set */
+    char *features;
+    bool usable, core_is_unit, memory_counts;
+    uint32_t weight;
+    uint64_t version;
+    uint32_t *partitions;
+    uint32_t npartitions;
+    uint32_t unit;   /* CPUs are given in multiples of this */
+    uint32_t nbytes; /* of the CPU bitmaps */
+    uint8_t *has, *busy;
+    uint32_t nstocks;
+    struct stock stocks[STOCKS_MAX];
+    struct amount total, free;
+    uint64_t mem_held, tmp_held;
+    TD_VEC(struct holding *) holdings; /* by until when `sorted` */
+    bool sorted;
+    struct td_map by_attempt; /* job << 32 | attempt -> holding */
+    TD_VEC(struct refusal) refusals;
+};
+
+struct want {
+    uint32_t name, type; /* type 0: any model */
+    uint64_t node, task; /* for each node, for each task */
+};
+
+struct shape {
+    struct td_shape is;
+    uint32_t partition;
+    bool multi;
+    uint32_t tasks;     /* of one instance on one node (single) */
+    uint32_t tasks_min; /* fewest of use on a node (multi) */
+    uint32_t tasks_max;
+    uint32_t nodes_min, nodes_max;
+    uint32_t cpus_per_task;
+    uint32_t nwants;
+    struct want *wants;
+    uint64_t gpus_node, gpus_task; /* devices that cpus_per_gpu and mem_mb_per_gpu count */
+    /* cache: places of nodes that could hold it when empty */
+    uint64_t *eligible;
+    uint32_t nwords, neligible;
+    uint32_t tasks_best;    /* most tasks an empty eligible node holds */
+    uint32_t era, changes;  /* what of the index it has seen */
+    uint32_t refusal;       /* the furthest a node came, when none is eligible */
+    /* refused nodes, by node number */
+    uint8_t *refused;
+    uint32_t refused_bytes, nrefused;
+};
+
+/* Order of the nodes and the list of those whose capacity changed. */
+struct node_index {
+    bool ordered;
+    uint32_t era; /* grows when places move */
+    TD_VEC(uint32_t) node_at;
+    TD_VEC(uint32_t) pos_of;
+    TD_VEC(uint32_t) changed; /* nodes, in order of change; shapes remember how far they read */
+    uint64_t *open;           /* places: usable, and a CPU is free */
+    uint32_t nwords;
+    uint8_t *devices; /* what td_ledger_gres_held returns */
+};
+
+struct plan_state;
+
+struct td_ledger {
+    TD_VEC(struct node) nodes;
+    TD_VEC(struct shape *) shapes;
+    struct td_map shape_by_hash; /* first of a chain */
+    TD_VEC(uint32_t) shape_next; /* next shape + 1 of equal hash */
+    struct td_arena arena;       /* of the shapes */
+    struct td_strmap words;
+    uint32_t nwords;
+    uint32_t gpu; /* the word "gpu" */
+    struct node_index *index;
+    struct plan_state *plan; /* last run */
+};
+
+/* ledger.c */
+uint32_t ledger_word(struct td_ledger *l, const char *s); /* interned; 0 for "" */
+const struct node_index *ledger_index(const struct td_ledger *l); /* ordered; borrowed until the next set_node */
+void ledger_reopen(struct td_ledger *l, uint32_t node);           /* free or usable changed */
+
+/* ledger_hold.c */
+void node_recount(struct td_ledger *l, struct node *n); /* capacity changed: held bits and counts from the holdings */
+void node_release_holdings(struct node *n);
+void node_sort_holdings(struct node *n);
+/* The end of the node's i-th holding. One past its time ends in a second, again and again: a shadow never lies in the
+ * past. */
+static inline int64_t holding_end(const struct node *n, uint32_t i, int64_t now)
+{
+    int64_t until = n->holdings.v[i]->until;
+
+    return until >= OPEN_END ? OPEN_END + (int64_t)i : TD_MAX(until, now + 1000);
+}
+void holding_add_to(const struct holding *h, const struct node *n, struct amount *a); /* give back, capped by what there is */
+/* The placement as an amount; false when it names devices or kinds the node lacks. */
+bool node_amount_of(const struct td_ledger *l, const struct node *n, const struct td_placement *p, struct amount *ret);
+
+/* shape.c */
+void shape_refresh(const struct td_ledger *l, struct shape *s); /* eligibility as of now */
+bool shape_refused(const struct shape *s, uint32_t node);
+void shapes_release(struct td_ledger *l);
+
+/* shape_fit.c: counts only */
+struct need {
+    uint32_t cpus, tasks;
+    uint64_t mem, tmp;
+};
+struct need shape_need(const struct shape *s, const struct node *n, uint32_t tasks);
+uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amount *a, uint32_t tasks, uint32_t max);
+uint32_t shape_fit_tasks(const struct shape *s, const struct node *n, const struct amount *a); /* 0 or tasks_min..max */
+/* count instances of so many tasks, taken from `from` (which holds them) */
+void shape_amount(const struct shape *s, const struct node *n, const struct amount *from, uint32_t tasks,
+                  uint32_t count, struct amount *ret);
+
+/* shape_match.c: may it ever, on an empty node? */
+uint32_t shape_match(const struct shape *s, const struct node *n, uint32_t *ret_step);
+bool features_match(const char *expression, const char *features);
+
+/* amounts */
+static inline void amount_add(struct amount *a, const struct amount *b, uint32_t nstocks)
+{
+    a->cpus += b->cpus;
+    a->mem += b->mem;
+    a->tmp += b->tmp;
+    for (uint32_t i = 0; i < nstocks; i++)
+        a->gres[i] += b->gres[i];
+}
+static inline bool amount_covers(const struct amount *a, const struct amount *b, uint32_t nstocks)
+{
+    if (a->cpus < b->cpus || a->mem < b->mem || a->tmp < b->tmp)
+        return false;
+    for (uint32_t i = 0; i < nstocks; i++)
+        if (a->gres[i] < b->gres[i])
+            return false;
+    return true;
+}
+/* Floors at zero: an inventory may have shrunk under what is held. */
+static inline void amount_sub(struct amount *a, const struct amount *b, uint32_t nstocks)
+{
+    a->cpus -= TD_MIN(a->cpus, b->cpus);
+    a->mem -= TD_MIN(a->mem, b->mem);
+    a->tmp -= TD_MIN(a->tmp, b->tmp);
+    for (uint32_t i = 0; i < nstocks; i++)
+        a->gres[i] -= TD_MIN(a->gres[i], b->gres[i]);
+}
+static inline void amount_min(struct amount *a, const struct amount *b, uint32_t nstocks)
+{
+    a->cpus = TD_MIN(a->cpus, b->cpus);
+    a->mem = TD_MIN(a->mem, b->mem);
+    a->tmp = TD_MIN(a->tmp, b->tmp);
+    for (uint32_t i = 0; i < nstocks; i++)
+        a->gres[i] = TD_MIN(a->gres[i], b->gres[i]);
+}
+static inline bool place_get(const uint64_t *words, uint32_t pos)
+{
+    return words[pos / 64] >> (pos % 64) & 1;
+}
+
+#endif

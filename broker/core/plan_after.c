@@ -1,0 +1,210 @@
+/* plan_after.c - the last plan, asked about while its starts are being settled
+ *
+ * The bids choose the nodes, not the plan; so what settlement takes differs from the scratch of the pass. Each promise
+ * carries `live`: what is spare at its beginning by the holdings alone. Every holding taken since, if it outlasts the
+ * beginning, is deducted. What is given back since is not added: the next plan will. */
+#include "plan_priv.h"
+
+/* A start is settled some milliseconds after it was planned, and ends as much later. */
+#define GRACE_MS 999
+
+struct plan_state *plan_state_new(void)
+{
+    return td_alloc(sizeof(struct plan_state));
+}
+
+void plan_state_destroy(struct plan_state **p)
+{
+    struct plan_state *s = *p;
+
+    if (!s)
+        return;
+    for (uint32_t i = 0; i < s->shapes.n; i++)
+        td_vec_release(&s->shapes.v[i].windows);
+    td_vec_release(&s->shapes);
+    td_vec_release(&s->nodes);
+    td_vec_release(&s->endings);
+    td_vec_release(&s->reserves);
+    td_vec_release(&s->blocks);
+    td_vec_release(&s->late);
+    td_vec_release(&s->parts);
+    td_vec_release(&s->rises);
+    td_vec_release(&s->capacity);
+    td_vec_release(&s->histogram);
+    td_arena_release(&s->arena);
+    td_free(s->open);
+    td_free(s->reserved);
+    td_free(s->blocked);
+    td_free(s);
+    *p = NULL;
+}
+
+static uint32_t first_reserve(const struct plan_state *s, uint32_t node)
+{
+    return node < s->nodes.n && s->nodes.v[node].stamp == s->stamp ? s->nodes.v[node].reserves : NONE;
+}
+
+void plan_forget_node(struct plan_state *s, uint32_t node)
+{
+    if (node < s->nodes.n)
+        s->nodes.v[node].reserves = s->nodes.v[node].endings = NONE; /* its stocks have other numbers now */
+}
+
+static bool meets(const struct reserve *r, int64_t until)
+{
+    return until > r->at && until - r->at > GRACE_MS;
+}
+
+void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h)
+{
+    struct plan_state *s = l->plan;
+    const struct node *n = &l->nodes.v[node];
+
+    for (uint32_t i = first_reserve(s, node); i != NONE; i = s->reserves.v[i].next) {
+        struct amount a = {0};
+
+        if (!meets(&s->reserves.v[i], h->until))
+            continue;
+        holding_add_to(h, n, &a);
+        amount_sub(&s->reserves.v[i].live, &a, n->nstocks);
+    }
+}
+
+/* fifo: is the node kept for one of the first `blocks` blocked heads? */
+static bool is_blocked(const struct td_ledger *l, uint32_t node, uint32_t blocks)
+{
+    const struct node_index *x = ledger_index(l);
+
+    for (uint32_t i = 0; i < blocks; i++) {
+        struct shape *s = l->shapes.v[l->plan->blocks.v[i]];
+
+        shape_refresh(l, s);
+        if (place_get(s->eligible, x->pos_of.v[node]) && !shape_refused(s, node))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t blocks_before(const struct plan_state *s, uint32_t job)
+{
+    uint32_t low = 0, high = s->late.n;
+
+    while (low < high) { /* sorted by job at the end of the pass */
+        uint32_t mid = low + (high - low) / 2;
+
+        if (s->late.v[mid].job < job)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < s->late.n && s->late.v[low].job == job ? s->late.v[low].blocks : 0;
+}
+
+bool td_plan_allows(const struct td_ledger *l, uint32_t node, uint32_t job, const struct td_placement *p, int64_t until)
+{
+    const struct plan_state *s = l->plan;
+    struct amount a;
+
+    if (node >= l->nodes.n || is_blocked(l, node, blocks_before(s, job)))
+        return false;
+    const struct node *n = &l->nodes.v[node];
+    uint32_t i = first_reserve(s, node);
+    if (i == NONE)
+        return true;
+    if (!node_amount_of(l, n, p, &a))
+        return false;
+    for (; i != NONE; i = s->reserves.v[i].next) {
+        const struct reserve *r = &s->reserves.v[i];
+
+        if (r->job != job && meets(r, until) && !amount_covers(&r->live, &a, n->nstocks))
+            return false;
+    }
+    return true;
+}
+
+static bool serves_now(const struct td_ledger *l, uint32_t node, const struct shape *s, int64_t end)
+{
+    const struct plan_state *ps = l->plan;
+    const struct node *n = &l->nodes.v[node];
+    uint32_t tasks = s->multi ? s->tasks_min : s->tasks;
+    struct amount m = n->free;
+
+    if (shape_refused(s, node) || !shape_fit(s, n, &m, tasks, 1))
+        return false;
+    for (uint32_t i = first_reserve(ps, node); i != NONE; i = ps->reserves.v[i].next)
+        if (meets(&ps->reserves.v[i], end))
+            amount_min(&m, &ps->reserves.v[i].live, n->nstocks);
+    return shape_fit(s, n, &m, tasks, 1) > 0;
+}
+
+uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit_s, int64_t now_ms, uint8_t *bits, uint32_t nbytes)
+{
+    TD_ASSERT(shape < l->shapes.n);
+    const struct plan_state *ps = l->plan;
+    const struct node_index *x = ledger_index(l);
+    struct shape *s = l->shapes.v[shape];
+    int64_t end = time_after(now_ms, limit_s ? limit_s : TD_INFINITE);
+    uint32_t n = 0, blocks = ps->blocks.n;
+
+    shape_refresh(l, s);
+    if (shape < ps->shapes.n && ps->shapes.v[shape].stamp == ps->stamp && ps->shapes.v[shape].started)
+        blocks = ps->shapes.v[shape].blocks;
+    for (uint32_t i = 0; i < nbytes; i++)
+        bits[i] = 0;
+    for (uint32_t w = 0; w < s->nwords; w++)
+        for (uint64_t left = s->eligible[w] & x->open[w]; left; left &= left - 1) {
+            uint32_t node = x->node_at.v[w * 64 + (uint32_t)__builtin_ctzll(left)];
+
+            if (node / 8 >= nbytes || !serves_now(l, node, s, end) || is_blocked(l, node, blocks))
+                continue;
+            td_bits_set(bits, node);
+            n++;
+        }
+    return n;
+}
+
+/* --- invariant ---------------------------------------------------------------------------------------------------- */
+
+/* Counted up from nothing, unlike the spare amounts. */
+static struct amount used_at(const struct td_ledger *l, uint32_t node, int64_t at)
+{
+    const struct plan_state *s = l->plan;
+    const struct node *n = &l->nodes.v[node];
+    struct amount used = {0}, wide = {0};
+
+    for (uint32_t i = 0; i < n->holdings.n; i++)
+        if (holding_end(n, i, s->now) > at) {
+            wide = (struct amount){0};
+            holding_add_to(n->holdings.v[i], n, &wide);
+            amount_add(&used, &wide, n->nstocks);
+        }
+    for (uint32_t i = s->nodes.v[node].endings; i != NONE; i = s->endings.v[i].next)
+        if (s->endings.v[i].at > at)
+            amount_add(&used, s->endings.v[i].amount, n->nstocks);
+    for (uint32_t i = s->nodes.v[node].reserves; i != NONE; i = s->reserves.v[i].next)
+        if (s->reserves.v[i].at <= at && s->reserves.v[i].end > at)
+            amount_add(&used, &s->reserves.v[i].need, n->nstocks);
+    return used;
+}
+
+bool plan_check(const struct td_ledger *l, struct td_error *err)
+{
+    const struct plan_state *s = l->plan;
+
+    for (uint32_t node = 0; node < s->nodes.n; node++) {
+        const struct node *n = &l->nodes.v[node];
+
+        if (s->nodes.v[node].stamp != s->stamp)
+            continue;
+        struct amount used = used_at(l, node, s->now);
+        if (!amount_covers(&n->total, &used, n->nstocks))
+            return td_fail(err, TD_E_INTERNAL, "plan: node %s holds too much now", n->name), false;
+        for (uint32_t i = s->nodes.v[node].reserves; i != NONE; i = s->reserves.v[i].next) {
+            used = used_at(l, node, s->reserves.v[i].at);
+            if (!amount_covers(&n->total, &used, n->nstocks))
+                return td_fail(err, TD_E_INTERNAL, "plan: node %s has promised too much to job %u", n->name,
+                               s->reserves.v[i].job), false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,159 @@
+/* plan_priv.h - one pass of the planner, and what of it stays with the ledger; for plan*.c and the ledger's hooks
+ *
+ * Scratch is made per node when first touched (stamp), so a pass over a full cluster copies nothing. */
+#ifndef TD_PLAN_PRIV_H
+#define TD_PLAN_PRIV_H
+
+#include "ledger_priv.h"
+#include "queue_priv.h"
+
+#define NONE UINT32_MAX
+
+/* Planned starts that end at one moment on one node. */
+struct ending {
+    int64_t at;
+    uint32_t next;
+    struct amount *amount; /* in the state's arena */
+};
+
+/* A promise's part on one node: [at, end) is kept free for it. */
+struct reserve {
+    int64_t at, end;
+    uint32_t next;  /* on the node, by at */
+    uint32_t job, shape, tasks;
+    struct amount need;
+    struct amount spare; /* free at `at`, all promises then active taken off: during the pass, planned starts counted */
+    struct amount live;  /* the same without the planned starts; settlement deducts what it really takes */
+};
+
+struct node_plan {
+    uint32_t stamp;
+    uint32_t endings, reserves; /* lists, NONE at their ends */
+    struct amount free;
+};
+
+/* A node whose window is too short for the candidates so far. */
+struct window {
+    int64_t until;
+    uint32_t pos;
+};
+
+struct shape_pass {
+    uint32_t stamp;
+    uint32_t at;        /* in the shape's list */
+    uint32_t cursor;    /* places before it cannot take another one, or are among the windows */
+    uint64_t failed_s;  /* limits from here on are known not to fit */
+    bool in_lots;
+    bool judged;        /* looked at for a reservation of its own beyond the depth */
+    bool hopeless;      /* no node is left that could serve */
+    uint32_t blocks;    /* fifo: blocked heads before its first start */
+    bool started;
+    TD_VEC(struct window) windows; /* heap: the longest first, then the smallest place */
+};
+
+struct late { /* fifo: a start after some blocked heads */
+    uint32_t job, blocks;
+};
+
+/* A node for a multi-node job. */
+struct plan_part {
+    uint32_t node, tasks, capacity;
+};
+
+/* From `at` on the node at this place can hold so many tasks. */
+struct rise {
+    int64_t at;
+    uint32_t pos, capacity;
+};
+
+struct plan_state {
+    uint32_t stamp;
+    int64_t now;
+    enum td_policy policy;
+    struct td_arena arena;
+    TD_VEC(struct node_plan) nodes;
+    TD_VEC(struct shape_pass) shapes;
+    TD_VEC(struct ending) endings;
+    TD_VEC(struct reserve) reserves;
+    TD_VEC(uint32_t) blocks; /* fifo: shapes of blocked heads, in rank order */
+    TD_VEC(struct late) late;
+    uint64_t *open;     /* places with a CPU left in this pass */
+    uint64_t *reserved; /* places that the reserved heads could use */
+    uint64_t *blocked;  /* fifo: places no lower candidate may use */
+    uint32_t nwords;
+    /* work space */
+    TD_VEC(struct plan_part) parts;
+    TD_VEC(struct rise) rises;
+    TD_VEC(uint32_t) capacity, histogram;
+};
+
+struct head {
+    const struct slot *slot;
+    uint32_t shape;
+};
+
+struct pass {
+    struct td_ledger *l;
+    const struct td_queue *q;
+    const struct td_plan_params *p;
+    struct td_plan *out;
+    struct plan_state *s;
+    const struct node_index *x;
+    TD_VEC(struct head) heads; /* heap by rank */
+    struct td_map several;     /* job << 16 | component -> started << 1 | promised */
+    uint32_t depth, starts_max, lots_max;
+    uint32_t started, nlots, nreserved;
+    bool stopped;
+};
+
+struct plan_state *plan_state_new(void);
+void plan_state_destroy(struct plan_state **p);
+void plan_forget_node(struct plan_state *s, uint32_t node);
+void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h);
+
+static inline int64_t time_after(int64_t at, uint32_t limit_s)
+{
+    if (limit_s == TD_INFINITE || at >= OPEN_END)
+        return TD_FOREVER;
+    return at + (int64_t)limit_s * 1000;
+}
+
+/* plan_node.c: one node in a pass */
+struct node_plan *plan_node(struct pass *pass, uint32_t node);
+/* Amounts free from now to `end`, promises kept. m is work space; returns it or the node's own. */
+const struct amount *plan_room(struct pass *pass, uint32_t node, int64_t end, struct amount *m);
+/* Latest end of one more instance that fits now; -1 when none fits at all. */
+int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks);
+void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks, uint32_t count, int64_t end);
+uint32_t plan_next_place(const struct pass *pass, const struct shape *s, uint32_t from); /* NONE at the end */
+
+/* The future of a node: what is free after each moment at which something ends. Promises are not in it. */
+struct timeline {
+    const struct pass *pass;
+    const struct node *n;
+    uint32_t holding, ending;
+    int64_t at;
+    struct amount free;
+};
+void timeline_start(struct timeline *t, struct pass *pass, uint32_t node);
+bool timeline_step(struct timeline *t); /* to the next moment; false when nothing more ends */
+int64_t timeline_next(const struct timeline *t); /* when that is; TD_FOREVER */
+
+/* plan_start.c: returns how many instances start now */
+uint32_t plan_start_single(struct pass *pass, const struct slot *c, uint32_t want);
+uint32_t plan_may_start(struct pass *pass, uint32_t shape, uint32_t want); /* as bounded; stops the pass at a bound */
+void plan_record(struct pass *pass, const struct slot *c, uint32_t count, uint32_t limit_s);
+
+/* plan_multi.c */
+uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want);
+/* Chooses among pass->s->parts (with their capacities, in order of place) and leaves there the chosen, tasks set. */
+bool plan_choose_parts(struct pass *pass, const struct shape *s);
+void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
+
+/* plan_reserve.c */
+/* Gives the candidate a reservation. false: no node could ever serve it now. */
+bool plan_reserve(struct pass *pass, const struct slot *c);
+/* Tests: promises, holdings and planned starts together stay within every node. */
+bool plan_check(const struct td_ledger *l, struct td_error *err);
+
+#endif

@@ -1,0 +1,281 @@
+/* plan_reserve.c - promises: when and where a candidate that cannot start now will
+ *
+ * Single-node: the earliest moment on any node at which it fits for its whole limit, other promises kept; ties go to
+ * the first node in order. Multi-node: the earliest moment at which enough nodes are free together. There a node with
+ * promises counts only after the last of them: holes between promises are left to single-node candidates, which keeps
+ * "free from now on" true and the moment found by one sweep. */
+#include "plan_priv.h"
+
+#include <string.h>
+
+/* Levels of a node's capacity are coarsened on huge clusters, so that a sweep has about so many rises. */
+#define RISES_MAX 65536u
+
+static void take_active(struct pass *pass, const struct node_plan *np, uint32_t nstocks, int64_t at, struct amount *a)
+{
+    for (uint32_t i = np->reserves; i != NONE && pass->s->reserves.v[i].at <= at; i = pass->s->reserves.v[i].next)
+        if (pass->s->reserves.v[i].end > at)
+            amount_sub(a, &pass->s->reserves.v[i].need, nstocks);
+}
+
+/* What a promise of [at, end) may use, given what is free at `at` without promises. */
+static struct amount room_between(struct pass *pass, uint32_t node, const struct amount *free, int64_t at, int64_t end)
+{
+    const struct node_plan *np = plan_node(pass, node);
+    uint32_t nstocks = pass->l->nodes.v[node].nstocks;
+    struct amount m = *free;
+
+    take_active(pass, np, nstocks, at, &m);
+    for (uint32_t i = np->reserves; i != NONE && pass->s->reserves.v[i].at < end; i = pass->s->reserves.v[i].next)
+        if (pass->s->reserves.v[i].at > at)
+            amount_min(&m, &pass->s->reserves.v[i].spare, nstocks);
+    return m;
+}
+
+static int64_t next_reserve_end(const struct pass *pass, const struct node_plan *np, int64_t after)
+{
+    int64_t at = TD_FOREVER;
+
+    for (uint32_t i = np->reserves; i != NONE; i = pass->s->reserves.v[i].next)
+        if (pass->s->reserves.v[i].end > after)
+            at = TD_MIN(at, pass->s->reserves.v[i].end);
+    return at;
+}
+
+/* Earliest start before `bound` on this node, else TD_FOREVER. */
+static int64_t earliest(struct pass *pass, uint32_t node, const struct shape *s, uint32_t limit_s, int64_t bound)
+{
+    const struct node_plan *np = plan_node(pass, node);
+    struct timeline t;
+
+    timeline_start(&t, pass, node);
+    for (int64_t at = pass->p->now_ms; at < bound;) {
+        if (np->reserves == NONE) {
+            if (shape_fit(s, t.n, &t.free, s->tasks, 1))
+                return at;
+        } else {
+            struct amount m = room_between(pass, node, &t.free, at, time_after(at, limit_s));
+
+            if (shape_fit(s, t.n, &m, s->tasks, 1))
+                return at;
+        }
+        int64_t ending = timeline_next(&t);
+        at = TD_MIN(ending, next_reserve_end(pass, np, at));
+        if (at == ending && at < bound)
+            timeline_step(&t);
+    }
+    return TD_FOREVER;
+}
+
+/* Keeps [at, end) on the node free for the candidate. */
+static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_t tasks, int64_t at, int64_t end)
+{
+    struct plan_state *ps = pass->s;
+    const struct shape *s = pass->l->shapes.v[c->shape];
+    const struct node *n = &pass->l->nodes.v[node];
+    struct node_plan *np = plan_node(pass, node);
+    struct reserve r = {.at = at, .end = end, .job = c->job, .shape = c->shape, .tasks = tasks, .live = n->free};
+    struct timeline t;
+
+    timeline_start(&t, pass, node);
+    while (timeline_next(&t) <= at && timeline_step(&t))
+        ;
+    for (uint32_t i = 0; i < n->holdings.n && holding_end(n, i, pass->p->now_ms) <= at; i++)
+        holding_add_to(n->holdings.v[i], n, &r.live);
+    struct amount m = room_between(pass, node, &t.free, at, end);
+    shape_amount(s, n, &m, tasks, 1, &r.need);
+    r.spare = t.free;
+    take_active(pass, np, n->nstocks, at, &r.spare);
+    take_active(pass, np, n->nstocks, at, &r.live);
+    TD_ASSERT(amount_covers(&r.spare, &r.need, n->nstocks));
+    amount_sub(&r.spare, &r.need, n->nstocks);
+    amount_sub(&r.live, &r.need, n->nstocks);
+
+    uint32_t prev = NONE, i = np->reserves;
+    for (; i != NONE && ps->reserves.v[i].at <= at; i = ps->reserves.v[i].next)
+        prev = i;
+    r.next = i;
+    for (; i != NONE && ps->reserves.v[i].at < end; i = ps->reserves.v[i].next) {
+        amount_sub(&ps->reserves.v[i].spare, &r.need, n->nstocks);
+        amount_sub(&ps->reserves.v[i].live, &r.need, n->nstocks);
+    }
+    /* Promises that begin at the very same moment meet this one too. */
+    for (i = np->reserves; i != NONE && ps->reserves.v[i].at <= at; i = ps->reserves.v[i].next)
+        if (ps->reserves.v[i].at == at) {
+            amount_sub(&ps->reserves.v[i].spare, &r.need, n->nstocks);
+            amount_sub(&ps->reserves.v[i].live, &r.need, n->nstocks);
+        }
+    td_vec_push(&ps->reserves, r);
+    if (prev == NONE)
+        np->reserves = ps->reserves.n - 1;
+    else
+        ps->reserves.v[prev].next = ps->reserves.n - 1;
+}
+
+static void promise(struct pass *pass, const struct slot *c, int64_t at)
+{
+    struct plan_state *ps = pass->s;
+    uint32_t *nodes = td_arena_alloc(&pass->out->arena, sizeof(*nodes) * (ps->parts.n + 1));
+    int64_t end = time_after(at, c->limit_s);
+
+    for (uint32_t i = 0; i < ps->parts.n; i++) {
+        nodes[i] = ps->parts.v[i].node;
+        keep(pass, c, nodes[i], ps->parts.v[i].tasks, at, end);
+    }
+    struct td_plan_promise p = {.job = c->job,
+                                .shape = c->shape,
+                                .at_ms = at >= OPEN_END ? TD_FOREVER : at,
+                                .nodes = nodes,
+                                .nnodes = ps->parts.n};
+    td_vec_push(&pass->out->promises, p);
+}
+
+/* Next place of a node that could serve the shape one day: usable, and it has not refused. */
+static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
+{
+    for (uint32_t w = from / 64; w < pass->s->nwords; w++) {
+        uint64_t bits = s->eligible[w];
+
+        if (w == from / 64)
+            bits &= ~(uint64_t)0 << (from % 64);
+        for (; bits; bits &= bits - 1) {
+            uint32_t pos = w * 64 + (uint32_t)__builtin_ctzll(bits), node = pass->x->node_at.v[pos];
+
+            if (pass->l->nodes.v[node].usable && !shape_refused(s, node))
+                return pos;
+        }
+    }
+    return NONE;
+}
+
+/* --- single-node -------------------------------------------------------------------------------------------------- */
+
+static bool reserve_single(struct pass *pass, const struct slot *c, const struct shape *s)
+{
+    int64_t best = TD_FOREVER;
+    struct plan_part part = {.tasks = s->tasks};
+
+    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+        int64_t at = earliest(pass, pass->x->node_at.v[pos], s, c->limit_s, best);
+
+        if (at < best) {
+            best = at;
+            part.node = pass->x->node_at.v[pos];
+        }
+    }
+    pass->s->parts.n = 0;
+    if (best < TD_FOREVER)
+        td_vec_push(&pass->s->parts, part);
+    promise(pass, c, best);
+    return best < TD_FOREVER;
+}
+
+/* --- multi-node --------------------------------------------------------------------------------------------------- */
+
+static void note_rises(struct pass *pass, uint32_t pos, const struct shape *s, uint32_t step)
+{
+    uint32_t node = pass->x->node_at.v[pos], had = 0;
+    const struct node_plan *np = plan_node(pass, node);
+    int64_t from = pass->p->now_ms;
+    struct timeline t;
+
+    for (uint32_t i = np->reserves; i != NONE; i = pass->s->reserves.v[i].next)
+        from = TD_MAX(from, pass->s->reserves.v[i].end);
+    if (from == TD_FOREVER)
+        return;
+    timeline_start(&t, pass, node);
+    while (timeline_next(&t) <= from && timeline_step(&t))
+        ;
+    for (t.at = TD_MAX(t.at, from);;) {
+        uint32_t capacity = shape_fit_tasks(s, t.n, &t.free);
+
+        if (capacity > had && (had == 0 || capacity >= had + step || capacity >= s->tasks_best)) {
+            struct rise r = {t.at, pos, capacity};
+
+            td_vec_push(&pass->s->rises, r);
+            had = capacity;
+        }
+        if (had >= s->tasks_best || !timeline_step(&t))
+            return;
+    }
+}
+
+/* Do the nodes counted in the histogram of capacities suffice? */
+static bool suffices(const struct shape *s, const uint32_t *histogram, uint32_t nodes, uint64_t tasks)
+{
+    uint64_t sum = 0;
+    uint32_t used = 0;
+
+    if (nodes < s->nodes_min || tasks < s->is.ntasks)
+        return false;
+    if (s->is.ntasks == 0 || nodes <= s->nodes_max)
+        return true;
+    for (uint32_t c = s->tasks_best; c > 0 && used < s->nodes_max; c--) {
+        uint32_t k = TD_MIN(histogram[c], s->nodes_max - used);
+
+        used += k;
+        sum += (uint64_t)k * c;
+    }
+    return sum >= s->is.ntasks;
+}
+
+/* Sweeps the rises; returns the first moment at which enough nodes are there, with their capacities by place. */
+static int64_t sweep(struct pass *pass, const struct shape *s)
+{
+    struct plan_state *ps = pass->s;
+    uint32_t places = ps->nwords * 64, nodes = 0;
+    uint64_t tasks = 0;
+
+    td_vec_reserve(&ps->capacity, places + 1);
+    td_vec_reserve(&ps->histogram, s->tasks_best + 1);
+    memset(ps->capacity.v, 0, sizeof(uint32_t) * (places + 1));
+    memset(ps->histogram.v, 0, sizeof(uint32_t) * (s->tasks_best + 1));
+    for (uint32_t i = 0; i < ps->rises.n; i++) {
+        const struct rise *r = &ps->rises.v[i];
+        uint32_t capacity = TD_MIN(r->capacity, s->tasks_best), had = ps->capacity.v[r->pos];
+
+        if (had)
+            ps->histogram.v[had]--;
+        else
+            nodes++;
+        ps->histogram.v[capacity]++;
+        ps->capacity.v[r->pos] = capacity;
+        tasks += capacity - had;
+        bool last_of_moment = i + 1 == ps->rises.n || ps->rises.v[i + 1].at > r->at;
+        if (last_of_moment && suffices(s, ps->histogram.v, nodes, tasks))
+            return r->at;
+    }
+    return TD_FOREVER;
+}
+
+static bool reserve_multi(struct pass *pass, const struct slot *c, const struct shape *s)
+{
+    struct plan_state *ps = pass->s;
+    uint64_t levels = (uint64_t)s->tasks_best * s->neligible;
+    uint32_t step = (uint32_t)(levels / RISES_MAX + 1);
+
+    ps->rises.n = ps->parts.n = 0;
+    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1))
+        note_rises(pass, pos, s, step);
+    plan_sort_rises(ps->rises.v, ps->rises.n);
+    int64_t at = s->tasks_best ? sweep(pass, s) : TD_FOREVER;
+    if (at < TD_FOREVER) {
+        for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+            struct plan_part part = {.node = pass->x->node_at.v[pos], .capacity = ps->capacity.v[pos]};
+
+            if (part.capacity)
+                td_vec_push(&ps->parts, part);
+        }
+        bool chosen = plan_choose_parts(pass, s);
+        TD_ASSERT(chosen);
+    }
+    promise(pass, c, at);
+    return at < TD_FOREVER;
+}
+
+bool plan_reserve(struct pass *pass, const struct slot *c)
+{
+    const struct shape *s = pass->l->shapes.v[c->shape];
+
+    return s->multi ? reserve_multi(pass, c, s) : reserve_single(pass, c, s);
+}

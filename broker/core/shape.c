@@ -1,0 +1,259 @@
+/* shape.c - shapes: interned requests, and which nodes could hold them
+ *
+ * Owns: struct shape, the cache of eligible nodes, the remembered refusals.
+ * A shape is compiled once into numbers (wants). Its eligible nodes are a bitmap over places in the node order; it is
+ * brought up to date by the list of changed nodes, or made anew when places moved (era). Shapes live as long as the
+ * ledger. */
+#include "ledger_priv.h"
+
+#include <string.h>
+
+/* --- interning --------------------------------------------------------------------------------------------------- */
+
+static uint64_t mix_needs(uint64_t h, const struct td_gres_need_list *needs)
+{
+    h = td_mix_u64(h, needs->n);
+    for (uint32_t i = 0; i < needs->n; i++) {
+        h = td_mix_str(h, needs->v[i].name);
+        h = td_mix_str(h, needs->v[i].type);
+        h = td_mix_u64(h, needs->v[i].count);
+    }
+    return h;
+}
+
+static uint64_t shape_hash(const struct td_shape *s, uint32_t partition)
+{
+    uint64_t h = td_mix_u64(partition, s->tasks_min);
+
+    h = td_mix_u64(h, (uint64_t)s->tasks_max << 32 | s->cpus_per_task);
+    h = td_mix_u64(h, s->mem_mb);
+    h = td_mix_u64(h, s->mem_mb_per_cpu);
+    h = td_mix_u64(h, (uint64_t)s->nodes_min << 32 | s->nodes_max);
+    h = td_mix_u64(h, s->ntasks);
+    h = mix_needs(h, &s->gres);
+    h = mix_needs(h, &s->gres_task);
+    h = td_mix_str(h, s->features);
+    h = td_mix_str(h, s->req_nodes);
+    return td_mix_str(h, s->exc_nodes);
+}
+
+static void want_add(struct td_ledger *l, struct shape *s, const struct td_gres_need *g, uint64_t node, uint64_t task)
+{
+    uint32_t name = ledger_word(l, g->name), type = ledger_word(l, g->type), at = s->nwants;
+
+    if (!name || node + task == 0)
+        return;
+    if (name == l->gpu) {
+        s->gpus_node += node;
+        s->gpus_task += task;
+    }
+    for (uint32_t i = 0; i < s->nwants; i++)
+        if (s->wants[i].name == name && s->wants[i].type == type) {
+            s->wants[i].node += node;
+            s->wants[i].task += task;
+            return;
+        }
+    s->nwants++;
+    if (type) /* typed ones first: open ones take what they leave */
+        for (; at > 0 && s->wants[at - 1].type == 0; at--)
+            s->wants[at] = s->wants[at - 1];
+    s->wants[at] = (struct want){name, type, node, task};
+}
+
+/* NEEDSWORK: devices for the whole of a multi-node job (--gpus) are asked of each node in equal shares, rounded up; an
+ * uneven spread would need bids that say how many devices go with how many tasks. */
+static void shape_compile(struct td_ledger *l, struct shape *s)
+{
+    const struct td_shape *is = &s->is;
+
+    s->nodes_min = TD_MAX(is->nodes_min, 1u);
+    s->nodes_max = TD_MAX(is->nodes_max, s->nodes_min);
+    s->multi = s->nodes_max > 1;
+    s->cpus_per_task = TD_MAX(is->cpus_per_task, 1u);
+    s->tasks_min = TD_MAX(is->tasks_min, 1u);
+    s->tasks_max = TD_MAX(is->tasks_max, s->tasks_min);
+    if (s->multi && is->ntasks == 0)
+        s->tasks_max = s->tasks_min; /* equal parts */
+    s->tasks = s->tasks_max;
+    s->wants = td_arena_alloc(&l->arena, sizeof(s->wants[0]) * (is->gres.n + is->gres_task.n + is->gres_job.n + 1));
+    for (uint32_t i = 0; i < is->gres.n; i++)
+        want_add(l, s, &is->gres.v[i], is->gres.v[i].count, 0);
+    for (uint32_t i = 0; i < is->gres_task.n; i++)
+        want_add(l, s, &is->gres_task.v[i], 0, is->gres_task.v[i].count);
+    for (uint32_t i = 0; i < is->gres_job.n; i++)
+        want_add(l, s, &is->gres_job.v[i], (is->gres_job.v[i].count + s->nodes_min - 1) / s->nodes_min, 0);
+}
+
+uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *is, uint32_t partition)
+{
+    uint64_t hash = shape_hash(is, partition);
+    uint32_t first = (uint32_t)(uintptr_t)td_map_get(&l->shape_by_hash, hash);
+
+    for (uint32_t i = first; i; i = l->shape_next.v[i - 1]) {
+        const struct shape *s = l->shapes.v[i - 1];
+
+        if (s->partition == partition && td_record_equal(&td_rec_shape, &s->is, is))
+            return i - 1;
+    }
+    struct shape *s = td_alloc(sizeof(*s));
+    td_record_copy(&l->arena, &td_rec_shape, is, &s->is);
+    s->partition = partition;
+    shape_compile(l, s);
+    td_vec_push(&l->shapes, s);
+    td_vec_push(&l->shape_next, first);
+    td_map_put(&l->shape_by_hash, hash, (void *)(uintptr_t)l->shapes.n);
+    return l->shapes.n - 1;
+}
+
+const struct td_shape *td_ledger_get_shape(const struct td_ledger *l, uint32_t shape)
+{
+    TD_ASSERT(shape < l->shapes.n);
+    return &l->shapes.v[shape]->is;
+}
+
+uint32_t td_ledger_shapes(const struct td_ledger *l)
+{
+    return l->shapes.n;
+}
+
+void shapes_release(struct td_ledger *l)
+{
+    for (uint32_t i = 0; i < l->shapes.n; i++) {
+        td_free(l->shapes.v[i]->eligible);
+        td_free(l->shapes.v[i]->refused);
+        td_free(l->shapes.v[i]);
+    }
+    td_vec_release(&l->shapes);
+    td_vec_release(&l->shape_next);
+    td_map_release(&l->shape_by_hash);
+    td_arena_release(&l->arena);
+}
+
+/* --- eligibility ------------------------------------------------------------------------------------------------- */
+
+static void look_at(const struct td_ledger *l, struct shape *s, uint32_t node, uint32_t *furthest)
+{
+    const struct node *n = &l->nodes.v[node];
+    uint32_t pos = l->index->pos_of.v[node], step = 0;
+    uint64_t bit = (uint64_t)1 << (pos % 64);
+    uint32_t why = n->name ? shape_match(s, n, &step) : TD_REFUSAL_PARTITION;
+
+    if (s->eligible[pos / 64] & bit) {
+        s->eligible[pos / 64] &= ~bit;
+        s->neligible--;
+    }
+    if (why == TD_REFUSAL_NONE) {
+        s->eligible[pos / 64] |= bit;
+        s->neligible++;
+        if (s->multi)
+            s->tasks_best = TD_MAX(s->tasks_best, shape_fit_tasks(s, n, &n->total));
+    } else if (step >= *furthest) {
+        *furthest = step;
+        s->refusal = why;
+    }
+}
+
+void shape_refresh(const struct td_ledger *l, struct shape *s)
+{
+    const struct node_index *x = ledger_index(l);
+    uint32_t furthest = 0;
+
+    if (s->era == x->era && s->changes == x->changed.n)
+        return;
+    /* A node that shrank may have been the best: the best is made anew with the rest. */
+    if (s->era != x->era || s->multi || x->changed.n - s->changes > l->nodes.n / 2) {
+        s->eligible = td_realloc(s->eligible, sizeof(uint64_t) * (x->nwords + 1));
+        memset(s->eligible, 0, sizeof(uint64_t) * (x->nwords + 1));
+        s->nwords = x->nwords;
+        s->neligible = s->tasks_best = 0;
+        s->refusal = TD_REFUSAL_PARTITION;
+        for (uint32_t i = 0; i < l->nodes.n; i++)
+            look_at(l, s, i, &furthest);
+    } else {
+        for (uint32_t i = s->changes; i < x->changed.n; i++)
+            look_at(l, s, x->changed.v[i], &furthest);
+    }
+    s->era = x->era;
+    s->changes = x->changed.n;
+}
+
+/* Could the eligible nodes together hold a multi-node job? The largest nodes first. */
+static bool shape_ever_together(const struct td_ledger *l, const struct shape *s)
+{
+    uint64_t sum = 0;
+    uint32_t used = 0;
+
+    if (s->neligible < s->nodes_min)
+        return false;
+    if (s->is.ntasks == 0)
+        return true;
+    for (uint32_t tasks = s->tasks_best; tasks >= s->tasks_min && used < s->nodes_max; tasks--)
+        for (uint32_t i = 0; i < l->nodes.n && used < s->nodes_max; i++)
+            if (place_get(s->eligible, l->index->pos_of.v[i]) &&
+                shape_fit_tasks(s, &l->nodes.v[i], &l->nodes.v[i].total) == tasks) {
+                sum += tasks;
+                used++;
+            }
+    return sum >= s->is.ntasks;
+}
+
+uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret_refusal)
+{
+    TD_ASSERT(shape < l->shapes.n);
+    struct shape *s = l->shapes.v[shape];
+    uint32_t n = 0, why = TD_REFUSAL_NONE;
+
+    shape_refresh(l, s);
+    n = s->neligible;
+    if (n == 0) {
+        why = s->refusal;
+    } else if (s->multi && !shape_ever_together(l, s)) {
+        why = TD_REFUSAL_TOO_SMALL;
+        n = 0;
+    }
+    if (ret_refusal)
+        *ret_refusal = why;
+    return n;
+}
+
+/* --- refusals ---------------------------------------------------------------------------------------------------- */
+
+void td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage)
+{
+    TD_ASSERT(shape < l->shapes.n && node < l->nodes.n);
+    struct shape *s = l->shapes.v[shape];
+    struct node *n = &l->nodes.v[node];
+    uint32_t nbytes = node / 8 + 1;
+
+    if (shape_refused(s, node))
+        return;
+    if (nbytes > s->refused_bytes) {
+        nbytes = TD_MAX(nbytes, (l->nodes.n + 7) / 8);
+        s->refused = td_realloc(s->refused, nbytes);
+        memset(s->refused + s->refused_bytes, 0, nbytes - s->refused_bytes);
+        s->refused_bytes = nbytes;
+    }
+    td_bits_set(s->refused, node);
+    s->nrefused++;
+    struct refusal r = {shape, refusal, shortage};
+    td_vec_push(&n->refusals, r);
+}
+
+void td_ledger_forget_refusals(struct td_ledger *l, uint32_t node)
+{
+    if (node >= l->nodes.n)
+        return;
+    struct node *n = &l->nodes.v[node];
+    for (uint32_t i = 0; i < n->refusals.n; i++) {
+        struct shape *s = l->shapes.v[n->refusals.v[i].shape];
+
+        td_bits_clear(s->refused, node);
+        s->nrefused--;
+    }
+    n->refusals.n = 0;
+}
+
+bool shape_refused(const struct shape *s, uint32_t node)
+{
+    return s->nrefused && td_bits_get(s->refused, s->refused_bytes, node);
+}
