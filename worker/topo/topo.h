@@ -15,6 +15,7 @@ struct td_topo_params {
     /* gres.conf lines of this node */
     const struct td_gres_line *gres_lines;
     uint32_t ngres_lines;
+    bool pretend; /* a rehearsal on this machine: device files need not exist; implied by topology */
 };
 struct td_gres_line {
     const char *name, *type;
@@ -23,7 +24,9 @@ struct td_gres_line {
     const char *cores;  /* Cores= or old CPUs=: 0-1 */
     const char *links;
 };
-/* The inventory and all it points to live in the arena. Errors: TOPOLOGY, CONF, each naming the file or line. */
+/* The inventory and all it points to live in the arena; confine and version of it are the shell's to fill in (version:
+ * ours). Errors: TOPOLOGY, CONF, each naming the file or line.
+ * Memory: as declared; else as found; else, where a file or description does not say, this host's. */
 int td_topo_read(const struct td_topo_params *p, struct td_arena *a, struct td_inventory *ret, struct td_error *err);
 /* Binding masks: is binding to real CPUs possible for this inventory on this host? */
 bool td_topo_can_bind(const struct td_inventory *inv);
