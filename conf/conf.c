@@ -493,8 +493,7 @@ static int load(struct loading *ld, const char *path, struct td_error *err)
         return r;
     nodes_finish(&ld->cluster);
     show_all(ld);
-    ld->conf->notes.n = ld->rd.notes.n;
-    ld->conf->notes.v = td_arena_dup(ld->rd.arena, ld->rd.notes.v, ld->rd.notes.n * sizeof(ld->rd.notes.v[0]));
+    ld->conf->notes = reading_notes(&ld->rd);
     return 0;
 }
 
@@ -513,7 +512,7 @@ int td_conf_load(const char *path, struct td_conf **ret, struct td_error *err)
 
     cluster_release(&ld->cluster);
     td_vec_release(&ld->hosts);
-    td_vec_release(&ld->rd.notes);
+    reading_release(&ld->rd);
     td_free(ld);
     if (r < 0)
         td_conf_destroy(&conf);

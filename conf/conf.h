@@ -25,7 +25,7 @@ struct td_conf {
     const struct td_conf_gres *gres;
     uint32_t ngres;
     struct td_kv_list all;               /* every option with its value, for show config; print order of scontrol */
-    struct td_strs notes;                /* "slurm.conf line 12: FastSchedule is obsolete and has no effect" */
+    struct td_strs notes;                /* "slurm.conf line 12: FastSchedule has no effect: why" */
     /* shells */
     const char *state_dir, *spool_dir, *log_file, *control_host, *address, *ports, *epilog, *prolog;
     const char *propagate_except, *propagate;

@@ -80,7 +80,6 @@ static const char *value_read(struct cursor *c, struct td_arena *a)
             value[n++] = *c->at;
         c->at++;
     }
-    /* a bracketed list may hold blanks in no file we know; a value ends at the blank as in Slurm */
     value[n] = '\0';
     return value;
 }

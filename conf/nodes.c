@@ -44,14 +44,16 @@ static void layout(struct cluster *c, const struct conf_values *v, const struct 
     if (ret->sockets == 0 && ret->cores_per_socket == 0)
         return; /* CPUs alone, or nothing: the worker finds the rest */
 
-    uint64_t cores = (uint64_t)TD_MAX(ret->sockets, 1) * TD_MAX(ret->cores_per_socket, 1);
-    uint64_t threads = cores * TD_MAX(ret->threads_per_core, 1);
+    ret->sockets = TD_MAX(ret->sockets, 1);
+    ret->cores_per_socket = TD_MAX(ret->cores_per_socket, 1);
+    ret->threads_per_core = TD_MAX(ret->threads_per_core, 1);
+    uint64_t cores = (uint64_t)ret->sockets * ret->cores_per_socket, threads = cores * ret->threads_per_core;
     if (ret->cpus == 0) {
         ret->cpus = (uint32_t)TD_MIN(threads, TD_MAX_CPUS_PER_NODE);
     } else if (ret->cpus != threads && ret->cpus != cores && ret->cpus != ret->sockets) {
         reading_note(c->rd, "%s line %u: CPUs=%u does not fit %u sockets x %u cores x %u threads; CPUs=%u is taken",
-                     line->file, line->line, ret->cpus, TD_MAX(ret->sockets, 1), TD_MAX(ret->cores_per_socket, 1),
-                     TD_MAX(ret->threads_per_core, 1), (uint32_t)TD_MIN(threads, TD_MAX_CPUS_PER_NODE));
+                     line->file, line->line, ret->cpus, ret->sockets, ret->cores_per_socket, ret->threads_per_core,
+                     (uint32_t)TD_MIN(threads, TD_MAX_CPUS_PER_NODE));
         ret->cpus = (uint32_t)TD_MIN(threads, TD_MAX_CPUS_PER_NODE);
     }
 }
@@ -135,7 +137,7 @@ int nodes_line(struct cluster *c, const struct lex_line *line, struct td_error *
     struct conf_values v;
     int r;
 
-    if (td_str_equal(line->words[0].value, "DEFAULT") || td_str_casecmp(line->words[0].value, "DEFAULT") == 0)
+    if (td_str_casecmp(line->words[0].value, "DEFAULT") == 0)
         return option_take_line(c->rd, GROUP_NODE, &c->node_defaults, line, err);
     v = c->node_defaults;
     r = option_take_line(c->rd, GROUP_NODE, &v, line, err);

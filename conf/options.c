@@ -2,8 +2,6 @@
  *
  * Knows nothing of: what an option is for. Errors name file, line and key; notes too. */
 #include <pwd.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "conf/options.h"
@@ -125,20 +123,6 @@ static const char *key_nearest(enum conf_group group, const char *name)
         }
     }
     return found;
-}
-
-void reading_note(struct reading *rd, const char *fmt, ...)
-{
-    char text[TD_ERROR_TEXT_MAX];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    for (uint32_t i = 0; i < rd->notes.n; i++)
-        if (strcmp(rd->notes.v[i], text) == 0)
-            return;
-    td_vec_push(&rd->notes, td_arena_strdup(rd->arena, text));
 }
 
 static bool yes_no(const char *s, uint64_t *ret)
@@ -419,7 +403,7 @@ static void use_note(struct reading *rd, const struct conf_row *row, const char 
             value_number(row, w->value, &b, &why) && a == b)
             return;
     }
-    reading_note(rd, "%s line %u: %s has no effect: %s", file, w->line, row->name, row->why);
+    reading_note_idle(rd, file, w->line, row->name, row->why);
 }
 
 int option_take(struct reading *rd, enum conf_group group, struct conf_values *vals, const char *file,
@@ -433,8 +417,7 @@ int option_take(struct reading *rd, enum conf_group group, struct conf_values *v
         if (!alias)
             return unknown_key(group, file, w, err);
         if (alias->key == KEY_COUNT) {
-            reading_note(rd, "%s line %u: %s is obsolete and has no effect: %s", file, w->line, alias->old,
-                         alias->words);
+            reading_note_idle(rd, file, w->line, alias->old, alias->words);
             return 0;
         }
         if (alias->words)

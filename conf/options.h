@@ -80,13 +80,24 @@ static inline bool conf_is_set(const struct conf_values *vals, enum conf_key key
 }
 
 /* Where reading one configuration stands. */
+struct note {
+    const char *text;           /* NULL: keys that have no effect for one reason, told in one sentence */
+    const char *file, *why;
+    TD_VEC(const char *) keys;
+    TD_VEC(uint32_t) lines;
+};
 struct reading {
     struct td_arena *arena;
     struct conf_values *values;
-    TD_VEC(const char *) notes;
+    TD_VEC(struct note) notes;
 };
 /* Formats a note and keeps it once. */
 void reading_note(struct reading *rd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A key that has no effect here. Keys of one file with the same reason share a note. */
+void reading_note_idle(struct reading *rd, const char *file, uint32_t line, const char *key, const char *why);
+/* The notes as sentences, in the order in which they came up. */
+struct td_strs reading_notes(const struct reading *rd);
+void reading_release(struct reading *rd);
 /* Takes one word into vals: looks it up in the group, checks it, notes what has no effect. */
 int option_take(struct reading *rd, enum conf_group group, struct conf_values *vals, const char *file,
                 const struct lex_word *w, struct td_error *err);
