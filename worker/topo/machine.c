@@ -69,8 +69,7 @@ static int open_synthetic(hwloc_topology_t t, const char *what, struct td_error 
 
 static int open_topology(hwloc_topology_t t, const char *what, struct td_error *err)
 {
-    hwloc_topology_set_cache_types_filter(t, HWLOC_TYPE_FILTER_KEEP_NONE);
-    hwloc_topology_set_icache_types_filter(t, HWLOC_TYPE_FILTER_KEEP_NONE);
+    /* caches stay: where a NUMA node hangs below one, leaving it out would merge the node with its neighbours */
     hwloc_topology_set_io_types_filter(t, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     if (td_str_empty(what))
         return 0;
