@@ -216,7 +216,7 @@ static void prepare(struct launch_thread *t, const struct td_sh_launch *m)
 static void launch_one(struct launch_thread *t, struct launch *l)
 {
     t->now = l;
-    if (!t->test && l->msg->argv.n == 0) {
+    if (!t->test && (l->msg->argv.n == 0 || !td_str_empty(l->msg->cannot))) {
         l->failed = LAUNCH_EXEC;
         l->error = 0;
         return;
@@ -387,8 +387,10 @@ void launch_words(const struct launch *l, char *out, size_t cap)
         snprintf(out, cap, "cannot open the error file %s: %s", m->err, why);
         return;
     case LAUNCH_EXEC:
-        if (m->argv.n == 0)
-            snprintf(out, cap, "there is no script to run: the broker no longer has it");
+        if (!td_str_empty(m->cannot))
+            snprintf(out, cap, "%s", m->cannot);
+        else if (m->argv.n == 0)
+            snprintf(out, cap, "there is no program to run");
         else
             snprintf(out, cap, "cannot start %s: %s", m->argv.v[0], why);
         return;

@@ -339,10 +339,11 @@ static void unstartable_says_why(void **state)
     e = wait_for(r, 5, TD_REPORT_EXITED);
     assert_string_equal(e->text, "cannot open the input file /nope/nowhere/in: No such file or directory");
 
-    job_make(r, &j, 6, "true")->argv.n = 0;
+    job_make(r, &j, 6, "true")->cannot = "the moon is full";
     put(r, TD_MSG_SH_LAUNCH, &j.m);
     e = wait_for(r, 6, TD_REPORT_EXITED);
-    assert_string_equal(e->text, "there is no script to run: the broker no longer has it");
+    assert_true(e->launch_failed);
+    assert_string_equal(e->text, "the moon is full");
 
     char fifo[128];
     snprintf(fifo, sizeof(fifo), "%s/fifo", r->dir);
