@@ -69,17 +69,17 @@ static void skip_blanks(struct cursor *c)
 /* A value: everything to the next blank, with quotes taken off. */
 static const char *value_read(struct cursor *c, struct td_arena *a)
 {
-    char *value = td_arena_alloc(a, (size_t)(c->end - c->at) + 1);
+    const char *end = c->at;
     size_t n = 0;
     bool quoted = false;
 
-    while (c->at < c->end && (quoted || !is_blank(*c->at))) {
-        if (*c->at == '"')
+    for (; end < c->end && (quoted || !is_blank(*end)); end++)
+        if (*end == '"')
             quoted = !quoted;
-        else
+    char *value = td_arena_alloc(a, (size_t)(end - c->at) + 1);
+    for (; c->at < end; c->at++)
+        if (*c->at != '"')
             value[n++] = *c->at;
-        c->at++;
-    }
     value[n] = '\0';
     return value;
 }

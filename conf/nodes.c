@@ -143,10 +143,10 @@ int nodes_line(struct cluster *c, const struct lex_line *line, struct td_error *
     r = option_take_line(c->rd, GROUP_NODE, &v, line, err);
     if (r < 0)
         return r;
+    if (td_str_empty(v.v[KEY_NODE_NodeName].text))
+        return td_fail(err, TD_E_CONF, "%s line %u: NodeName names no node", line->file, line->line);
     if (td_hostlist_parse(v.v[KEY_NODE_NodeName].text, TD_MAX_NODES, &names, &why) < 0)
         return td_fail(err, TD_E_CONF, "%s line %u: NodeName: %s", line->file, line->line, why.text);
-    if (names.names.n == 0)
-        r = td_fail(err, TD_E_CONF, "%s line %u: NodeName names no node", line->file, line->line);
 
     struct node_line n = {.first = c->entries.n};
     struct td_node_conf *conf = &n.conf;
@@ -212,6 +212,8 @@ int nodes_down(struct cluster *c, const struct lex_line *line, struct td_error *
     r = option_take_line(c->rd, GROUP_DOWN, v, line, err);
     if (r < 0)
         return r;
+    if (td_str_empty(v->v[KEY_DOWN_DownNodes].text))
+        return td_fail(err, TD_E_CONF, "%s line %u: DownNodes names no node", line->file, line->line);
     if (td_hostlist_parse(v->v[KEY_DOWN_DownNodes].text, TD_MAX_NODES, &names, &why) < 0)
         return td_fail(err, TD_E_CONF, "%s line %u: DownNodes: %s", line->file, line->line, why.text);
     for (uint32_t i = 0; i < names.names.n && r == 0; i++) {

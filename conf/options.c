@@ -107,14 +107,30 @@ static const struct conf_alias *alias_find(enum conf_group group, const char *na
     return NULL;
 }
 
+/* How many slips of the hand a word may hold and still be meant: a third, but two letters swapped in a short one. */
+static uint32_t slips_allowed(const char *word)
+{
+    uint32_t n = (uint32_t)strlen(word);
+
+    return n < 4 ? 1 : TD_MAX(n / 3, 2);
+}
+
+/* Keys that begin a line of their own in slurm.conf. */
+static bool opens_line(enum conf_key key)
+{
+    return key == KEY_NODE_NodeName || key == KEY_PARTITION_PartitionName || key == KEY_DOWN_DownNodes ||
+           key == KEY_NODESET_NodeSet || key == KEY_FRONTEND_FrontendName;
+}
+
 /* The nearest known spelling, if it is near enough to be meant. */
 static const char *key_nearest(enum conf_group group, const char *name)
 {
-    uint32_t best = (uint32_t)TD_MAX(strlen(name) / 3, 1) + 1;
+    uint32_t best = slips_allowed(name) + 1;
     const char *found = NULL;
 
     for (int i = 0; i < KEY_COUNT; i++) {
-        if (rows[i].group != group || !rows[i].settable)
+        bool opens = group == GROUP_SLURM && opens_line((enum conf_key)i);
+        if ((rows[i].group != group && !opens) || !rows[i].settable)
             continue;
         uint32_t d = td_edit_distance(rows[i].name, name);
         if (d < best) {
@@ -338,7 +354,7 @@ static bool word_check(void *ctx, const char *word)
 {
     struct word_check *k = ctx;
     const char *name = rows[k->key].name, *nearest = NULL;
-    uint32_t best = (uint32_t)TD_MAX(strlen(word) / 3, 1) + 1;
+    uint32_t best = slips_allowed(word) + 1;
     bool closed = false;
 
     for (size_t i = 0; i < TD_ARRAY_LEN(words); i++) {
@@ -429,8 +445,11 @@ int option_take(struct reading *rd, enum conf_group group, struct conf_values *v
     struct conf_value v = {.text = w->value, .file = file, .line = w->line};
     struct td_error why = {0};
 
-    if (w->value[0] == '\0' && row->type != TYPE_STR) /* Key= : as if not written */
+    if (w->value[0] == '\0') { /* as if not written; on a line of nodes or partitions it takes a DEFAULT back */
+        if (!group_is_scalar(group) && row->type == TYPE_STR)
+            vals->v[key] = (struct conf_value){.text = NULL, .file = file, .line = w->line};
         return 0;
+    }
     if (!value_number(row, w->value, &v.num, &why))
         return td_fail(err, TD_E_CONF, "%s line %u: %s: %s", file, w->line, row->name, why.text);
     if (row->use == USE_REFUSED && !(row->same && td_str_casecmp(row->same, w->value) == 0))
