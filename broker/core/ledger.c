@@ -55,6 +55,7 @@ void td_ledger_destroy(struct td_ledger **p)
     td_vec_release(&l->index->node_at);
     td_vec_release(&l->index->pos_of);
     td_vec_release(&l->index->changed);
+    td_vec_release(&l->index->soonest);
     td_free(l->index->open);
     td_free(l->index->devices);
     td_free(l->index);
@@ -290,6 +291,7 @@ static struct node *node_at(struct td_ledger *l, uint32_t node)
         struct node fresh = {.unit = 1, .sorted = true};
 
         td_vec_push(&l->nodes, fresh);
+        td_vec_push(&l->index->soonest, TD_FOREVER);
         l->index->ordered = false;
     }
     return &l->nodes.v[node];
@@ -315,6 +317,8 @@ void td_ledger_set_node(struct td_ledger *l, uint32_t node, const struct td_ledg
     next.version = n->version;
     next.usable = n->usable;
     next.sorted = n->sorted;
+    next.ends.v = n->ends.v;
+    next.ends.cap = n->ends.cap;
     next.holdings.v = n->holdings.v;
     next.holdings.n = n->holdings.n;
     next.holdings.cap = n->holdings.cap;

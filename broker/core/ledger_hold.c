@@ -289,6 +289,13 @@ static struct holding *holding_new(struct td_ledger *l, const struct node *n, co
     return h;
 }
 
+static void note_end(struct td_ledger *l, uint32_t node, int64_t until)
+{
+    int64_t *soonest = &l->index->soonest.v[node];
+
+    *soonest = TD_MIN(*soonest, until);
+}
+
 void td_ledger_take(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, const struct td_placement *p,
                     int64_t until)
 {
@@ -305,8 +312,10 @@ void td_ledger_take(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t a
     node_count_free(n);
     if (n->holdings.n && n->holdings.v[n->holdings.n - 1]->until > until)
         n->sorted = false;
+    n->listed = false;
     td_vec_push(&n->holdings, h);
     td_map_put(&n->by_attempt, attempt_key(job, attempt), h);
+    note_end(l, node, until);
     plan_holding_taken(l, node, h);
     ledger_reopen(l, node);
 }
@@ -322,6 +331,7 @@ void td_ledger_give(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t a
     while (n->holdings.v[i] != h)
         i++;
     n->holdings.n--;
+    n->listed = false;
     memmove(&n->holdings.v[i], &n->holdings.v[i + 1], sizeof(n->holdings.v[0]) * (n->holdings.n - i));
     node_mark(n, h, false);
     node_count_free(n);
@@ -338,15 +348,14 @@ void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint3
 
     TD_ASSERT(h != NULL);
     h->until = until;
-    n->sorted = false;
+    n->sorted = n->listed = false;
+    note_end(l, node, until);
 }
 
-void node_sort_holdings(struct node *n)
+void node_sort_holdings(struct td_ledger *l, struct node *n)
 {
     /* Ties end in job and attempt, so that the order does not depend on history. Insertion sort: nearly sorted. */
-    if (n->sorted)
-        return;
-    for (uint32_t i = 1; i < n->holdings.n; i++) {
+    for (uint32_t i = n->sorted ? n->holdings.n : 1; i < n->holdings.n; i++) {
         struct holding *h = n->holdings.v[i];
         uint32_t k = i;
 
@@ -361,6 +370,14 @@ void node_sort_holdings(struct node *n)
         n->holdings.v[k] = h;
     }
     n->sorted = true;
+    if (n->listed)
+        return;
+    td_vec_reserve(&n->ends, n->holdings.n);
+    for (uint32_t i = 0; i < n->holdings.n; i++)
+        n->ends.v[i] = (struct held_end){n->holdings.v[i]->until, n->holdings.v[i]->ncpus};
+    n->ends.n = n->holdings.n;
+    n->listed = true;
+    l->index->soonest.v[n - l->nodes.v] = n->holdings.n ? n->holdings.v[0]->until : TD_FOREVER;
 }
 
 void holding_add_to(const struct holding *h, const struct node *n, struct amount *a)
@@ -382,6 +399,7 @@ void node_release_holdings(struct node *n)
     for (uint32_t i = 0; i < n->holdings.n; i++)
         td_free(n->holdings.v[i]);
     td_vec_release(&n->holdings);
+    td_vec_release(&n->ends);
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */

@@ -49,6 +49,12 @@ struct holding {
     struct held_gres gres[];
 };
 
+/* Read in passing by every promise: kept apart from the holding, which is seldom in the cache. */
+struct held_end {
+    int64_t until;
+    uint32_t cpus;
+};
+
 struct refusal {
     uint32_t shape, why;
     uint64_t shortage;
@@ -70,7 +76,8 @@ struct node {
     struct amount total, free;
     uint64_t mem_held, tmp_held;
     TD_VEC(struct holding *) holdings; /* by until when `sorted` */
-    bool sorted;
+    TD_VEC(struct held_end) ends;      /* the same in brief, made by node_sort_holdings while `listed` */
+    bool sorted, listed;
     struct td_map by_attempt; /* job << 32 | attempt -> holding */
     TD_VEC(struct refusal) refusals;
 };
@@ -111,6 +118,7 @@ struct node_index {
     TD_VEC(uint32_t) pos_of;
     TD_VEC(uint32_t) changed; /* nodes, in order of change; shapes remember how far they read */
     uint64_t *open;           /* places: usable, and a CPU is free */
+    TD_VEC(int64_t) soonest;  /* by node: no holding ends before this */
     uint32_t nwords;
     uint8_t *devices; /* what td_ledger_gres_held returns */
 };
@@ -138,12 +146,12 @@ void ledger_reopen(struct td_ledger *l, uint32_t node);           /* free or usa
 /* ledger_hold.c */
 void node_recount(struct td_ledger *l, struct node *n); /* capacity changed: held bits and counts from the holdings */
 void node_release_holdings(struct node *n);
-void node_sort_holdings(struct node *n);
+void node_sort_holdings(struct td_ledger *l, struct node *n); /* and lists their ends */
 /* The end of the node's i-th holding. One past its time ends in a second, again and again: a shadow never lies in the
  * past. */
 static inline int64_t holding_end(const struct node *n, uint32_t i, int64_t now)
 {
-    int64_t until = n->holdings.v[i]->until;
+    int64_t until = n->ends.v[i].until;
 
     return until >= OPEN_END ? OPEN_END + (int64_t)i : TD_MAX(until, now + 1000);
 }

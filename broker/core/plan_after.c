@@ -166,12 +166,13 @@ uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit
 /* --- invariant ---------------------------------------------------------------------------------------------------- */
 
 /* Counted up from nothing, unlike the spare amounts. */
-static struct amount used_at(const struct td_ledger *l, uint32_t node, int64_t at)
+static struct amount used_at(struct td_ledger *l, uint32_t node, int64_t at)
 {
     const struct plan_state *s = l->plan;
-    const struct node *n = &l->nodes.v[node];
+    struct node *n = &l->nodes.v[node];
     struct amount used = {0}, wide = {0};
 
+    node_sort_holdings(l, n);
     for (uint32_t i = 0; i < n->holdings.n; i++)
         if (holding_end(n, i, s->now) > at) {
             wide = (struct amount){0};
@@ -187,7 +188,7 @@ static struct amount used_at(const struct td_ledger *l, uint32_t node, int64_t a
     return used;
 }
 
-bool plan_check(const struct td_ledger *l, struct td_error *err)
+bool plan_check(struct td_ledger *l, struct td_error *err)
 {
     const struct plan_state *s = l->plan;
 

@@ -1,7 +1,7 @@
 /* plan_multi.c - candidates that need several nodes together: all or none, on as few as allowed
  *
- * Nodes that hold most tasks go first, then those first in order. When enough nodes are found that hold as many as any
- * node could, looking on cannot find a better choice. */
+ * Nodes that hold most tasks go first, then those first in order; looking ends as soon as the fewest nodes that any
+ * choice could do with are together. Places that can take no part any more are struck out for the shape. */
 #include "plan_priv.h"
 
 #include <string.h>
@@ -91,35 +91,43 @@ bool plan_choose_parts(struct pass *pass, const struct shape *s)
     return true;
 }
 
-static bool choose_now(struct pass *pass, const struct slot *c, int64_t end)
+/* *ret_windowed: with a shorter limit there might have been more. */
+static bool choose_now(struct pass *pass, const struct slot *c, int64_t end, bool *ret_windowed)
 {
     struct plan_state *ps = pass->s;
     const struct shape *s = pass->l->shapes.v[c->shape];
     struct shape_pass *sp = &ps->shapes.v[c->shape];
-    uint32_t full = 0, ideal = nodes_ideal(s);
-    bool prefix = true;
+    uint32_t good = 0, ideal = nodes_ideal(s);
+    uint32_t share = s->is.ntasks ? (s->is.ntasks + ideal - 1) / ideal : s->tasks_min;
 
+    if (!sp->alive)
+        sp->alive = td_arena_dup(&ps->arena, s->eligible, sizeof(uint64_t) * (s->nwords + 1));
+    *ret_windowed = false;
     ps->parts.n = 0;
-    for (uint32_t pos = plan_next_place(pass, s, sp->cursor); pos != NONE; pos = plan_next_place(pass, s, pos + 1)) {
+    for (uint32_t pos = plan_next_place(pass, s, sp->alive, 0); pos != NONE;
+         pos = plan_next_place(pass, s, sp->alive, pos + 1)) {
         uint32_t node = pass->x->node_at.v[pos];
         const struct node *n = &pass->l->nodes.v[node];
         struct amount m;
         uint32_t capacity = shape_fit_tasks(s, n, &plan_node(pass, node)->free);
 
         if (!capacity) {
-            sp->cursor = prefix ? pos + 1 : sp->cursor; /* for good in this pass */
+            sp->alive[pos / 64] &= ~((uint64_t)1 << (pos % 64)); /* for good in this pass */
             continue;
         }
-        prefix = false;
         const struct amount *room = plan_room(pass, node, end, &m);
-        if (room == &m)
+        if (room == &m) {
+            uint32_t had = capacity;
+
             capacity = shape_fit_tasks(s, n, room);
+            *ret_windowed = *ret_windowed || capacity < had;
+        }
         if (!capacity)
             continue;
         struct plan_part part = {.node = node, .capacity = capacity};
         td_vec_push(&ps->parts, part);
-        full += capacity >= s->tasks_best;
-        if (full >= ideal)
+        good += capacity >= share;
+        if (good >= ideal)
             break;
     }
     return plan_choose_parts(pass, s);
@@ -147,14 +155,18 @@ uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want
     const struct shape *s = pass->l->shapes.v[c->shape];
     int64_t now = pass->p->now_ms;
     uint32_t done = 0;
+    bool windowed;
 
     if (!s->tasks_best)
         return 0;
     while (done < want && !pass->stopped) {
         uint32_t limit_s = c->limit_s;
 
-        if (!choose_now(pass, c, time_after(now, limit_s))) {
-            if (!c->limit_min_s || c->limit_min_s >= c->limit_s || !choose_now(pass, c, time_after(now, c->limit_min_s)))
+        if (!choose_now(pass, c, time_after(now, limit_s), &windowed)) {
+            if (!windowed)
+                pass->s->shapes.v[c->shape].failed_s = 0; /* no limit is short enough */
+            if (!windowed || !c->limit_min_s || c->limit_min_s >= c->limit_s ||
+                !choose_now(pass, c, time_after(now, c->limit_min_s), &windowed))
                 break;
             limit_s = shrunk_limit(pass, c);
         }

@@ -90,12 +90,12 @@ void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32
     }
 }
 
-uint32_t plan_next_place(const struct pass *pass, const struct shape *s, uint32_t from)
+uint32_t plan_next_place(const struct pass *pass, const struct shape *s, const uint64_t *places, uint32_t from)
 {
     const struct plan_state *ps = pass->s;
 
     for (uint32_t w = from / 64; w < ps->nwords; w++) {
-        uint64_t bits = s->eligible[w] & ps->open[w] & ~ps->blocked[w];
+        uint64_t bits = places[w] & ps->open[w] & ~ps->blocked[w];
 
         if (w == from / 64)
             bits &= ~(uint64_t)0 << (from % 64);
@@ -115,7 +115,7 @@ void timeline_start(struct timeline *t, struct pass *pass, uint32_t node)
 {
     const struct node_plan *np = plan_node(pass, node);
 
-    node_sort_holdings(&pass->l->nodes.v[node]);
+    node_sort_holdings(pass->l, &pass->l->nodes.v[node]);
     *t = (struct timeline){.pass = pass,
                            .n = &pass->l->nodes.v[node],
                            .ending = np->endings,

@@ -46,6 +46,7 @@ struct shape_pass {
     bool in_lots;
     bool judged;        /* looked at for a reservation of its own beyond the depth */
     bool hopeless;      /* no node is left that could serve */
+    uint64_t *alive;    /* multi-node: places that can still take a part; in the arena */
     uint32_t blocks;    /* fifo: blocked heads before its first start */
     bool started;
     TD_VEC(struct window) windows; /* heap: the longest first, then the smallest place */
@@ -125,7 +126,8 @@ const struct amount *plan_room(struct pass *pass, uint32_t node, int64_t end, st
 /* Latest end of one more instance that fits now; -1 when none fits at all. */
 int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks);
 void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks, uint32_t count, int64_t end);
-uint32_t plan_next_place(const struct pass *pass, const struct shape *s, uint32_t from); /* NONE at the end */
+/* Next of these places where the shape may be tried; NONE at the end. */
+uint32_t plan_next_place(const struct pass *pass, const struct shape *s, const uint64_t *places, uint32_t from);
 
 /* The future of a node: what is free after each moment at which something ends. Promises are not in it. */
 struct timeline {
@@ -154,6 +156,6 @@ void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 /* Gives the candidate a reservation. false: no node could ever serve it now. */
 bool plan_reserve(struct pass *pass, const struct slot *c);
 /* Tests: promises, holdings and planned starts together stay within every node. */
-bool plan_check(const struct td_ledger *l, struct td_error *err);
+bool plan_check(struct td_ledger *l, struct td_error *err);
 
 #endif

@@ -42,12 +42,33 @@ static int64_t next_reserve_end(const struct pass *pass, const struct node_plan 
     return at;
 }
 
+/* Where the pass has planned nothing yet, waiting for holdings to end is all that helps (it does not fit now), and
+ * until they have let go of CPUs enough nothing else need be looked at. */
+static bool hopeless_before(const struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks, int64_t bound)
+{
+    const struct node_plan *np = &pass->s->nodes.v[node];
+    struct node *n = &pass->l->nodes.v[node];
+
+    if (np->stamp == pass->s->stamp && (np->reserves != NONE || np->endings != NONE))
+        return false;
+    if (pass->l->index->soonest.v[node] >= bound)
+        return true;
+    node_sort_holdings(pass->l, n);
+    uint64_t cpus = n->free.cpus, need = shape_need(s, n, tasks).cpus;
+    uint32_t i = 0;
+    while (i < n->ends.n && cpus < need)
+        cpus += n->ends.v[i++].cpus;
+    return i > 0 && (cpus < need || holding_end(n, i - 1, pass->p->now_ms) >= bound);
+}
+
 /* Earliest start before `bound` on this node, else TD_FOREVER. */
 static int64_t earliest(struct pass *pass, uint32_t node, const struct shape *s, uint32_t limit_s, int64_t bound)
 {
-    const struct node_plan *np = plan_node(pass, node);
     struct timeline t;
 
+    if (hopeless_before(pass, node, s, s->tasks, bound))
+        return TD_FOREVER;
+    const struct node_plan *np = plan_node(pass, node);
     timeline_start(&t, pass, node);
     for (int64_t at = pass->p->now_ms; at < bound;) {
         if (np->reserves == NONE) {

@@ -158,7 +158,7 @@ static uint32_t start_at_cursor(struct pass *pass, const struct slot *c, uint32_
     uint32_t done = 0;
 
     while (done < want && !pass->stopped) {
-        uint32_t pos = plan_next_place(pass, s, sp->cursor);
+        uint32_t pos = plan_next_place(pass, s, s->eligible, sp->cursor);
 
         if (pos == NONE) {
             sp->cursor = pass->s->nwords * 64;
