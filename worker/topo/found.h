@@ -40,6 +40,7 @@ int gpus_read(struct found *f, hwloc_topology_t t, struct td_error *err);
 uint32_t island_root(uint32_t *parent, uint32_t i);
 void island_join(uint32_t *parent, uint32_t i, uint32_t j);
 /* layout.c */
+void layout_flat(struct found *f, uint32_t cores); /* so many single-thread cores in one package */
 int layout_declare(const struct td_topo_params *p, struct found *f, struct td_error *err);
 /* stocks.c */
 int stocks_make(const struct td_topo_params *p, struct found *f, struct td_gres_stock_list *ret, struct td_error *err);

@@ -156,6 +156,11 @@ static void pretend(struct found *f, const struct layout *l)
     move_gpus(f, packages, gpu_package);
 }
 
+void layout_flat(struct found *f, uint32_t cores)
+{
+    pretend(f, &(struct layout){.cpus = cores, .sockets = 1, .cores = cores, .threads = 1});
+}
+
 int layout_declare(const struct td_topo_params *p, struct found *f, struct td_error *err)
 {
     struct layout l;

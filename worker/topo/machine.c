@@ -50,31 +50,32 @@ int machine_cpuset(struct found *f, hwloc_const_cpuset_t set, struct td_bin *ret
 
 /* --- which topology ---------------------------------------------------------------------------------------------- */
 
-static int open_synthetic(hwloc_topology_t t, const char *what, struct td_error *err)
+/* A bare number is so many cores side by side: hwloc would take seconds to describe a few thousand of them, so it is
+ * shown one and layout.c makes the others. */
+static int open_synthetic(hwloc_topology_t t, const char *what, uint32_t *ret_flat, struct td_error *err)
 {
     const char *description = what + strlen("synthetic:");
-    char flat[64];
     uint64_t n = 0;
 
     if (td_parse_u64(description, &n)) {
         if (n == 0 || n > TD_MAX_CPUS_PER_NODE)
             return td_fail(err, TD_E_TOPOLOGY, "%s: the number of CPUs must be between 1 and %d", what, TD_MAX_CPUS_PER_NODE);
-        td_format(flat, sizeof(flat), "pack:1 core:%lu pu:1", (unsigned long)n);
-        description = flat;
+        *ret_flat = (uint32_t)n;
+        description = "pack:1 core:1 pu:1";
     }
     if (hwloc_topology_set_synthetic(t, description) < 0)
         return td_fail(err, TD_E_TOPOLOGY, "%s: not a topology that hwloc understands (try \"synthetic:pack:2 core:8 pu:2\")", what);
     return 0;
 }
 
-static int open_topology(hwloc_topology_t t, const char *what, struct td_error *err)
+static int open_topology(hwloc_topology_t t, const char *what, uint32_t *ret_flat, struct td_error *err)
 {
     /* caches stay: where a NUMA node hangs below one, leaving it out would merge the node with its neighbours */
     hwloc_topology_set_io_types_filter(t, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     if (td_str_empty(what))
         return 0;
     if (td_str_prefix(what, "synthetic:"))
-        return open_synthetic(t, what, err);
+        return open_synthetic(t, what, ret_flat, err);
     if (access(what, R_OK) < 0)
         return td_fail(err, TD_E_TOPOLOGY, "%s: %s", what, strerror(errno));
     if (hwloc_topology_set_xml(t, what) < 0)
@@ -230,17 +231,20 @@ static int read_loaded(struct found *f, hwloc_topology_t t, const struct td_topo
 int machine_read(const struct td_topo_params *p, struct td_arena *a, struct found *ret, struct td_error *err)
 {
     hwloc_topology_t t = NULL;
+    uint32_t flat = 0;
 
     *ret = (struct found){.a = a, .live = td_str_empty(p->topology)};
     ret->real = ret->live && !p->pretend;
     ret->declared = !ret->live;
     if (hwloc_topology_init(&t) < 0)
         return td_fail(err, TD_E_TOPOLOGY, "hwloc: %s", strerror(errno));
-    int r = open_topology(t, p->topology, err);
+    int r = open_topology(t, p->topology, &flat, err);
     if (r == 0 && hwloc_topology_load(t) < 0)
         r = td_fail(err, TD_E_TOPOLOGY, "%s: hwloc cannot load it: %s", ret->live ? "this machine" : p->topology, strerror(errno));
     if (r == 0)
         r = read_loaded(ret, t, p, err);
+    if (r == 0 && flat > 0)
+        layout_flat(ret, flat);
     hwloc_topology_destroy(t);
     return r;
 }
