@@ -24,7 +24,8 @@ struct td_conf {
     struct td_partition_conf_list partitions;
     const struct td_conf_gres *gres;
     uint32_t ngres;
-    struct td_kv_list all;               /* every option with its value, for show config; print order of scontrol */
+    struct td_kv_list all;               /* every option with its value, for show config; print order of scontrol; "" =
+                                          * the broker's to fill in; a key ending in ':' is a heading */
     struct td_strs notes;                /* "slurm.conf line 12: FastSchedule has no effect: why" */
     /* shells */
     const char *state_dir, *spool_dir, *log_file, *control_host, *address, *ports, *epilog, *prolog;
@@ -37,18 +38,22 @@ struct td_conf {
     const char *proctrack;
 };
 /* path NULL: no file, defaults. gres.conf, cgroup.conf and tender.conf are looked for beside slurm.conf. Errors: CONF
- * with "slurm.conf line 12: unknown key 'NodName' (did you mean NodeName?)". *ret is untouched on failure. */
+ * with "slurm.conf line 12: unknown key 'NodName' (did you mean NodeName?)". *ret is untouched on failure. An empty
+ * allow_* of a partition means everybody. */
 int td_conf_load(const char *path, struct td_conf **ret, struct td_error *err);
 void td_conf_destroy(struct td_conf **p);
-/* The NodeName line of a node (with names reduced to it) and its gres.conf lines; false if it has none. */
+/* The NodeName line of a node (with names reduced to it) and its gres.conf lines, those of AutoDetect alone left out;
+ * false if it has none. */
 bool td_conf_node(const struct td_conf *c, const char *node, struct td_arena *a, struct td_node_conf *ret);
 uint32_t td_conf_gres_of(const struct td_conf *c, const char *node, struct td_arena *a, const struct td_conf_gres **ret);
-/* Where a command finds its cluster: $SLURM_CONF given, else the user's default cluster, else /etc/slurm/slurm.conf.
- * env and home come in as values. Result: path of slurm.conf, and of the broker's socket. */
+/* Where a command finds its cluster: $SLURM_CONF given, else the user's default cluster (HOME/.local/state/tender/default,
+ * then RUNTIME_DIR/tender/default: a folder or a link to one, made by tender up), else /etc/slurm/slurm.conf. A default
+ * that is neither the user's nor root's is refused. Environment and home come in as values. */
 struct td_conf_place {
     char conf[4096];
     char socket[4096]; /* <state dir>/run/broker.sock */
 };
-int td_conf_find(const char *slurm_conf_env, const char *home, const char *runtime_dir, uint32_t uid, struct td_conf_place *ret, struct td_error *err);
+int td_conf_find(const char *slurm_conf_env, const char *home, const char *runtime_dir, uint32_t uid,
+                 struct td_conf_place *ret, struct td_error *err);
 
 #endif

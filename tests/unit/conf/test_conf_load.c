@@ -119,7 +119,7 @@ static void samples_load(void **state)
     assert_int_equal(f->conf->partitions.n, 2);
     assert_int_equal(f->conf->ngres, 2);
     assert_true(f->conf->constrain_cores);
-    assert_true(f->conf->constrain_devices);
+    assert_false(f->conf->constrain_devices);
     assert_false(f->conf->constrain_ram);
     assert_true(f->conf->task_affinity);
     assert_string_equal(f->conf->state_dir, "/var/spool/tender");
