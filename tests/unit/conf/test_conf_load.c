@@ -347,6 +347,44 @@ static void show_config(void **state)
     assert_null(shown(c, "PriorityWeightAge")); /* only with priority/multifactor */
 }
 
+/* Every key that the guide's recipes write somewhere, at once. */
+static void every_key_of_the_recipes(void **state)
+{
+    struct folder *f = *state;
+
+    folder_put(f, "slurmdbd.conf",
+               "ArchiveEvents=yes\nArchiveJobs=yes\nArchiveSteps=no\nArchiveSuspend=no\nAuthType=auth/munge\n"
+               "DbdAddr=localhost\nDbdHost=master\nSlurmUser=slurm\nDebugLevel=4\nLogFile=/var/log/slurmdbd.log\n"
+               "PidFile=/run/slurmdbd.pid\nPurgeEventAfter=1month\nPurgeJobAfter=12month\nPurgeStepAfter=1month\n"
+               "PurgeSuspendAfter=1month\nTrackWCKey=no\nStorageType=accounting_storage/mysql\nStoragePass=secret\n"
+               "StorageUser=slurm\nStorageLoc=slurm_acct_db\n");
+    const struct td_conf *c = folder_conf(
+        f, "ClusterName=a\nControlMachine=m\nSlurmUser=slurm\nSlurmctldPort=6817\nSlurmdPort=6818\nAuthType=auth/munge\n"
+           "StateSaveLocation=/var/spool/slurm/ctld\nSlurmdSpoolDir=/var/spool/slurm/d\nSwitchType=switch/none\n"
+           "MpiDefault=none\nSlurmctldPidFile=/run/a\nSlurmdPidFile=/run/b\nProctrackType=proctrack/pgid\n"
+           "TaskPlugin=task/affinity,task/cgroup\nSlurmctldTimeout=300\nSlurmdTimeout=300\nInactiveLimit=0\nMinJobAge=300\n"
+           "KillWait=30\nWaittime=0\nReturnToService=1\nSlurmctldDebug=3\nSlurmdDebug=3\nSlurmctldLogFile=/var/log/a\n"
+           "SlurmdLogFile=/var/log/b\nPropagateResourceLimitsExcept=MEMLOCK\nEpilog=/etc/slurm/slurm.epilog.clean\n"
+           "PrologFlags=x11 # trailing\nLaunchParameters=use_interactive_step\nSlurmctldParameters=enable_configless\n"
+           "SchedulerType=sched/backfill\nSelectType=select/cons_res\nSelectTypeParameters=CR_Core\nDefMemPerCPU=0\n"
+           "FastSchedule=1\nPriorityType=priority/multifactor\nPriorityDecayHalfLife=7-0\nPriorityUsageResetPeriod=0\n"
+           "PriorityMaxAge=7\nPriorityWeightAge=1\nPriorityWeightAssoc=1\nPriorityWeightFairshare=1\nPriorityWeightJobSize=1\n"
+           "PriorityWeightPartition=1\nPriorityWeightQOS=1\nPriorityWeightTRES=cpu=1\nPrioritySiteFactorPlugin=x\n"
+           "AccountingStorageType=accounting_storage/filetxt\nAccountingStorageLoc=/var/log/acct\n"
+           "AccountingStoreJobComment = YES\nJobCompType=jobcomp/filetxt\nJobCompLoc=/var/log/jobcomp\n"
+           "JobAcctGatherType=jobacct_gather/linux\nJobAcctGatherFrequency=30\nGresTypes=gpu\n"
+           "NodeName=n1 CPUs=4 Sockets=1 CoresPerSocket=4 ThreadsPerCore=1 RealMemory=1 TmpDisk=1 Gres=gpu:1 Feature=x State=UNKNOWN\n"
+           "PartitionName=p Default=YES Nodes=n1 MinNodes=1 MaxNodes=1 DefaultTime=24:00:00 MaxTime=3-00:00:00 State=UP Priority=1 "
+           "DisableRootJobs=NO RootOnly=NO Hidden=NO Oversubscribe=NO GraceTime=0 ReqResv=NO AllowAccounts=ALL AllowQos=ALL LLN=NO\n"
+           "ReturnToService=1\n");
+    assert_true(has_note(c, "AccountingStorageLoc is obsolete"));
+    assert_true(has_note(c, "slurmdbd.conf lines"));
+    assert_true(has_note(c, "ReturnToService is set again"));
+    for (uint32_t i = 0; i < c->notes.n; i++)
+        assert_null(strstr(c->notes.v[i], "secret"));
+    assert_int_equal(c->partitions.v[0].default_s, 86400);
+}
+
 /* The answer to a slurm.conf that names no partition, and the elastic one. */
 static void partitions_missing(void **state)
 {
@@ -375,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(down_nodes_and_node_sets, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(what_is_counted, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(show_config, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(every_key_of_the_recipes, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(partitions_missing, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
