@@ -18,10 +18,10 @@
 #include <unistd.h>
 
 #define BUSY_MS 3000
-/* The log is moved into the file when idle from so many pages on, and in any case by an append beyond the second: in
- * between, commits write over log pages that exist already, which saves the file system an update of its own. */
-#define WAL_PAGES_IDLE 256
-#define WAL_PAGES_FORCE 4096
+/* The log is moved into the file from so many pages on: with time to spare, and in any case. In between, commits write
+ * over log pages that exist already, which saves the file system an update of its own. */
+#define WAL_PAGES_SPARE 256
+#define WAL_PAGES_MOST 4096
 
 static const char *const stmt_sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -198,16 +198,12 @@ static int wal_grew(void *ctx, sqlite3 *db, const char *name, int pages)
     (void)name;
     struct td_store *s = ctx;
     s->wal_pages = (uint32_t)pages;
-    if (s->wal_pages >= WAL_PAGES_FORCE) {
-        /* A failure here is not one of the commit, which is durable already; the next append tries again. */
-        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    }
     return SQLITE_OK;
 }
 
-static int store_idle(struct td_store *s, struct td_error *err)
+static int store_idle(struct td_store *s, bool spare, struct td_error *err)
 {
-    if (s->wal_pages < WAL_PAGES_IDLE)
+    if (s->wal_pages < (spare ? WAL_PAGES_SPARE : WAL_PAGES_MOST))
         return 0;
     int in_log = 0, moved = 0;
     int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
@@ -314,8 +310,9 @@ static int settings_apply(struct td_store *s, struct td_error *err)
 {
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_MS);
+    /* A reader sees one moment for as long as it is open: what it reads in several steps fits together. */
     if (s->read_only)
-        return exec_sql(s, "PRAGMA query_only=1", "set up the journal", err);
+        return exec_sql(s, "PRAGMA query_only=1;BEGIN", "set up the journal", err);
     int r = exec_sql(s,
                      "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
                      "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-16384;PRAGMA temp_store=MEMORY;"

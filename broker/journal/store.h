@@ -87,9 +87,9 @@ struct td_store_ops {
     int (*history)(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx, struct td_error *err);
     int (*inputs)(struct td_store *s, uint64_t from_wake, td_store_input_fn *fn, void *ctx, struct td_error *err);
     uint64_t (*free_bytes)(struct td_store *s); /* of its disk, for the low-space watermark */
-    /* Moves committed pages from the write-ahead log into the file: what a commit leaves for later. To be called when
-     * idle; does nothing while there is little to move. */
-    int (*idle)(struct td_store *s, struct td_error *err);
+    /* Moves committed pages from the write-ahead log into the file: what a commit leaves for later. To be called often;
+     * does nothing while there is little to move. `spare`: nothing else is to do, so little is enough. */
+    int (*idle)(struct td_store *s, bool spare, struct td_error *err);
     uint64_t (*bytes)(struct td_store *s); /* size of its files */
     bool (*has_blob)(struct td_store *s, const uint8_t hash[32]);
     /* Whole-file checks: SQLite's own, sequence without gaps, every event decodes. */

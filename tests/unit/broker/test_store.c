@@ -621,8 +621,8 @@ static void idle_moves_the_log(void **state)
     struct place *p = *state;
     for (uint64_t i = 0; i < 400; i++)
         append_ok(p, 1 + i, 1);
-    assert_int_equal(ops->idle(p->s, &p->err), 0);
-    assert_int_equal(ops->idle(p->s, &p->err), 0);
+    assert_int_equal(ops->idle(p->s, true, &p->err), 0);
+    assert_int_equal(ops->idle(p->s, true, &p->err), 0);
     append_ok(p, 401, 1);
     assert_int_equal(events_from(p, 0).n, 401);
 }

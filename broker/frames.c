@@ -1,0 +1,251 @@
+/* frames.c - what comes in, by right; what goes out, by handle
+ *
+ * The right a message needs is a column of its row and is checked here, before any handler, against the identity that the
+ * kernel (local socket) or CURVE (bus) vouches for. */
+#include "broker/shell.h"
+
+#include <string.h>
+
+static bool is_bus(const struct shell_from *from)
+{
+    return from->key != NULL;
+}
+
+void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body)
+{
+    if (peer & SHELL_BUS_PEER) {
+        shell_bus_send(s, peer, id, request, body);
+        return;
+    }
+    int r = shell_local_send(s, peer, id, request, body);
+    if (r == -TD_E_TOO_BIG) {
+        const struct td_error_reply e = {.code = TD_E_TOO_BIG, .text = "the answer is over the limit of one frame: ask for less"};
+        shell_local_send(s, peer, TD_MSG_ERROR, request, &e);
+    }
+}
+
+void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err)
+{
+    if (s->core)
+        td_core_counters(s->core)->rejected++;
+    if (peer & SHELL_BUS_PEER) {
+        const struct td_refused m = {.code = (uint32_t)err->code, .text = err->text};
+        shell_bus_send(s, peer, TD_MSG_REFUSED, request, &m);
+        return;
+    }
+    const struct td_error_reply m = {.code = (uint32_t)err->code, .text = err->text};
+    shell_local_send(s, peer, TD_MSG_ERROR, request, &m);
+}
+
+static int right_check(struct shell *s, const struct shell_from *from, const struct td_msg_row *row,
+                       const char **ret_node, struct td_error *err)
+{
+    switch (row->right) {
+    case TD_RIGHT_ANYONE:
+        return 0;
+    case TD_RIGHT_USER:
+        if (is_bus(from))
+            return td_fail(err, TD_E_DENIED, "%s is taken from users on the broker's local socket only", row->name);
+        return 0;
+    case TD_RIGHT_OPERATOR:
+        if (is_bus(from) || !td_core_is_operator(s->core, from->uid))
+            return td_fail(err, TD_E_DENIED, "%s: %s needs an operator", td_error_words(TD_E_DENIED), row->name);
+        return 0;
+    case TD_RIGHT_ADMIN:
+        if (is_bus(from) || !td_core_is_admin(s->core, from->uid))
+            return td_fail(err, TD_E_DENIED, "%s: %s needs an administrator", td_error_words(TD_E_DENIED), row->name);
+        return 0;
+    case TD_RIGHT_WORKER:
+        *ret_node = is_bus(from) ? td_core_key_node(s->core, from->key) : NULL;
+        if (!*ret_node)
+            return td_fail(err, TD_E_DENIED, "%s: %s needs an enrolled worker (join with a token)",
+                           td_error_words(TD_E_DENIED), row->name);
+        return 0;
+    case TD_RIGHT_BROKER:
+    case TD_RIGHT_LOCAL:
+        break;
+    }
+    return td_fail(err, TD_E_DENIED, "%s is not a request", row->name);
+}
+
+static void answer_ping(struct shell *s, const struct shell_from *from, uint64_t request)
+{
+    struct td_pong *p = td_arena_alloc(&s->arena, sizeof(*p));
+    *p = (struct td_pong){
+        .version = TD_PROTOCOL_VERSION,
+        .epoch = td_core_epoch(s->core),
+        .seq = td_core_seq(s->core),
+        .host = s->host,
+        .cluster = s->conf->settings.cluster,
+        .pid = s->pid,
+    };
+    shell_answer_later(s, from->peer, request, TD_MSG_PONG, p);
+}
+
+/* Writes go into the core as they are, but for what only the shell can know: contents of blobs, names of users. */
+static int write_prepare(struct shell *s, const struct shell_from *from, const struct td_frame *f, struct td_error *err)
+{
+    if (f->id == TD_MSG_SUBMIT)
+        return shell_submit_prepare(s, from, f->body, err);
+    if (f->id == TD_MSG_CANCEL)
+        return shell_users_to_numbers(s, &((struct td_cancel *)f->body)->filter, err);
+    return 0;
+}
+
+static uint32_t events_made(const struct shell *s)
+{
+    uint32_t n = 0;
+    if (s->open)
+        td_core_events(s->core, &n);
+    return n;
+}
+
+static void give_to_core(struct shell *s, const struct shell_from *from, const struct td_frame *f, const char *node)
+{
+    struct td_error err = {0};
+    uint32_t blobs = s->new_blobs.n, events = events_made(s);
+    if (s->down && node)
+        return; /* a worker repeats itself until it is answered */
+    int r = s->down ? -(err = s->cause).code : write_prepare(s, from, f, &err);
+    if (r < 0) {
+        shell_refuse(s, from->peer, f->request, &err);
+        return;
+    }
+    shell_input(s, &(struct td_input){
+                       .kind = node ? TD_IN_WORKER : TD_IN_REQUEST,
+                       .peer = from->peer,
+                       .request = f->request,
+                       .uid = from->uid,
+                       .gid = from->gid,
+                       .node = node,
+                       .id = f->id,
+                       .body = f->body,
+                   });
+    if (events_made(s) == events)
+        s->new_blobs.n = blobs; /* refused, or known already: its script is not kept */
+}
+
+static void shutdown_take(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_shutdown *m)
+{
+    struct td_done *d = td_arena_alloc(&s->arena, sizeof(*d));
+    d->seq = td_core_seq(s->core);
+    s->stop = true;
+    s->stop_snapshot = s->stop_snapshot || m->snapshot;
+    shell_log(&s->log, "info shutdown asked for by uid=%u", from->uid);
+    shell_answer_later(s, from->peer, request, TD_MSG_DONE, d);
+}
+
+/* true: the shell has dealt with it by itself. */
+static bool take_own(struct shell *s, const struct shell_from *from, const struct td_frame *f)
+{
+    bool is_write = f->id == TD_MSG_MAKE_TOKEN || f->id == TD_MSG_ENROL || f->id == TD_MSG_RECONFIGURE;
+    if (is_write && s->down) {
+        shell_refuse(s, from->peer, f->request, &s->cause);
+        return true;
+    }
+    switch (f->id) {
+    case TD_MSG_PING:
+        answer_ping(s, from, f->request);
+        return true;
+    case TD_MSG_MAKE_TOKEN:
+        shell_make_token(s, from, f->request, f->body);
+        return true;
+    case TD_MSG_ENROL:
+        shell_enrol(s, from, f->request, f->body);
+        return true;
+    case TD_MSG_BLOB_WANTED:
+        shell_blob_wanted(s, from, f->request, f->body);
+        return true;
+    case TD_MSG_RECONFIGURE:
+        shell_reconfigure(s, from, f->request);
+        return true;
+    case TD_MSG_SHUTDOWN:
+        shutdown_take(s, from, f->request, f->body);
+        return true;
+    default:
+        return false;
+    }
+}
+
+void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
+{
+    struct td_frame f = {0};
+    struct td_error err = {0};
+    const char *node = NULL;
+    s->taken++;
+    if (td_wire_get_frame(&s->arena, data, len, &f, &err) < 0) {
+        td_core_counters(s->core)->bad_frames++;
+        if (!is_bus(from) || f.id)
+            shell_refuse(s, from->peer, f.request, &err);
+        return;
+    }
+    if (right_check(s, from, f.row, &node, &err) < 0) {
+        shell_refuse(s, from->peer, f.request, &err);
+        return;
+    }
+    if (take_own(s, from, &f))
+        return;
+    if (shell_is_read(f.id)) {
+        const struct shell_read r = {.from = *from, .request = f.request, .id = f.id, .body = f.body};
+        td_vec_push(&s->reads, r);
+        return;
+    }
+    give_to_core(s, from, &f, node);
+}
+
+/* --- effects -------------------------------------------------------------------------------------------------------- */
+
+/* Scripts and environments that the core thinks the worker lacks go with the award, as far as the frame has room; a
+ * worker that misses one asks for it (BLOB_WANTED). */
+#define BLOBS_BYTES_MAX (TD_MAX_FRAME_BYTES / 2)
+
+static void send_award(struct shell *s, const struct td_effect *e)
+{
+    struct td_award_batch m = *(const struct td_award_batch *)e->body;
+    struct td_blob *blobs = td_arena_alloc(&s->arena, e->nblobs * sizeof(*blobs));
+    size_t bytes = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < e->nblobs && n < TD_MAX_AWARDS_PER_MESSAGE; i++) {
+        const struct shell_blob *b = shell_blob_find(s, e->blobs[i]);
+        if (!b || bytes + b->len > BLOBS_BYTES_MAX)
+            continue;
+        bytes += b->len;
+        /* copied: a blob is borrowed until the next one is read */
+        blobs[n++] = (struct td_blob){
+            .hash = {td_arena_dup(&s->arena, b->hash, 32), 32},
+            .data = {td_arena_dup(&s->arena, b->data, b->len), b->len},
+        };
+    }
+    m.blobs.v = blobs;
+    m.blobs.n = n;
+    shell_bus_send(s, e->peer, e->id, e->request, &m);
+}
+
+void shell_effects(struct shell *s)
+{
+    uint32_t n;
+    const struct td_effect *e = td_core_effects(s->core, &n);
+    for (uint32_t i = 0; i < n; i++, e++) {
+        switch (e->kind) {
+        case TD_DO_REPLY:
+            shell_reply(s, e->peer, e->request, e->id, e->body);
+            break;
+        case TD_DO_SEND:
+            if (e->nblobs && e->id == TD_MSG_AWARD)
+                send_award(s, e);
+            else
+                shell_bus_send(s, e->peer, e->id, e->request, e->body);
+            break;
+        case TD_DO_PUBLISH:
+            if (!s->bus)
+                break;
+            td_buf_reset(&s->frame);
+            td_wire_put_frame(&s->frame, e->id, 0, e->body);
+            td_bus_server_publish(s->bus, e->topic, &s->frame);
+            break;
+        case TD_DO_LOG:
+            shell_log(&s->log, "%s", (const char *)e->body);
+            break;
+        }
+    }
+}

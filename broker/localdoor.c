@@ -1,0 +1,271 @@
+/* localdoor.c - the unix socket: commands on this host, told by the kernel who they are
+ *
+ * Owns the connections. Everything is bounded (law 7): their number, a few kept free for operators; what one may have
+ * half sent or not yet read; and the same over all of them. A peer over a bound is told so and closed.
+ * A connection with nothing to do costs one descriptor and no buffers. */
+#include "broker/shell.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_TURN 64
+#define KEPT_FOR_OPERATORS 64
+#define HALF_FRAMES_BYTES_MAX (256u << 20) /* over all connections */
+#define HALF_FRAME_FREE (64u * 1024)       /* a frame up to this size is always taken */
+
+int shell_local_open(struct shell *s, struct td_error *err)
+{
+    char path[4200];
+    td_format(path, sizeof(path), "%s/run", s->state_dir);
+    if ((mkdir(path, 0755) < 0 && errno != EEXIST) || chmod(path, 0755) < 0)
+        return td_fail(err, TD_E_IO, "cannot make %s: %s", path, strerror(errno));
+    td_format(path, sizeof(path), "%s/run/broker.sock", s->state_dir);
+    int fd = td_local_listen(path, 0666, err);
+    if (fd < 0)
+        return fd;
+    s->listen_fd = fd;
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = SHELL_EPOLL_LISTEN};
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+        return td_fail(err, TD_E_IO, "cannot watch %s: %s", path, strerror(errno));
+    return 0;
+}
+
+struct shell_client *shell_client_find(struct shell *s, uint64_t handle)
+{
+    return td_map_get(&s->client_by_handle, handle);
+}
+
+static void client_remove(struct shell *s, uint32_t at)
+{
+    struct shell_client *c = s->clients.v[at];
+    td_map_del(&s->client_by_handle, c->handle);
+    td_stream_release(&c->stream);
+    td_free(c);
+    s->clients.v[at] = s->clients.v[--s->clients.n];
+}
+
+void shell_local_close(struct shell *s)
+{
+    while (s->clients.n)
+        client_remove(s, 0);
+    if (s->listen_fd >= 0) {
+        char path[4200];
+        td_format(path, sizeof(path), "%s/run/broker.sock", s->state_dir);
+        unlink(path);
+        close(s->listen_fd);
+        s->listen_fd = -1;
+    }
+}
+
+static void touch(struct shell *s, struct shell_client *c)
+{
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    td_vec_push(&s->dirty, c);
+}
+
+/* Says why and closes once that is out. */
+static void turn_away(struct shell *s, struct shell_client *c, uint64_t request, int code, const char *text)
+{
+    const struct td_error_reply e = {.code = (uint32_t)code, .text = text};
+    td_stream_put(&c->stream, TD_MSG_ERROR, request, &e);
+    td_core_counters(s->core)->rejected++;
+    c->leaving = true;
+    c->has_more = false;
+    touch(s, c);
+}
+
+static void client_add(struct shell *s, int fd)
+{
+    uid_t uid;
+    gid_t gid;
+    if (td_local_peer(fd, &uid, &gid, NULL) < 0) {
+        shell_log(&s->log, "warn local peer without an identity turned away");
+        close(fd);
+        return;
+    }
+    struct shell_client *c = td_alloc(sizeof(*c));
+    td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES);
+    c->handle = s->next_handle++;
+    c->uid = uid;
+    c->gid = gid;
+    c->watched = EPOLLIN;
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = c->handle};
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+        shell_log(&s->log, "error local peer uid=%u cannot be watched: %s", uid, strerror(errno));
+        td_stream_release(&c->stream);
+        td_free(c);
+        return;
+    }
+    td_map_put(&s->client_by_handle, c->handle, c);
+    td_vec_push(&s->clients, c);
+    uint32_t room = s->clients_max - (td_core_is_operator(s->core, uid) ? 0 : KEPT_FOR_OPERATORS);
+    if (s->clients.n > room)
+        turn_away(s, c, 0, TD_E_BUSY, "too many local connections at once (CLIENTS), try again");
+}
+
+void shell_local_accept(struct shell *s)
+{
+    s->accept_more = false;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(s->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            client_add(s, fd);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED)
+            continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            shell_log(&s->log, "error cannot accept local connections: %s", strerror(errno));
+        return;
+    }
+    s->accept_more = true;
+}
+
+/* Bytes of frames that have begun and not ended, over all connections. */
+static size_t half_frames(const struct shell *s)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < s->clients.n; i++)
+        sum += s->clients.v[i]->stream.in.len;
+    return sum;
+}
+
+/* What follows cannot be told apart any more. */
+static void out_of_step(struct shell *s, struct shell_client *c, const struct td_error *err)
+{
+    td_core_counters(s->core)->bad_frames++;
+    c->stream.closed = false; /* for reading; the reason still goes out */
+    turn_away(s, c, 0, err->code, err->text);
+}
+
+static void client_read(struct shell *s, struct shell_client *c)
+{
+    struct td_error err = {0};
+    if (c->leaving || c->gone)
+        return;
+    int r = td_stream_read(&c->stream, &err);
+    if (r < 0 && err.code != TD_E_IO) {
+        out_of_step(s, c, &err);
+        return;
+    }
+    if (r < 0) {
+        c->gone = true;
+        touch(s, c);
+        return;
+    }
+    if (r > 0)
+        c->has_more = true;
+    if (c->stream.in.len > HALF_FRAME_FREE && half_frames(s) > HALF_FRAMES_BYTES_MAX)
+        turn_away(s, c, 0, TD_E_BUSY, "too many large requests at once, try again");
+}
+
+static void client_writable(struct shell *s, struct shell_client *c)
+{
+    if (td_stream_flush(&c->stream) < 0)
+        c->gone = true;
+    touch(s, c);
+}
+
+void shell_local_ready(struct shell *s, uint64_t handle, uint32_t events)
+{
+    struct shell_client *c = shell_client_find(s, handle);
+    if (!c)
+        return;
+    if (events & EPOLLOUT)
+        client_writable(s, c);
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        client_read(s, c);
+    if ((events & (EPOLLHUP | EPOLLERR)) && c->leaving) {
+        c->gone = true;
+        touch(s, c);
+    }
+}
+
+/* Every connection with whole frames, in turn, until nothing is left or the wake is full. */
+bool shell_local_take(struct shell *s)
+{
+    bool left = false;
+    for (uint32_t i = 0; i < s->clients.n; i++) {
+        struct shell_client *c = s->clients.v[i];
+        while (c->has_more) {
+            const uint8_t *data;
+            size_t len;
+            struct td_error err = {0};
+            if (shell_full(s)) {
+                left = true;
+                break;
+            }
+            int r = td_stream_next(&c->stream, &data, &len, &err);
+            if (r == 0) {
+                c->has_more = false;
+            } else if (r < 0) {
+                out_of_step(s, c, &err);
+            } else {
+                const struct shell_from from = {.peer = c->handle, .uid = c->uid, .gid = c->gid};
+                shell_take_frame(s, &from, data, len);
+            }
+        }
+    }
+    return left;
+}
+
+static size_t waiting_out(const struct shell *s)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < s->clients.n; i++)
+        sum += s->clients.v[i]->stream.out.len - s->clients.v[i]->stream.out_sent;
+    return sum;
+}
+
+/* 0, -BUSY (too much waits to be read), -TOO_BIG, -UNREACHABLE (gone: nobody to tell). */
+int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body)
+{
+    struct shell_client *c = shell_client_find(s, handle);
+    if (!c || c->gone || (c->leaving && id != TD_MSG_ERROR))
+        return -TD_E_UNREACHABLE;
+    touch(s, c);
+    size_t waits = c->stream.out.len - c->stream.out_sent;
+    if (waits > TD_MAX_ANSWER_BYTES / 16 && waiting_out(s) > TD_MAX_ANSWERS_BYTES && id != TD_MSG_ERROR)
+        return -TD_E_BUSY;
+    return td_stream_put(&c->stream, id, request, body);
+}
+
+/* One that leaves is not read any more, or its input would wake us for ever. */
+static void watch(struct shell *s, struct shell_client *c, bool out)
+{
+    uint32_t want = (out ? (uint32_t)EPOLLOUT : 0u) | (c->leaving ? 0u : (uint32_t)EPOLLIN);
+    if (c->watched == want)
+        return;
+    struct epoll_event ev = {.events = want, .data.u64 = c->handle};
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->stream.fd, &ev) < 0)
+        c->gone = true;
+    c->watched = want;
+}
+
+/* End of the wake: output leaves as far as it can; connections that are over are removed. */
+void shell_local_flush(struct shell *s)
+{
+    bool some_gone = false;
+    for (uint32_t i = 0; i < s->dirty.n; i++) {
+        struct shell_client *c = s->dirty.v[i];
+        c->dirty = false;
+        int r = c->gone ? -TD_E_IO : td_stream_flush(&c->stream);
+        if (r < 0 || (r == 1 && c->leaving))
+            c->gone = true;
+        else
+            watch(s, c, r == 0);
+        some_gone = some_gone || c->gone;
+    }
+    s->dirty.n = 0;
+    for (uint32_t i = 0; some_gone && i < s->clients.n;)
+        if (s->clients.v[i]->gone)
+            client_remove(s, i);
+        else
+            i++;
+}

@@ -1,0 +1,257 @@
+/* recover.c - the core from the journal: at the start, and when a commit failed; snapshots, which make that short
+ *
+ * Replay restores the newest snapshot, compares its digest, applies the events behind it, and decides nothing. What the
+ * core knew softly (peers, bids, leases) is gone then, so a rebuilt core begins a reign of its own with another epoch,
+ * and the workers say hello again, as after a restart. */
+#include "broker/shell.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define ARENA_BYTES (4u << 20)
+
+struct replay {
+    struct shell *s;
+    struct td_arena arena;
+    struct td_error *err;
+    int r;
+    uint64_t events;
+};
+
+static void *decode(struct replay *p, const struct td_record *rec, const uint8_t *data, uint32_t len, const char *what)
+{
+    if (p->arena.used_total > ARENA_BYTES)
+        td_arena_reset(&p->arena);
+    void *body = td_arena_alloc(&p->arena, rec->size);
+    struct td_error why = {0};
+    if (td_wire_get_record(&p->arena, rec, data, len, body, &why) < 0) {
+        p->r = td_fail(p->err, TD_E_JOURNAL, "%s (%s) of the journal does not decode: %s", what, rec->name, why.text);
+        return NULL;
+    }
+    return body;
+}
+
+/* The configuration in force is told by its bytes. */
+void shell_conf_in_force(struct shell *s, const struct td_stored_event *ev)
+{
+    td_hash(ev->body, ev->len, s->conf_hash);
+}
+
+static bool restore_record(void *ctx, uint32_t kind, const uint8_t *data, uint32_t len)
+{
+    struct replay *p = ctx;
+    const struct td_record *rec = td_core_snapshot_record(kind);
+    if (!rec) {
+        p->r = td_fail(p->err, TD_E_JOURNAL, "the snapshot holds records of unknown kind %u", kind);
+        return false;
+    }
+    const void *body = decode(p, rec, data, len, "a snapshot record");
+    if (body)
+        p->r = td_core_restore(p->s->core, kind, body, p->err);
+    if (p->r == 0 && rec == &td_rec_ev_conf_loaded)
+        td_hash(data, len, p->s->conf_hash);
+    if (p->r == 0 && kind == TD_SNAP_HEAD)
+        p->s->next_job = ((const struct td_snap_head *)body)->next_job;
+    return p->r == 0;
+}
+
+static bool apply_event(void *ctx, const struct td_stored_event *st)
+{
+    struct replay *p = ctx;
+    const struct td_event_row *row = td_event_row(st->id);
+    if (!row) {
+        p->r = td_fail(p->err, TD_E_VERSION, "event %llu has the number %u, which this version does not know",
+                       (unsigned long long)st->seq, st->id);
+        return false;
+    }
+    if (st->seq != td_core_seq(p->s->core) + 1) {
+        p->r = td_fail(p->err, TD_E_JOURNAL, "the journal has a hole: event %llu follows %llu",
+                       (unsigned long long)st->seq, (unsigned long long)td_core_seq(p->s->core));
+        return false;
+    }
+    const void *body = decode(p, row->record, st->body, st->len, "an event");
+    if (!body)
+        return false;
+    const struct td_event ev = {st->seq, st->time_ms, st->id, body};
+    td_core_apply(p->s->core, &ev);
+    if (st->id == TD_EV_CONF_LOADED)
+        shell_conf_in_force(p->s, st);
+    else if (st->id == TD_EV_JOB_SUBMITTED)
+        p->s->next_job = TD_MAX(p->s->next_job, ((const struct td_ev_job_submitted *)body)->job + 1);
+    else if (st->id == TD_EV_TASK_SPLIT)
+        p->s->next_job = TD_MAX(p->s->next_job, ((const struct td_ev_task_split *)body)->job + 1);
+    p->events++;
+    return true;
+}
+
+static int replay(struct replay *p)
+{
+    struct shell *s = p->s;
+    uint64_t seq, digest;
+    int64_t time_ms;
+    int r = s->ops->snapshot_read(s->store, &seq, &time_ms, &digest, restore_record, p, p->err);
+    if (r < 0 || p->r < 0)
+        return r < 0 ? r : p->r;
+    if (seq && (td_core_seq(s->core) != seq || td_core_digest(s->core) != digest))
+        return td_fail(p->err, TD_E_JOURNAL, "the snapshot of event %llu does not give the state it was made from",
+                       (unsigned long long)seq);
+    s->reign_snapshot = s->last_snapshot = seq;
+    r = s->ops->read(s->store, seq + 1, apply_event, p, p->err);
+    return r < 0 ? r : p->r;
+}
+
+int shell_core_rebuild(struct shell *s, struct td_error *err)
+{
+    int64_t from = shell_boot_us();
+    struct replay p = {.s = s, .err = err};
+    struct td_counters counters = {0};
+    if (s->core)
+        counters = *td_core_counters(s->core);
+    td_core_destroy(&s->core);
+    memset(s->conf_hash, 0, sizeof(s->conf_hash));
+    s->next_job = 0;
+    if (getrandom(&s->seed, sizeof(s->seed), 0) != sizeof(s->seed))
+        s->seed = (uint64_t)shell_boot_us() ^ (uint64_t)getpid(); /* no secret: it spreads resends */
+    s->seed |= 1;                                                 /* 0 stands for "not the first wake of a reign" */
+    s->core = td_core_new(s->seed);
+    int r = replay(&p);
+    td_arena_release(&p.arena);
+    *td_core_counters(s->core) = counters;
+    if (r == 0)
+        shell_log(&s->log, "info journal replayed snapshot=%llu events=%llu seq=%llu ms=%lld",
+                  (unsigned long long)s->reign_snapshot, (unsigned long long)p.events,
+                  (unsigned long long)td_core_seq(s->core), (long long)(shell_boot_us() - from) / 1000);
+    return r;
+}
+
+int shell_reign_begin(struct shell *s, struct td_error *err)
+{
+    char host[256] = "";
+    if (gethostname(host, sizeof(host) - 1) < 0)
+        host[0] = '\0';
+    const struct td_ev_epoch_began began = {
+        .epoch = s->ops->epoch(s->store), .version = TD_VERSION, .pid = (uint32_t)getpid(), .host = host};
+    shell_input(s, &(struct td_input){.kind = TD_IN_START, .id = TD_EV_EPOCH_BEGAN, .body = &began});
+    shell_conf_input(s, false);
+    s->low_space = false;
+    shell_space_check(s);
+    shell_log(&s->log, "info epoch=%llu began pid=%ld seq=%llu", (unsigned long long)began.epoch, (long)getpid(),
+              (unsigned long long)td_core_seq(s->core));
+    return shell_wake_end(s, err);
+}
+
+/* The watermark: below it the core refuses new work while ends of jobs can still be written. */
+void shell_space_check(struct shell *s)
+{
+    uint64_t free_bytes = s->ops->free_bytes(s->store);
+    bool low = free_bytes < s->conf->low_space_mb << 20;
+    if (low == s->low_space || s->down)
+        return;
+    s->low_space = low;
+    shell_log(&s->log, low ? "error journal space low free_mb=%llu below_mb=%llu: new work is refused"
+                           : "info journal space ok free_mb=%llu below_mb=%llu",
+              (unsigned long long)(free_bytes >> 20), (unsigned long long)s->conf->low_space_mb);
+    shell_input(s, &(struct td_input){.kind = TD_IN_SPACE, .on = low});
+}
+
+/* A commit failed: what the core applied in this wake never happened. */
+int shell_down(struct shell *s, const struct td_error *cause, struct td_error *err)
+{
+    shell_log(&s->log, "error journal failed: %s: writes are refused until it takes them again", cause->text);
+    s->down = true;
+    s->cause = *cause;
+    s->open = false;
+    s->new_blobs.n = 0;
+    shell_inputlog_drop(s);
+    td_core_counters(s->core)->commit_failures++;
+    return shell_core_rebuild(s, err);
+}
+
+/* Asked once a second while down. */
+int shell_try_up(struct shell *s, struct td_error *err)
+{
+    struct td_error why = {0};
+    int r = s->ops->reign(s->store, &why);
+    if (r == -TD_E_DEPOSED) {
+        if (err)
+            *err = why;
+        return r;
+    }
+    if (r < 0) {
+        s->cause = why;
+        return 0;
+    }
+    s->down = false;
+    shell_log(&s->log, "info journal takes writes again");
+    return shell_reign_begin(s, err);
+}
+
+struct snapshot {
+    struct shell *s;
+    struct td_error *err;
+    int r;
+    struct td_buf body;
+    TD_VEC(struct { uint8_t hash[32]; }) live;
+};
+
+static void put_record(void *ctx, uint32_t kind, const struct td_record *rec, const void *body)
+{
+    struct snapshot *p = ctx;
+    if (p->r < 0)
+        return;
+    td_buf_reset(&p->body);
+    td_wire_put_record(&p->body, rec, body);
+    p->r = p->s->ops->snapshot_put(p->s->store, kind, p->body.data, (uint32_t)p->body.len, p->err);
+}
+
+static void put_live(void *ctx, const uint8_t hash[32])
+{
+    struct snapshot *p = ctx;
+    td_vec_reserve(&p->live, p->live.n + 1);
+    memcpy(p->live.v[p->live.n++].hash, hash, 32);
+}
+
+/* With the input log on, everything since the state this reign began from stays, or it could not be made again. */
+static uint64_t events_to_keep(const struct shell *s, uint64_t seq)
+{
+    uint64_t keep = s->conf->keep_events;
+    return s->conf->input_log ? TD_MAX(keep, seq - s->reign_snapshot) : keep;
+}
+
+int shell_snapshot(struct shell *s, struct td_error *err)
+{
+    int64_t from = shell_boot_us();
+    uint64_t seq = td_core_seq(s->core);
+    struct snapshot p = {.s = s, .err = err};
+    int r = s->ops->snapshot_begin(s->store, err);
+    if (r < 0)
+        return r;
+    td_core_snapshot(s->core, put_record, &p);
+    r = p.r;
+    if (r == 0)
+        r = s->ops->snapshot_end(s->store, seq, td_core_time(s->core), td_core_digest(s->core), err);
+    if (r == 0) {
+        s->last_snapshot = seq;
+        td_core_blobs(s->core, put_live, &p);
+        r = s->ops->compact(s->store, events_to_keep(s, seq), p.live.n ? &p.live.v[0].hash : NULL, p.live.n, 0, err);
+    }
+    td_vec_release(&p.live);
+    td_buf_release(&p.body);
+    if (r == 0)
+        shell_log(&s->log, "info snapshot seq=%llu ms=%lld", (unsigned long long)seq,
+                  (long long)(shell_boot_us() - from) / 1000);
+    return r;
+}
+
+void shell_snapshot_if_due(struct shell *s)
+{
+    if (s->down || td_core_seq(s->core) - s->last_snapshot < TD_MAX(s->conf->snapshot_events, 1u))
+        return;
+    struct td_error why = {0};
+    if (shell_snapshot(s, &why) == 0)
+        return;
+    /* The journal without it is whole. Tried again after as many events, not at once. */
+    shell_log(&s->log, "error snapshot failed: %s", why.text);
+    s->last_snapshot = td_core_seq(s->core);
+}

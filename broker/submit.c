@@ -1,0 +1,93 @@
+/* submit.c - what a submission needs before the core may see it
+ *
+ * The script and the environment are kept by content hash: the core holds only the hashes. Who the user is, and his
+ * groups, is said by this host and not by the client (security: DESIGN 9). */
+#include "broker/shell.h"
+
+#include <string.h>
+
+/* The blob goes into this wake's commit unless the journal has it already. */
+static struct td_bin blob_keep(struct shell *s, const struct td_bin *data)
+{
+    if (!data->n)
+        return (struct td_bin){0};
+    struct td_stored_blob b = {.data = data->v, .len = data->n};
+    td_hash(data->v, data->n, b.hash);
+    if (!shell_blobs_get(&s->blobs, b.hash)) {
+        bool queued = false;
+        for (uint32_t i = s->new_blobs.n; i > 0 && s->new_blobs.n - i < 8 && !queued; i--)
+            queued = memcmp(s->new_blobs.v[i - 1].hash, b.hash, 32) == 0;
+        if (!queued && s->ops->has_blob(s->store, b.hash))
+            shell_blobs_put(&s->blobs, b.hash, b.data, b.len);
+        else if (!queued)
+            td_vec_push(&s->new_blobs, b);
+    }
+    return (struct td_bin){td_arena_dup(&s->arena, b.hash, 32), 32};
+}
+
+const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32])
+{
+    const struct shell_blob *b = shell_blobs_get(&s->blobs, hash);
+    if (b)
+        return b;
+    struct td_buf data = {0};
+    struct td_error err = {0};
+    if (s->ops->blob(s->store, hash, &data, &err) == 0)
+        b = shell_blobs_put(&s->blobs, hash, data.data, data.len);
+    else
+        shell_log(&s->log, "error %s", err.text);
+    td_buf_release(&data);
+    return b;
+}
+
+static void user_fill(struct shell *s, const struct shell_from *from, struct td_job_spec *spec)
+{
+    const struct shell_user *u = shell_user_get(&s->users, from->uid, from->gid);
+    spec->user_name = td_arena_strdup(&s->arena, u->name);
+    spec->group_name = td_arena_strdup(&s->arena, u->group);
+    spec->groups.v = td_arena_dup(&s->arena, u->groups, u->ngroups * sizeof(*u->groups));
+    spec->groups.n = u->ngroups;
+    if (td_str_empty(spec->home) && u->home)
+        spec->home = td_arena_strdup(&s->arena, u->home);
+}
+
+static bool only_blanks(const struct td_bin *b)
+{
+    for (uint32_t i = 0; i < b->n; i++)
+        if (!strchr(" \t\r\n", b->v[i]) || b->v[i] == '\0')
+            return false;
+    return true;
+}
+
+int shell_submit_prepare(struct shell *s, const struct shell_from *from, struct td_submit *m, struct td_error *err)
+{
+    if (!m->spec.session) {
+        if (only_blanks(&m->script))
+            return td_fail(err, TD_E_NO_SCRIPT, "%s", td_error_words(TD_E_NO_SCRIPT));
+        if (m->script.n < 2 || m->script.v[0] != '#' || m->script.v[1] != '!')
+            return td_fail(err, TD_E_NO_SHEBANG, "%s: its first line must begin with #! and name an interpreter",
+                           td_error_words(TD_E_NO_SHEBANG));
+    }
+    user_fill(s, from, &m->spec);
+    m->spec.script_hash = blob_keep(s, &m->script);
+    m->spec.env_hash = blob_keep(s, &m->env);
+    m->script = (struct td_bin){0};
+    m->env = (struct td_bin){0};
+    return 0;
+}
+
+/* Names of users in a filter become numbers: the core knows no names. */
+int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err)
+{
+    const char **out = td_arena_alloc(&s->arena, f->users.n * sizeof(*out));
+    for (uint32_t i = 0; i < f->users.n; i++) {
+        uint32_t uid;
+        char text[16];
+        if (!shell_user_parse(f->users.v[i], &uid))
+            return td_fail(err, TD_E_INVALID_REQUEST, "Invalid user: %s", f->users.v[i]);
+        td_format(text, sizeof(text), "%u", uid);
+        out[i] = td_arena_strdup(&s->arena, text);
+    }
+    f->users.v = out;
+    return 0;
+}
