@@ -207,7 +207,8 @@ void node_recount(struct td_ledger *l, struct node *n)
     n->mem_held = n->tmp_held = 0;
     for (uint32_t i = 0; i < n->nstocks; i++) {
         n->stocks[i].held = 0;
-        memset(n->stocks[i].busy, 0, n->stocks[i].nbytes);
+        for (uint32_t k = 0; k < n->stocks[i].nbytes; k++)
+            n->stocks[i].busy[k] = 0;
     }
     for (uint32_t i = 0; i < n->holdings.n; i++) {
         struct holding *h = n->holdings.v[i];
@@ -293,7 +294,7 @@ static void note_end(struct td_ledger *l, uint32_t node, int64_t until)
 {
     int64_t *soonest = &l->index->soonest.v[node];
 
-    *soonest = TD_MIN(*soonest, until);
+    *soonest = TD_MIN(*soonest, TD_MIN(until, OPEN_END));
 }
 
 void td_ledger_take(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, const struct td_placement *p,
@@ -377,7 +378,7 @@ void node_sort_holdings(struct td_ledger *l, struct node *n)
         n->ends.v[i] = (struct held_end){n->holdings.v[i]->until, n->holdings.v[i]->ncpus};
     n->ends.n = n->holdings.n;
     n->listed = true;
-    l->index->soonest.v[n - l->nodes.v] = n->holdings.n ? n->holdings.v[0]->until : TD_FOREVER;
+    l->index->soonest.v[n - l->nodes.v] = n->holdings.n ? TD_MIN(n->holdings.v[0]->until, OPEN_END) : TD_FOREVER;
 }
 
 void holding_add_to(const struct holding *h, const struct node *n, struct amount *a)
