@@ -150,6 +150,7 @@ bool curve_peer_open(struct curve_peer *p, uint16_t port, const uint8_t server_k
     crypto_box_keypair(p->own_public, p->own_secret);
     crypto_box_keypair(p->short_public, p->short_secret);
     setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     return connect(p->fd, (struct sockaddr *)&to, sizeof(to)) == 0 && greet(p->fd) && hello(p) && welcome(p, cookie) &&
            initiate(p, cookie, socket_type);
 }
