@@ -1,0 +1,237 @@
+/* uplink.c - the broker on the bus: joining it once, and messages either way
+ *
+ * The token's secret is exchanged for a right of our own key once (ENROL); DIR/joined then holds the token without its
+ * secret, and later starts need no --join. A broker that does not know our key any more (it was made anew) is asked
+ * again with the secret if we have one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "worker/log.h"
+#include "worker/worker.h"
+
+#define ENROL_MS 1000
+#define ENROL_REFUSALS 8 /* where a HELLO's refusal may come between */
+#define COMPLAIN_MS 60000
+#define TOKEN_BYTES_MAX 4096
+
+static int read_text(const char *path, char *out, size_t cap, struct td_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, cap - 1);
+    int failed = errno;
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        return td_fail(err, TD_E_IO, "cannot read %s: %s", path, strerror(failed));
+    out[n] = '\0';
+    out[strcspn(out, " \t\r\n")] = '\0';
+    return 0;
+}
+
+static bool has_secret(const struct td_join_token *t)
+{
+    for (size_t i = 0; i < sizeof(t->secret); i++)
+        if (t->secret[i])
+            return true;
+    return false;
+}
+
+static void joined_path(const struct worker *w, char *out, size_t cap)
+{
+    td_format(out, cap, "%s/joined", w->dir);
+}
+
+static void forget_joined(struct worker *w)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    joined_path(w, path, sizeof(path));
+    if (unlink(path) < 0 && errno != ENOENT)
+        td_log("warn", "cannot remove %s: %s", path, strerror(errno));
+    w->enrolled = false;
+}
+
+static void remember_joined(struct worker *w)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    struct td_join_token bare = w->token;
+    struct td_buf text = {0};
+    memset(bare.secret, 0, sizeof(bare.secret));
+    joined_path(w, path, sizeof(path));
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && td_join_token_print(&bare, &text) == 0 && write(fd, text.data, text.len) == (ssize_t)text.len;
+    if (!ok)
+        td_log("warn", "cannot write %s: %s; the next start needs --join again", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    td_buf_release(&text);
+}
+
+/* The token given, and whether an earlier start enrolled with the same broker. */
+static int read_token(struct worker *w, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 16], text[TOKEN_BYTES_MAX];
+    struct td_join_token before;
+    struct td_error ignored;
+    joined_path(w, path, sizeof(path));
+    bool joined = read_text(path, text, sizeof(text), &ignored) == 0 && td_join_token_parse(text, &before, &ignored) == 0;
+    if (!w->opt.join) {
+        if (!joined)
+            return td_fail(err, TD_E_USAGE, "this node has not joined a cluster yet: --join TOKEN is needed (tender join-token prints one)");
+        w->token = before;
+        w->enrolled = true;
+        return 0;
+    }
+    const char *token = w->opt.join;
+    if (token[0] == '@') {
+        int r = read_text(token + 1, text, sizeof(text), err);
+        if (r < 0)
+            return r;
+        token = text;
+    }
+    int r = td_join_token_parse(token, &w->token, err);
+    w->enrolled = r == 0 && joined && strcmp(before.server_key, w->token.server_key) == 0;
+    return r;
+}
+
+int uplink_dial(struct worker *w, struct td_error *err)
+{
+    td_bus_client_destroy(&w->bus);
+    return td_bus_client_new(w->token.router, w->token.pub, w->token.server_key, &w->keys, &w->bus, err);
+}
+
+int uplink_open(struct worker *w, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    int r = read_token(w, err);
+    if (r < 0)
+        return r;
+    td_format(path, sizeof(path), "%s/key", w->dir);
+    r = td_keypair_load(path, &w->keys, err);
+    return r < 0 ? r : uplink_dial(w, err);
+}
+
+void uplink_send(struct worker *w, uint32_t id, const void *body)
+{
+    td_buf_reset(&w->frame);
+    td_wire_put_frame(&w->frame, id, 0, body);
+    /* Full or away: everything said to the broker is said again until it is answered. */
+    int r = td_bus_client_send(w->bus, &w->frame);
+    if (r < 0 && r != -TD_E_BUSY && r != -TD_E_UNREACHABLE)
+        td_log("error", "cannot send %s: %s", td_msg_name(id), td_error_words(-r));
+}
+
+/* --- enrolling ------------------------------------------------------------------------------------------------------------- */
+
+static void say_enrol(struct worker *w)
+{
+    struct td_enrol m = {
+        .secret = {w->token.secret, sizeof(w->token.secret)},
+        .node = w->node,
+        .version = TD_PROTOCOL_VERSION,
+    };
+    uplink_send(w, TD_MSG_ENROL, &m);
+    w->enrol_at_ms = w->now_ms + ENROL_MS;
+}
+
+static void on_enrolled(struct worker *w, const struct td_enrolled *m)
+{
+    if (w->enrolled)
+        return; /* twice */
+    if (!td_str_empty(m->node) && !td_str_equal(m->node, w->node)) {
+        worker_give_up(w, "the broker enrolled this node under another name");
+        return;
+    }
+    w->enrolled = w->enrolled_now = true;
+    remember_joined(w);
+    td_log("info", "enrolled as %s", w->node);
+}
+
+/* Our key is not known (any more). True: another way is being tried, the agent need not hear of it. */
+static bool on_denied(struct worker *w)
+{
+    if (!w->enrolled || w->enrolled_now || !has_secret(&w->token))
+        return false;
+    td_log("warn", "the broker does not know this node's key: enrolling again");
+    forget_joined(w);
+    say_enrol(w);
+    return true;
+}
+
+static void on_refused(struct worker *w, const struct td_refused *m)
+{
+    bool for_good = m->code == TD_E_DENIED || m->code == TD_E_BAD_TOKEN || m->code == TD_E_VERSION;
+    if (!for_good || (w->agent && ++w->enrol_refusals < ENROL_REFUSALS)) {
+        td_log("warn", "enrolment refused for now: %s", m->text);
+        return;
+    }
+    worker_give_up(w, td_str_empty(m->text) ? td_error_words((int)m->code) : m->text);
+}
+
+/* --- messages ---------------------------------------------------------------------------------------------------------------- */
+
+static void on_award(struct worker *w, const struct td_award_batch *m)
+{
+    for (uint32_t i = 0; i < m->blobs.n; i++)
+        launch_blob(w, &m->blobs.v[i], false);
+}
+
+static void on_message(struct worker *w, const struct td_frame *f, bool published)
+{
+    if (f->id == TD_MSG_ENROLLED) {
+        on_enrolled(w, f->body);
+        return;
+    }
+    if (f->id == TD_MSG_REFUSED && !w->enrolled) {
+        on_refused(w, f->body);
+        return;
+    }
+    if (f->id == TD_MSG_REFUSED && ((const struct td_refused *)f->body)->code == TD_E_DENIED && on_denied(w))
+        return;
+    if (f->id == TD_MSG_BLOB) {
+        launch_blob(w, &((const struct td_blob_data *)f->body)->blob, true);
+        return;
+    }
+    if (f->id == TD_MSG_AWARD)
+        on_award(w, f->body);
+    if (!w->agent)
+        return;
+    worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_BUS, .id = f->id, .body = f->body, .published = published});
+    if (f->id == TD_MSG_WELCOME)
+        inventory_told(w, f->body);
+}
+
+void uplink_read(struct worker *w)
+{
+    const uint8_t *data;
+    size_t len;
+    bool published;
+    while (!w->over && td_bus_client_next(w->bus, &data, &len, &published) == 1) {
+        struct td_arena arena = {0}; /* not w->arena: what a message causes uses that */
+        struct td_error err = {0};
+        struct td_frame f;
+        if (td_wire_get_frame(&arena, data, len, &f, &err) < 0)
+            td_log("warn", "a message of the broker is dropped: %s", err.text);
+        else
+            on_message(w, &f, published);
+        td_arena_release(&arena);
+    }
+}
+
+void uplink_tick(struct worker *w)
+{
+    if (!w->enrolled && w->now_ms >= w->enrol_at_ms)
+        say_enrol(w);
+    if (td_bus_client_handshake_failed(w->bus) && w->now_ms >= w->complain_at_ms) {
+        td_log("error", "the broker at %s is not the one the token names, or it does not speak our protocol", w->token.router);
+        w->complain_at_ms = w->now_ms + COMPLAIN_MS;
+    }
+}
+
+int64_t uplink_due(const struct worker *w)
+{
+    return w->enrolled ? INT64_MAX : w->enrol_at_ms;
+}
