@@ -284,6 +284,23 @@ static void note_change(struct td_ledger *l, uint32_t node)
 
 /* --- setting --------------------------------------------------------------------------------------------------- */
 
+/* A new node goes to the last place, which is where it belongs unless its weight says otherwise. */
+static void append_place(struct td_ledger *l)
+{
+    struct node_index *x = l->index;
+    uint32_t node = l->nodes.n - 1, nwords = (l->nodes.n + 63) / 64;
+
+    if (!x->ordered)
+        return;
+    if (nwords > x->nwords) {
+        x->open = td_realloc(x->open, sizeof(uint64_t) * (nwords + 1));
+        memset(x->open + x->nwords, 0, sizeof(uint64_t) * (nwords + 1 - x->nwords));
+        x->nwords = nwords;
+    }
+    td_vec_push(&x->node_at, node);
+    td_vec_push(&x->pos_of, node);
+}
+
 static struct node *node_at(struct td_ledger *l, uint32_t node)
 {
     TD_ASSERT(node < TD_MAX_NODES);
@@ -292,9 +309,18 @@ static struct node *node_at(struct td_ledger *l, uint32_t node)
 
         td_vec_push(&l->nodes, fresh);
         td_vec_push(&l->index->soonest, TD_FOREVER);
-        l->index->ordered = false;
+        append_place(l);
     }
     return &l->nodes.v[node];
+}
+
+static bool is_out_of_place(const struct td_ledger *l, uint32_t node)
+{
+    const struct node_index *x = l->index;
+    uint32_t pos = x->pos_of.v[node];
+
+    return (pos > 0 && goes_before(l, node, x->node_at.v[pos - 1])) ||
+           (pos + 1 < x->node_at.n && goes_before(l, x->node_at.v[pos + 1], node));
 }
 
 void td_ledger_set_node(struct td_ledger *l, uint32_t node, const struct td_ledger_node *is)
@@ -313,7 +339,6 @@ void td_ledger_set_node(struct td_ledger *l, uint32_t node, const struct td_ledg
         ledger_reopen(l, node);
         return;
     }
-    bool moved = n->weight != next.weight;
     next.version = n->version;
     next.usable = n->usable;
     next.sorted = n->sorted;
@@ -330,7 +355,7 @@ void td_ledger_set_node(struct td_ledger *l, uint32_t node, const struct td_ledg
     *n = next;
     node_recount(l, n);
     plan_forget_node(l->plan, node);
-    if (moved)
+    if (l->index->ordered && is_out_of_place(l, node))
         l->index->ordered = false;
     note_change(l, node);
     ledger_reopen(l, node);

@@ -102,7 +102,7 @@ struct shape {
     /* cache: places of nodes that could hold it when empty */
     uint64_t *eligible;
     uint32_t nwords, neligible;
-    uint32_t tasks_best;    /* most tasks an empty eligible node holds */
+    uint32_t tasks_best;    /* no empty eligible node holds more tasks (multi) */
     uint32_t era, changes;  /* what of the index it has seen */
     uint32_t refusal;       /* the furthest a node came, when none is eligible */
     /* refused nodes, by node number */

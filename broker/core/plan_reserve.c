@@ -120,12 +120,6 @@ static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_
         amount_sub(&ps->reserves.v[i].spare, &r.need, n->nstocks);
         amount_sub(&ps->reserves.v[i].live, &r.need, n->nstocks);
     }
-    /* Promises that begin at the very same moment meet this one too. */
-    for (i = np->reserves; i != NONE && ps->reserves.v[i].at <= at; i = ps->reserves.v[i].next)
-        if (ps->reserves.v[i].at == at) {
-            amount_sub(&ps->reserves.v[i].spare, &r.need, n->nstocks);
-            amount_sub(&ps->reserves.v[i].live, &r.need, n->nstocks);
-        }
     td_vec_push(&ps->reserves, r);
     if (prev == NONE)
         np->reserves = ps->reserves.n - 1;

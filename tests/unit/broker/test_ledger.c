@@ -294,6 +294,26 @@ static void eligibility_follows_the_inventory(void **state)
     film_close(&f);
 }
 
+/* Nodes that join one by one, with and without a weight that moves them, are found by shapes old and new. */
+static void nodes_that_join_later_are_found(void **state)
+{
+    struct film f;
+    struct film_job one = {.shape = {.cpus_per_task = 1}}, wide = {.shape = {.cpus_per_task = 1, .nodes_min = 2}};
+
+    (void)state;
+    film_open(&f);
+    film_submit(&f, 1, (struct film_job){.shape = {.cpus_per_task = 1}, .count = 1000});
+    for (uint32_t i = 0; i < 200; i++) {
+        film_node(&f, (struct film_node){.cpus = 1, .weight = i % 50 == 49 ? 0 : 1 + i / 100});
+        assert_int_equal(ever(&f, one, NULL), i + 1);
+        assert_int_equal(ever(&f, wide, NULL), i ? i + 1 : 0);
+        film_plan(&f);
+        assert_int_equal(film_starts(&f, 1), i + 1);
+    }
+    assert_true(f.l->index->era < 20); /* most were appended */
+    film_close(&f);
+}
+
 static void features_are_expressions(void **state)
 {
     static const struct {
@@ -400,6 +420,7 @@ int main(void)
         cmocka_unit_test(equal_shapes_are_one),
         cmocka_unit_test(ever_counts_nodes_and_names_the_nearest_miss),
         cmocka_unit_test(eligibility_follows_the_inventory),
+        cmocka_unit_test(nodes_that_join_later_are_found),
         cmocka_unit_test(features_are_expressions),
         cmocka_unit_test(refusals_are_forgotten_with_the_allocation),
         cmocka_unit_test(random_holdings_keep_the_books),
