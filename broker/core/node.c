@@ -1,0 +1,281 @@
+/* node.c - nodes: the table, what the ledger is told of them, leases, marks
+ *
+ * Owns: struct core_node. Numbers are given in order of appearance and never reused, so they may serve the ledger.
+ * A node takes new work iff it is UP, said hello in this reign, and nobody marked it. */
+#include <string.h>
+
+#include "broker/core/state.h"
+
+struct core_node *core_node_find(const struct td_core *c, const char *name)
+{
+    return name ? td_strmap_get(&c->node_by_name, name) : NULL;
+}
+
+struct core_node *core_node_add(struct td_core *c, const char *name)
+{
+    struct core_node *n = td_alloc(sizeof(*n));
+    n->no = c->nodes.n;
+    n->name = td_strdup(name);
+    td_vec_push(&c->nodes, n);
+    td_strmap_put(&c->node_by_name, name, n);
+    return n;
+}
+
+void core_node_free(struct core_node *n)
+{
+    td_free(n->name);
+    td_free(n->reason);
+    td_free(n->boot_id);
+    td_free(n->instance);
+    td_free(n->inv);
+    td_vec_release(&n->in);
+    td_vec_release(&n->taken);
+    td_vec_release(&n->strays);
+    td_free(n);
+}
+
+static bool node_is_usable(const struct core_node *n)
+{
+    return n->state == TD_NODE_UP && n->greeted && !n->drain && !n->down && !n->worker_drain;
+}
+
+/* A node that never registered counts with what its NodeName line promises, for "could it ever run". */
+void core_node_tell_ledger(struct td_core *c, struct core_node *n)
+{
+    struct td_arena a = {0};
+    struct td_inventory declared = {0};
+    const struct td_inventory *inv = n->inv;
+    if (!inv) {
+        if (n->conf)
+            core_conf_inventory(n->conf, &a, &declared);
+        inv = &declared;
+    }
+    uint32_t *partitions = td_arena_alloc(&a, (n->in.n + 1) * sizeof(*partitions));
+    for (uint32_t i = 0; i < n->in.n; i++)
+        partitions[i] = n->in.v[i].partition;
+    n->usable = node_is_usable(n);
+    struct td_ledger_node is = {
+        .name = n->name,
+        .inv = inv,
+        .usable = n->usable,
+        .core_is_unit = c->settings.core_is_unit,
+        .memory_counts = c->settings.memory_counts,
+        .weight = n->conf && n->conf->weight ? n->conf->weight : 1,
+        .partitions = partitions,
+        .npartitions = n->in.n,
+        .version = ++n->version,
+    };
+    td_ledger_set_node(c->ledger, n->no, &is);
+    td_ledger_forget_refusals(c->ledger, n->no);
+    td_arena_release(&a);
+    c->dirty = true;
+}
+
+void core_node_set_usable(struct td_core *c, struct core_node *n)
+{
+    bool usable = node_is_usable(n);
+    if (usable == n->usable)
+        return;
+    n->usable = usable;
+    td_ledger_set_usable(c->ledger, n->no, usable);
+    c->dirty = true;
+}
+
+void core_node_stir(struct td_core *c, struct core_node *n)
+{
+    if (n->stirred || !c->in_wake)
+        return;
+    n->stirred = true;
+    td_vec_push(&c->stirred, n->no);
+}
+
+uint32_t core_node_lease_ms(const struct td_core *c)
+{
+    return c->settings.lease_ms ? c->settings.lease_ms : CORE_LEASE_MS;
+}
+
+void core_node_topic(const struct td_core *c, const struct core_membership *m, struct td_buf *out)
+{
+    uint32_t shard = c->settings.shard_nodes ? c->settings.shard_nodes : CORE_SHARD_NODES;
+    td_buf_puts(out, "o/");
+    td_buf_puts(out, c->partitions.v[m->partition]->name);
+    td_buf_putc(out, '/');
+    td_buf_put_u64(out, m->position / shard);
+    td_buf_putc(out, '/');
+}
+
+void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down, bool worker_drain, const char *reason, uint32_t uid)
+{
+    if (n->state == state && n->drain == drain && n->down == down && n->worker_drain == worker_drain && td_str_equal(n->reason, reason))
+        return;
+    struct td_ev_node_changed ev = {
+        .node = n->name, .state = state, .drain = drain, .down = down, .reason = reason, .uid = uid, .worker_drain = worker_drain};
+    core_emit(c, TD_EV_NODE_CHANGED, &ev);
+}
+
+/* Its node is lost, or no longer knows it. The job ends as NODE_FAIL or goes back to the queue; a job that was ending
+ * anyway ends as it was going to. */
+void core_node_lose_part(struct td_core *c, struct core_part *p)
+{
+    struct core_job *j = p->job;
+    if (p->state == TD_ALLOC_GONE)
+        return;
+    if (core_job_may(c, j, TD_JOB_IN_LOST) && j->state != TD_JOB_ENDING) {
+        struct td_ev_job_ending how = {
+            .job = j->id,
+            .attempt = j->attempt,
+            .outcome = TD_OUTCOME_NODE_FAIL,
+            .reason = TD_REASON_WORKER_LOST,
+            .detail = core_text(&c->wake, "node %s was lost", p->node->name),
+            .requeue = core_job_requeues(c, j),
+        };
+        core_emit(c, TD_EV_JOB_ENDING, &how);
+    }
+    if (core_alloc_may(c, p, TD_ALLOC_IN_NODE_LOST)) {
+        struct td_ev_alloc_gone gone = {.job = j->id, .attempt = j->attempt, .node = p->node->name, .node_lost = true};
+        core_emit(c, TD_EV_ALLOC_GONE, &gone);
+    }
+    core_job_settle_end(c, j);
+}
+
+/* The node's list is in order of award, which a restored core does not know: decisions go by job id. */
+uint32_t core_node_parts(struct td_core *c, const struct core_node *n, struct core_part ***ret)
+{
+    struct core_part **v = td_arena_alloc(&c->wake, (n->nparts + 1) * sizeof(*v));
+    uint32_t k = 0;
+    for (struct core_part *p = n->parts; p; p = p->next) {
+        uint32_t i = k++;
+        for (; i > 0 && v[i - 1]->job->id > p->job->id; i--)
+            v[i] = v[i - 1];
+        v[i] = p;
+    }
+    *ret = v;
+    return k;
+}
+
+void core_node_lose_all(struct td_core *c, struct core_node *n)
+{
+    struct core_part **parts;
+    uint32_t k = core_node_parts(c, n, &parts);
+    for (uint32_t i = 0; i < k; i++)
+        core_node_lose_part(c, parts[i]);
+}
+
+static void expire(struct td_core *c, struct core_node *n)
+{
+    int64_t timeout = c->settings.node_timeout_s ? (int64_t)c->settings.node_timeout_s * 1000 : INT64_MAX / 2;
+    int64_t lost_at = TD_MAX(n->heard_ms + timeout, n->lease_until_ms);
+
+    if (n->state == TD_NODE_UP) {
+        if (c->now_ms < n->lease_until_ms) {
+            core_sooner(&c->leases_next_ms, n->lease_until_ms);
+            return;
+        }
+        if (core_node_may(c, n, TD_NODE_IN_LEASE_OUT)) {
+            c->counters.leases_out++;
+            core_node_change(c, n, TD_NODE_SUSPECT, n->drain, n->down, n->worker_drain, n->reason, n->reason_uid);
+            core_round_forget_node(c, n);
+        }
+    }
+    if (n->state != TD_NODE_SUSPECT && !(n->state == TD_NODE_LEFT && n->nparts))
+        return;
+    if (c->now_ms < lost_at) {
+        core_sooner(&c->leases_next_ms, lost_at);
+        return;
+    }
+    if (core_node_may(c, n, TD_NODE_IN_TIME_OUT)) {
+        c->counters.nodes_lost++;
+        const char *why = n->drain || n->down ? n->reason : "Not responding";
+        core_node_change(c, n, TD_NODE_LOST, n->drain, n->down, n->worker_drain, why, n->reason_uid);
+        core_node_lose_all(c, n);
+    }
+}
+
+/* Called once all input of the wake was read (law 10). The next look is when the earliest lease may end: being heard
+ * only moves that later. */
+void core_nodes_expire(struct td_core *c)
+{
+    if (c->now_ms < c->leases_next_ms)
+        return;
+    c->leases_next_ms = INT64_MAX;
+    for (uint32_t i = 0; i < c->nodes.n; i++) {
+        struct core_node *n = c->nodes.v[i];
+        expire(c, n);
+        if (!n->retry_ms)
+            continue;
+        if (c->now_ms >= n->retry_ms) {
+            n->retry_ms = 0;
+            td_ledger_forget_refusals(c->ledger, n->no);
+            c->dirty = true;
+        } else {
+            core_sooner(&c->leases_next_ms, n->retry_ms);
+        }
+    }
+}
+
+static bool word(const char *s, const char *is)
+{
+    return td_str_casecmp(s ? s : "", is) == 0;
+}
+
+static int update_one(struct td_core *c, struct core_node *n, const struct td_update_node *u, uint32_t uid, struct td_error *err)
+{
+    bool has_reason = !td_str_empty(u->reason);
+    const char *reason = has_reason ? u->reason : n->reason;
+
+    if (td_str_empty(u->state)) {
+        if (!has_reason)
+            return td_fail(err, TD_E_INVALID_REQUEST, "nothing to change on node %s", n->name);
+        core_node_change(c, n, n->state, n->drain, n->down, n->worker_drain, reason, uid);
+        return 0;
+    }
+    if (word(u->state, "DRAIN") || word(u->state, "DOWN")) {
+        if (!has_reason)
+            return td_fail(err, TD_E_INVALID_REQUEST, "setting a node %s needs a Reason", u->state);
+        bool down = word(u->state, "DOWN");
+        if (!core_node_may(c, n, TD_NODE_IN_DOWN))
+            return td_fail(err, TD_E_INVALID_STATE, "node %s cannot be set %s now", n->name, u->state);
+        core_node_change(c, n, n->state, down ? n->drain : true, down || n->down, n->worker_drain, reason, uid);
+        if (down)
+            core_node_lose_all(c, n);
+        return 0;
+    }
+    if (word(u->state, "RESUME") || word(u->state, "IDLE") || word(u->state, "UNDRAIN")) {
+        bool down = word(u->state, "UNDRAIN") ? n->down : false;
+        core_node_change(c, n, n->state, false, down, n->worker_drain, down ? n->reason : NULL, uid);
+        return 0;
+    }
+    return td_fail(err, TD_E_INVALID_STATE, "node state '%s' is not one of RESUME DRAIN DOWN IDLE UNDRAIN", u->state);
+}
+
+void core_request_update_node(struct td_core *c, const struct td_input *in, const struct td_update_node *u)
+{
+    struct td_hostlist names = {0};
+    struct td_error err = {0};
+    struct core_errors e = {0};
+
+    if (word(u->nodes, "ALL")) {
+        for (uint32_t i = 0; i < c->nodes.n; i++)
+            td_vec_push(&names.names, td_strdup(c->nodes.v[i]->name));
+    } else if (td_hostlist_parse(u->nodes, TD_MAX_NODES, &names, &err) < 0) {
+        core_refuse_error(c, in, &err);
+        return;
+    }
+    for (uint32_t i = 0; i < names.names.n; i++) {
+        if (core_node_find(c, names.names.v[i]))
+            continue;
+        core_refuse(c, in, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE), names.names.v[i]);
+        goto out;
+    }
+    for (uint32_t i = 0; i < names.names.n; i++) {
+        struct core_node *n = core_node_find(c, names.names.v[i]);
+        if (update_one(c, n, u, in->uid, &err) < 0) {
+            core_refuse_error(c, in, &err);
+            goto out;
+        }
+        e.count++;
+    }
+    core_errors_reply(c, in, &e);
+out:
+    td_hostlist_release(&names);
+}

@@ -1,0 +1,128 @@
+/* reasons.c - telling waiting jobs why they wait: what a plan found, and begin times that come
+ *
+ * Only changes are events. PRIORITY is what apply gives a job that may start, so a long queue costs nothing here. */
+#include "broker/core/state.h"
+
+struct list {
+    TD_VEC(uint32_t) ids;
+    uint32_t reason;
+};
+
+static void emit_list(struct td_core *c, struct list *l)
+{
+    for (uint32_t at = 0; at < l->ids.n; at += TD_MAX_EVENTS_PER_WAKE) {
+        struct td_ev_job_reason ev = {.reason = l->reason, .jobs = {l->ids.v + at, TD_MIN(l->ids.n - at, (uint32_t)TD_MAX_EVENTS_PER_WAKE)}};
+        core_emit(c, TD_EV_JOB_REASON, &ev);
+    }
+    td_vec_release(&l->ids);
+}
+
+static bool named_node_missing(const struct td_core *c, const struct core_job *j)
+{
+    const char *expr = core_job_need(j)->req_nodes;
+    if (td_str_empty(expr))
+        return false;
+    struct td_hostlist l = {0};
+    struct td_error err;
+    bool missing = false;
+    if (td_hostlist_parse(expr, TD_MAX_NODES, &l, &err) < 0)
+        return true;
+    for (uint32_t i = 0; i < l.names.n; i++) {
+        const struct core_node *n = core_node_find(c, l.names.v[i]);
+        missing |= !n || !n->usable;
+    }
+    td_hostlist_release(&l);
+    return missing;
+}
+
+static uint32_t head_reason(const struct td_core *c, const struct core_job *j, const struct td_plan_promise *p)
+{
+    if (p->at_ms != TD_FOREVER)
+        return TD_REASON_RESOURCES;
+    if (named_node_missing(c, j))
+        return TD_REASON_REQ_NODE_NOT_AVAIL;
+    if (!c->settings.elastic && td_ledger_ever(c->ledger, p->shape, &(uint32_t){0}) == 0)
+        return TD_REASON_BAD_CONSTRAINTS;
+    return TD_REASON_RESOURCES;
+}
+
+static void sort_ids(uint32_t *v, uint32_t n)
+{
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t id = v[i], k = i;
+            for (; k >= gap && v[k - gap] > id; k -= gap)
+                v[k] = v[k - gap];
+            v[k] = id;
+        }
+    }
+}
+
+void core_reasons_note(struct td_core *c, const struct td_plan *plan)
+{
+    struct list lists[] = {{.reason = TD_REASON_RESOURCES},
+                           {.reason = TD_REASON_REQ_NODE_NOT_AVAIL},
+                           {.reason = TD_REASON_BAD_CONSTRAINTS},
+                           {.reason = TD_REASON_PRIORITY}};
+    uint64_t mark = ++c->mark;
+    for (uint32_t i = 0; i < plan->promises.n; i++) {
+        const struct td_plan_promise *p = &plan->promises.v[i];
+        struct core_job *j = core_job_find(c, p->job);
+        if (!j || j->state != TD_JOB_PENDING || j->promise_mark == mark)
+            continue; /* of several candidates of a job the first counts */
+        j->promise_mark = mark;
+        j->promise_ms = p->at_ms == TD_FOREVER ? 0 : p->at_ms;
+        uint32_t reason = head_reason(c, j, p);
+        for (uint32_t k = 0; k < TD_ARRAY_LEN(lists) && j->reason != reason; k++) {
+            if (lists[k].reason == reason)
+                td_vec_push(&lists[k].ids, j->id);
+        }
+    }
+    for (uint32_t i = 0; i < plan->starts.n; i++) {
+        struct core_job *j = core_job_find(c, plan->starts.v[i].job);
+        if (j && j->promise_mark != mark) {
+            j->promise_mark = mark; /* about to start: its reason stays what it was */
+            j->promise_ms = 0;
+        }
+    }
+    uint32_t k = 0;
+    sort_ids(c->heads.v, c->heads.n);
+    for (uint32_t i = 0; i < c->heads.n; i++) {
+        struct core_job *j = core_job_find(c, c->heads.v[i]);
+        if (!j || j->state != TD_JOB_PENDING || !core_reason_is_head(j->reason) || (k && c->heads.v[k - 1] == j->id))
+            continue;
+        c->heads.v[k++] = j->id;
+        if (j->promise_mark != mark) {
+            j->promise_ms = 0;
+            td_vec_push(&lists[3].ids, j->id);
+        }
+    }
+    c->heads.n = k;
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(lists); i++) {
+        sort_ids(lists[i].ids.v, lists[i].ids.n);
+        emit_list(c, &lists[i]);
+    }
+}
+
+void core_begins_run(struct td_core *c)
+{
+    if (c->now_ms < c->begins_next_ms)
+        return;
+    struct list come = {.reason = TD_REASON_PRIORITY};
+    uint32_t k = 0;
+    c->begins_next_ms = INT64_MAX;
+    sort_ids(c->begins.v, c->begins.n);
+    for (uint32_t i = 0; i < c->begins.n; i++) {
+        struct core_job *j = core_job_find(c, c->begins.v[i]);
+        if (!j || j->state != TD_JOB_PENDING || j->reason != TD_REASON_BEGIN_TIME || (i && c->begins.v[i - 1] == j->id && k && c->begins.v[k - 1] == j->id))
+            continue;
+        if (j->begin_ms > c->now_ms) {
+            c->begins.v[k++] = j->id;
+            core_sooner(&c->begins_next_ms, j->begin_ms);
+        } else if (come.ids.n == 0 || come.ids.v[come.ids.n - 1] != j->id) {
+            td_vec_push(&come.ids, j->id);
+        }
+    }
+    c->begins.n = k;
+    emit_list(c, &come);
+}

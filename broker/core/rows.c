@@ -1,0 +1,256 @@
+/* rows.c - what squeue and scontrol show of jobs; reads only */
+#include <string.h>
+
+#include "broker/core/state.h"
+
+static const char *fold_bits(struct td_arena *a, const uint8_t *v, uint32_t n)
+{
+    struct td_buf b = {0};
+    td_array_fold((struct td_bin){v, n}, &b);
+    const char *s = td_arena_strdup(a, td_buf_str(&b));
+    td_buf_release(&b);
+    return s;
+}
+
+static const char *waiting_text(const struct core_array *array, struct td_arena *a, bool done)
+{
+    const char *s = fold_bits(a, done && array->cancelled ? array->cancelled : array->waiting, array->nbytes);
+    return array->limit && !done ? core_text(a, "%s%%%u", s, array->limit) : s;
+}
+
+static void add_gres(struct td_gres_held *v, uint32_t *n, const char *name, const char *type, uint64_t count)
+{
+    for (uint32_t i = 0; i < *n; i++) {
+        if (td_str_equal(v[i].name, name) && td_str_equal(v[i].type, type)) {
+            v[i].count += count;
+            return;
+        }
+    }
+    if (*n < TD_MAX_GRES_KINDS)
+        v[(*n)++] = (struct td_gres_held){.name = name, .type = type, .count = count};
+}
+
+static void fill_held(const struct core_job *j, bool detail, struct td_arena *a, struct td_job_info *ret)
+{
+    const struct core_alloc *al = j->alloc;
+    struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
+    uint32_t ngres = 0;
+    struct td_placement *places = detail ? td_arena_alloc(a, al->nparts * sizeof(*places)) : NULL;
+    for (uint32_t i = 0; i < al->nparts; i++) {
+        const struct td_placement *p = al->parts[i].place;
+        ret->cpus += td_bits_count(p->cpus.v, p->cpus.n);
+        ret->tasks += p->tasks;
+        ret->mem_mb += p->memory_mb;
+        for (uint32_t g = 0; g < p->gres.n; g++)
+            add_gres(gres, &ngres, p->gres.v[g].name, p->gres.v[g].type, p->gres.v[g].count);
+        if (places)
+            places[i] = *p;
+    }
+    ret->nodes = al->nparts;
+    ret->nodelist = al->nodelist;
+    ret->batch_host = al->parts[0].node->name;
+    ret->gres = (struct td_gres_held_list){gres, ngres};
+    if (places)
+        ret->placements = (struct td_placement_list){places, al->nparts};
+}
+
+static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_job_info *ret)
+{
+    const struct td_job_need *need = core_job_need(j);
+    struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
+    uint32_t ngres = 0;
+    uint64_t gpus = 0;
+    struct core_tally t;
+    core_need_tally(need, &t);
+    for (uint32_t i = 0; i < need->gres.n; i++)
+        add_gres(gres, &ngres, need->gres.v[i].name, need->gres.v[i].type, need->gres.v[i].count);
+    for (uint32_t i = 0; i < need->gres_job.n; i++)
+        add_gres(gres, &ngres, need->gres_job.v[i].name, need->gres_job.v[i].type, need->gres_job.v[i].count);
+    for (uint32_t i = 0; i < need->gres_task.n; i++)
+        add_gres(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type, need->gres_task.v[i].count * t.tasks / t.nodes_min);
+    for (uint32_t i = 0; i < ngres; i++)
+        gpus += td_str_equal(gres[i].name, "gpu") ? gres[i].count : 0;
+    ret->nodes = t.nodes_min;
+    ret->tasks = t.tasks;
+    ret->cpus = t.cpus;
+    ret->mem_mb = need->mem_mb_per_node * t.nodes_min + need->mem_mb_per_cpu * t.cpus + need->mem_mb_per_gpu * gpus * t.nodes_min;
+    ret->gres = (struct td_gres_held_list){gres, ngres};
+}
+
+static void fill_times(const struct core_job *j, struct td_job_info *ret)
+{
+    ret->submit_ms = j->submit_ms;
+    ret->eligible_ms = j->eligible_ms;
+    ret->start_ms = j->start_ms;
+    ret->end_ms = j->end_ms;
+    if (j->state == TD_JOB_PENDING && (j->promise_ms || j->begin_ms > j->submit_ms)) {
+        ret->start_ms = TD_MAX(j->promise_ms, j->begin_ms);
+        ret->start_is_prediction = true;
+    }
+    if (j->state == TD_JOB_RUNNING && j->limit_s != TD_INFINITE)
+        ret->end_ms = j->start_ms + (int64_t)j->limit_s * 1000;
+}
+
+static void fill(const struct td_core *c, const struct core_job *j, bool detail, bool state_only, struct td_arena *a, struct td_job_info *ret)
+{
+    *ret = (struct td_job_info){
+        .job = j->id,
+        .state = j->state,
+        .outcome = j->outcome,
+        .reason = j->reason,
+        .uid = j->uid,
+        .gid = j->gid,
+    };
+    if (j->array) {
+        ret->array_job = j->array->id;
+        ret->array_task = j->task;
+        ret->array_limit = j->array->limit;
+        if (core_job_is_record(j))
+            ret->array_tasks = waiting_text(j->array, a, j->state == TD_JOB_DONE);
+    }
+    if (state_only)
+        return;
+    ret->detail = j->detail;
+    ret->spec = j->spec->body;
+    ret->partition = j->alloc ? c->partitions.v[j->partition]->name : core_job_need(j)->partition;
+    ret->limit_s = j->limit_s;
+    ret->priority = j->held ? 0 : j->priority;
+    ret->attempt = j->attempt;
+    ret->exit_code = j->exit_code;
+    ret->signal = j->signal;
+    ret->cancel_uid = j->cancel_uid;
+    ret->requeue = core_job_requeues(c, j);
+    ret->held = j->held != 0;
+    if (j->usage)
+        ret->usage = *j->usage;
+    fill_times(j, ret);
+    if (j->alloc)
+        fill_held(j, detail, a, ret);
+    else
+        fill_wanted(j, a, ret);
+}
+
+bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret)
+{
+    const struct core_job *j = core_job_find(c, job);
+    if (j)
+        fill(c, j, true, false, a, ret);
+    return j != NULL;
+}
+
+struct reading {
+    const struct td_core *c;
+    const struct td_job_query *q;
+    struct td_arena *arena;
+    td_job_visit_fn *visit;
+    void *ctx;
+};
+
+static bool is_hidden(const struct td_core *c, const struct core_job *j)
+{
+    const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
+    for (uint32_t i = 0; i < j->ncandidates; i++) {
+        if (!c->partitions.v[cand[i].partition]->conf.hidden)
+            return false;
+    }
+    return j->ncandidates > 0;
+}
+
+static bool expand(const struct reading *r, const struct core_job *j, const struct td_span *only, uint32_t nonly)
+{
+    const struct core_array *array = j->array;
+    struct td_job_info row;
+    fill(r->c, j, r->q->detail, r->q->state_only, r->arena, &row);
+    row.array_tasks = NULL;
+    for (int64_t t = td_bits_next(array->waiting, array->nbytes, 0); t >= 0; t = td_bits_next(array->waiting, array->nbytes, (uint32_t)t + 1)) {
+        if (nonly && !core_spans_have(only, nonly, (uint32_t)t))
+            continue;
+        row.array_task = (uint32_t)t;
+        if (!r->visit(r->ctx, &row))
+            return false;
+    }
+    return true;
+}
+
+static bool show(const struct reading *r, const struct core_job *j, const struct td_span *tasks, uint32_t ntasks)
+{
+    const struct td_job_query *q = r->q;
+    bool named = q->filter && q->filter->ids.n;
+    if (!q->all && !q->asker_operator && j->uid != q->asker_uid && is_hidden(r->c, j))
+        return true;
+    if (q->filter) {
+        if ((!named || q->filter->states.n) && !core_filter_state(q->filter, j->state, j->outcome))
+            return true;
+        if (!core_filter_job(r->c, q->filter, j, q->uids, q->nuids))
+            return true;
+    } else if (j->state == TD_JOB_DONE) {
+        return true;
+    }
+    if (core_job_is_record(j) && j->state == TD_JOB_PENDING && (q->expand || ntasks))
+        return expand(r, j, tasks, ntasks);
+    struct td_job_info row;
+    fill(r->c, j, q->detail, q->state_only, r->arena, &row);
+    return r->visit(r->ctx, &row);
+}
+
+static void sort_ids(uint32_t *v, uint32_t n)
+{
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t x = v[i], k = i;
+            for (; k >= gap && v[k - gap] > x; k -= gap)
+                v[k] = v[k - gap];
+            v[k] = x;
+        }
+    }
+}
+
+static bool show_task(const struct reading *r, const struct core_job *j)
+{
+    const struct td_job_sel_list *ids = &r->q->filter->ids;
+    uint32_t array = j->array ? j->array->id : 0;
+    for (uint32_t i = 0; i < ids->n; i++) {
+        const struct td_job_sel *s = &ids->v[i];
+        if (s->tasks.n == 0 && (s->job == j->id || s->job == array))
+            return show(r, j, NULL, 0);
+        if (s->tasks.n && s->job == array && !core_job_is_record(j) && core_spans_have(s->tasks.v, s->tasks.n, j->task))
+            return show(r, j, NULL, 0);
+        if (s->tasks.n && s->job == array && core_job_is_record(j))
+            return show(r, j, s->tasks.v, s->tasks.n);
+    }
+    return true;
+}
+
+/* Named ones: their ids, and the ids of all tasks of the arrays named, in order and once. */
+static void show_named(const struct reading *r)
+{
+    const struct td_core *c = r->c;
+    const struct td_job_sel_list *ids = &r->q->filter->ids;
+    TD_VEC(uint32_t) want = {0};
+    for (uint32_t i = 0; i < ids->n; i++) {
+        const struct core_array *a = core_array_find(c, ids->v[i].job);
+        td_vec_push(&want, ids->v[i].job);
+        for (uint32_t k = 0; a && k < a->jobs.n; k++)
+            td_vec_push(&want, a->jobs.v[k]->id);
+    }
+    sort_ids(want.v, want.n);
+    for (uint32_t i = 0; i < want.n; i++) {
+        const struct core_job *j = i && want.v[i] == want.v[i - 1] ? NULL : core_job_find(c, want.v[i]);
+        if (j && !show_task(r, j))
+            break;
+    }
+    td_vec_release(&want);
+}
+
+void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct td_arena *a, td_job_visit_fn *visit, void *ctx)
+{
+    struct reading r = {c, q, a, visit, ctx};
+    if (q->filter && q->filter->ids.n) {
+        show_named(&r);
+        return;
+    }
+    for (uint32_t i = 0; i < c->jobs.n; i++) {
+        if (!show(&r, c->jobs.v[i], NULL, 0))
+            return;
+    }
+}

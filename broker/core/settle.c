@@ -1,0 +1,298 @@
+/* settle.c - from bids to awards: in rank order the best bid that the ledger still covers, all nodes or none
+ *
+ * The plan said who may start; the bids say where. Ties end in the node's number (law 9). */
+#include <string.h>
+
+#include "broker/core/state.h"
+
+static bool better(const struct td_core *c, uint32_t a, uint32_t b)
+{
+    const struct core_bid *x = &c->round.bids.v[a], *y = &c->round.bids.v[b];
+    if (x->score != y->score)
+        return x->score > y->score;
+    return x->node < y->node;
+}
+
+static void sort_bids(struct td_core *c, struct core_lot *lot)
+{
+    uint32_t *v = lot->bids.v, n = lot->bids.n;
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t b = v[i], k = i;
+            for (; k >= gap && better(c, b, v[k - gap]); k -= gap)
+                v[k] = v[k - gap];
+            v[k] = b;
+        }
+    }
+}
+
+/* Next placement of a bid that is still free; NULL when it has no more. */
+static const struct td_placement *next_free(struct td_core *c, struct core_bid *b)
+{
+    for (; b->next < b->body.placements.n; b->next++) {
+        const struct td_placement *p = &b->body.placements.v[b->next];
+        if (td_str_equal(p->node, c->nodes.v[b->node]->name) && td_ledger_covers(c->ledger, b->node, p))
+            return p;
+        c->counters.bids_stale++;
+        c->round.stale++;
+    }
+    return NULL;
+}
+
+static bool may_take(const struct td_core *c, const struct core_bid *b)
+{
+    return b->next != UINT32_MAX && c->nodes.v[b->node]->usable;
+}
+
+static void award(struct td_core *c, struct core_job *j, const struct td_plan_start *s, const struct td_placement *places, uint32_t n)
+{
+    if (s->limit_s != j->limit_s) { /* --time-min gave way to the window */
+        struct td_ev_job_updated shrunk = {.job = j->id, .change = {.set = 1u << 2, .limit_s = s->limit_s}};
+        core_emit(c, TD_EV_JOB_UPDATED, &shrunk);
+    }
+    TD_ASSERT(core_job_may(c, j, TD_JOB_IN_AWARD));
+    struct td_ev_job_awarded ev = {
+        .job = j->id, .attempt = j->attempt + 1, .partition = c->partitions.v[s->partition]->name, .places = {places, n}};
+    core_emit(c, TD_EV_JOB_AWARDED, &ev);
+    c->round.awarded++;
+}
+
+/* The job of this start that may be awarded now, split off its array if it has to be; NULL when there is none. */
+static struct core_job *ready(struct td_core *c, const struct td_plan_start *s)
+{
+    struct core_job *j = core_job_find(c, s->job);
+    if (!j || j->state != TD_JOB_PENDING || !j->queued)
+        return NULL;
+    if (core_job_is_record(j) && (j->array->nwaiting == 0 || core_array_room(j->array) == 0))
+        return NULL;
+    return j;
+}
+
+static struct core_job *split(struct td_core *c, struct core_job *j)
+{
+    if (!core_job_is_record(j))
+        return j;
+    int64_t task = td_bits_next(j->array->waiting, j->array->nbytes, 0);
+    TD_ASSERT(task >= 0);
+    return core_array_split(c, j->array, (uint32_t)task);
+}
+
+static void settle_single(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot)
+{
+    uint32_t k = lot->cursor;
+    for (uint32_t i = 0; i < s->count && !core_errors_full(c); i++) {
+        struct core_job *j = ready(c, s);
+        if (!j)
+            return;
+        int64_t until = core_job_until(j, c->now_ms, s->limit_s);
+        const struct td_placement *p = NULL;
+        struct core_bid *b = NULL;
+        for (; k < lot->bids.n; k++) {
+            b = &c->round.bids.v[lot->bids.v[k]];
+            p = may_take(c, b) ? next_free(c, b) : NULL;
+            if (!p) {
+                if (k == lot->cursor)
+                    lot->cursor++; /* used up for everybody */
+                continue;
+            }
+            if (td_plan_allows(c->ledger, b->node, s->job, p, until))
+                break;
+            p = NULL; /* a promise stands against it; for a shorter job it may do */
+        }
+        if (!p)
+            return;
+        b->next++;
+        b->won++;
+        award(c, split(c, j), s, p, 1);
+    }
+}
+
+struct choice {
+    struct core_bid *bid;
+    struct td_placement place;
+};
+
+static uint32_t keep_cpus(struct td_core *c, const struct core_bid *b, struct td_placement *p, uint32_t want)
+{
+    const struct td_inventory *inv = c->nodes.v[b->node]->inv;
+    uint8_t *v = td_arena_alloc(&c->wake, p->cpus.n + 1);
+    uint32_t have = 0;
+    for (uint32_t i = 0; i < inv->cores.n && have < want; i++) {
+        const struct td_bin *core = &inv->cores.v[i].cpus;
+        for (int64_t cpu = td_bits_next(core->v, core->n, 0); cpu >= 0; cpu = td_bits_next(core->v, core->n, (uint32_t)cpu + 1)) {
+            bool take = td_bits_get(p->cpus.v, p->cpus.n, (uint32_t)cpu) && (have < want || c->settings.core_is_unit);
+            if (!take)
+                continue;
+            td_bits_set(v, (uint32_t)cpu);
+            have++;
+        }
+    }
+    if (have < want)
+        return 0;
+    p->cpus = (struct td_bin){v, p->cpus.n};
+    return have;
+}
+
+/* The last node of a job that spreads may have bid more tasks than are left to place. Where only CPUs follow from the
+ * tasks, the rest of them stays free. */
+static void trim(struct td_core *c, const struct td_shape *shape, struct choice *ch, uint32_t tasks)
+{
+    struct td_placement *p = &ch->place;
+    if (p->tasks <= tasks)
+        return;
+    p->tasks = tasks;
+    if (shape->exclusive || shape->gres_task.n || shape->cpus_per_gpu)
+        return;
+    uint32_t before = td_bits_count(p->cpus.v, p->cpus.n);
+    uint32_t after = keep_cpus(c, ch->bid, p, tasks * TD_MAX(shape->cpus_per_task, 1u));
+    if (after && after < before && shape->mem_mb_per_cpu)
+        p->memory_mb = shape->mem_mb_per_cpu * after;
+}
+
+/* Smallest set in the order of preference: most tasks first when `wide`, else best score first. */
+static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot, const struct td_shape *shape, bool wide, struct choice *ret)
+{
+    struct core_job *j = core_job_find(c, s->job);
+    int64_t until = core_job_until(j, c->now_ms, s->limit_s);
+    uint32_t most = TD_MAX(shape->nodes_max, shape->nodes_min), n = 0;
+    uint64_t tasks = 0;
+
+    for (uint32_t k = 0; k < lot->bids.n; k++) {
+        struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
+        const struct td_placement *p = may_take(c, b) ? next_free(c, b) : NULL;
+        if (!p || !td_plan_allows(c->ledger, b->node, s->job, p, until))
+            continue;
+        uint32_t at = n;
+        while (wide && at > 0 && ret[at - 1].place.tasks < p->tasks)
+            at--;
+        if (n == most && at == n)
+            continue;
+        if (n == most)
+            tasks -= ret[--n].place.tasks;
+        memmove(&ret[at + 1], &ret[at], (n - at) * sizeof(*ret));
+        ret[at] = (struct choice){b, *p};
+        n++;
+        tasks += p->tasks;
+        if (!wide && n >= shape->nodes_min && tasks >= shape->ntasks)
+            return n;
+    }
+    return n >= shape->nodes_min && tasks >= shape->ntasks ? n : 0;
+}
+
+static void settle_multi(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot)
+{
+    const struct td_shape *shape = td_ledger_get_shape(c->ledger, s->shape);
+    uint32_t most = TD_MAX(shape->nodes_max, shape->nodes_min);
+    struct choice *chosen = td_arena_alloc(&c->wake, (TD_MIN(most, lot->bids.n) + 2) * sizeof(*chosen));
+    for (uint32_t i = 0; i < s->count && !core_errors_full(c); i++) {
+        struct core_job *j = ready(c, s);
+        if (!j || lot->bids.n < shape->nodes_min)
+            return;
+        uint32_t n = choose(c, s, lot, shape, false, chosen);
+        if (!n)
+            n = choose(c, s, lot, shape, true, chosen);
+        if (!n)
+            return;
+        /* What the nodes before it leave; each node keeps one task at least, for the nodes that are asked for. */
+        uint64_t left = shape->ntasks;
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t after = n - 1 - k;
+            uint32_t part = (uint32_t)TD_MIN((uint64_t)chosen[k].place.tasks, left > after ? left - after : 1);
+            trim(c, shape, &chosen[k], part);
+            left -= TD_MIN(left, (uint64_t)chosen[k].place.tasks);
+            chosen[k].bid->next = UINT32_MAX;
+            chosen[k].bid->won++;
+        }
+        /* The leader is the first by number, which is the order of the configuration. */
+        struct td_placement *places = td_arena_alloc(&c->wake, n * sizeof(*places));
+        uint32_t *order = td_arena_alloc(&c->wake, n * sizeof(*order));
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t at = k;
+            for (; at > 0 && chosen[order[at - 1]].bid->node > chosen[k].bid->node; at--)
+                order[at] = order[at - 1];
+            order[at] = k;
+        }
+        for (uint32_t k = 0; k < n; k++)
+            places[k] = chosen[order[k]].place;
+        award(c, split(c, j), s, places, n);
+    }
+}
+
+void core_round_settle(struct td_core *c)
+{
+    struct core_round *r = &c->round;
+    uint32_t *lot_of_shape = td_arena_alloc(&r->arena, td_ledger_shapes(c->ledger) * sizeof(*lot_of_shape));
+    for (uint32_t i = 0; i < r->lots.n; i++) {
+        sort_bids(c, &r->lots.v[i]);
+        lot_of_shape[r->lots.v[i].shape] = i;
+    }
+    for (uint32_t i = 0; i < r->starts.n; i++) {
+        const struct td_plan_start *s = &r->starts.v[i];
+        struct core_lot *lot = &r->lots.v[lot_of_shape[s->shape]];
+        if (lot->multi)
+            settle_multi(c, s, lot);
+        else
+            settle_single(c, s, lot);
+    }
+}
+
+void core_round_keep(struct td_core *c, const char *closed_by)
+{
+    struct core_round *r = &c->round;
+    struct core_kept_round *k = &c->kept[r->no % TD_MAX_ROUNDS_KEPT];
+    td_arena_reset(&k->arena);
+    struct td_lot *lots = td_arena_alloc(&k->arena, r->lots.n * sizeof(*lots));
+    uint32_t nbids = 0;
+    for (uint32_t i = 0; i < r->lots.n; i++) {
+        const struct core_lot *lot = &r->lots.v[i];
+        lots[i] = (struct td_lot){.lot = i, .shape_id = lot->shape, .count = lot->count, .window_s = lot->limit_s, .rank = lot->rank};
+        td_record_copy(&k->arena, &td_rec_shape, td_ledger_get_shape(c->ledger, lot->shape), &lots[i].shape);
+        nbids += TD_MIN(lot->bids.n, 64u);
+    }
+    struct td_round_bid *bids = td_arena_alloc(&k->arena, (nbids + 1) * sizeof(*bids));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->lots.n; i++) {
+        const struct core_lot *lot = &r->lots.v[i];
+        for (uint32_t b = 0; b < TD_MIN(lot->bids.n, 64u); b++) {
+            const struct core_bid *bid = &r->bids.v[lot->bids.v[b]];
+            bids[n++] = (struct td_round_bid){
+                .node = td_arena_strdup(&k->arena, c->nodes.v[bid->node]->name),
+                .lot = i,
+                .fits = bid->fits,
+                .score = bid->score,
+                .fit = bid->body.fit,
+                .frag = bid->body.frag,
+                .health = bid->body.health,
+                .warmth = bid->body.warmth,
+                .refusal = bid->body.refusal,
+                .shortage = bid->body.shortage,
+                .won = bid->won,
+            };
+        }
+    }
+    k->info = (struct td_round_info){
+        .round = r->no,
+        .at_ms = r->opened_ms,
+        .took_us = (uint32_t)TD_MIN((c->now_ms - r->opened_ms) * 1000, (int64_t)UINT32_MAX),
+        .lots = {lots, r->lots.n},
+        .bids = {bids, n},
+        .expected = r->expected,
+        .answered = r->answered,
+        .awarded = r->awarded,
+        .closed_by = closed_by,
+    };
+}
+
+uint32_t td_core_rounds(const struct td_core *c, uint32_t last, struct td_arena *a, const struct td_round_info **ret_rows)
+{
+    uint64_t have = TD_MIN(c->rounds, (uint64_t)TD_MAX_ROUNDS_KEPT);
+    uint32_t want = (uint32_t)TD_MIN(have, last ? last : have), n = 0;
+    struct td_round_info *rows = td_arena_alloc(a, (want + 1) * sizeof(*rows));
+    for (uint64_t no = c->rounds - want + 1; no <= c->rounds; no++) {
+        const struct td_round_info *info = &c->kept[no % TD_MAX_ROUNDS_KEPT].info;
+        if (info->round == no) /* the open one is not kept yet */
+            td_record_copy(a, &td_rec_round_info, info, &rows[n++]);
+    }
+    *ret_rows = rows;
+    return n;
+}

@@ -1,0 +1,441 @@
+/* state.h - what the core holds; private to broker/core
+ *
+ * Three kinds of fields, and each struct says which is which:
+ *   durable  written by apply.c (and by snapshot.c when it restores), nowhere else; in the digest and the snapshot
+ *   index    follows from durable state, kept beside it by the same apply
+ *   soft     what the workers can be asked again: peers, leases, bids, resend timers; lost with the process
+ * Cross-file functions are called core_<noun>_<verb>; each block of prototypes names the file it lives in. */
+#ifndef TD_CORE_STATE_H
+#define TD_CORE_STATE_H
+
+#include "broker/core/core.h"
+#include "broker/core/plan.h"
+
+#define CORE_LEASE_MS 10000         /* when settings.lease_ms is 0 */
+#define CORE_LEASE_RESTART_MS 60000 /* least first lease of a reign */
+#define CORE_SESSION_S 60           /* when settings.inactive_s is 0 */
+#define CORE_RESEND_MS 1000
+#define CORE_RESEND_MS_MAX 5000
+#define CORE_SHARD_NODES 64
+#define CORE_DEADLINE_MS_MIN 5
+#define CORE_DEADLINE_MS_MAX 200
+#define CORE_DEADLINE_MS_FIRST 100
+#define CORE_PRIORITY_FIRST 4294901760u
+#define CORE_STARTS_MAX 8192
+#define CORE_EFFECTS_MAX 100000
+
+/* One submission, shared by every task of its array: a million tasks hold one. Counted, because a task may outlive the
+ * array's record and the other way round, and an update gives a task a submission of its own. */
+struct core_spec {
+    uint32_t refs;
+    uint32_t mark_index; /* soft: index in the message being built while mark is current */
+    uint64_t mark;
+    size_t bytes;
+    struct td_job_spec body;
+};
+
+struct core_job;
+struct core_node;
+
+/* One node's part of an allocation. */
+struct core_part {
+    struct core_job *job;
+    struct core_node *node;
+    const struct td_placement *place; /* in the same block */
+    uint8_t state;                    /* durable: enum td_alloc_state */
+    struct core_part *prev, *next;    /* index: live parts of the node, in order of award */
+    /* soft */
+    int64_t due_ms;       /* AWARD or KILL goes (again) when this is reached */
+    uint32_t backoff_ms;
+    bool sent;
+    bool signal_batch;
+    uint32_t signal, signal_no; /* asked for, not yet SIGNALLED */
+    uint32_t adjust_s;          /* new limit, not yet ADJUSTED */
+    int64_t early_gone_ms;      /* GONE came before EXITED: since when */
+};
+struct core_alloc {
+    uint32_t nparts, live;
+    size_t bytes;
+    char *nodelist; /* folded, owned */
+    struct core_part parts[];
+};
+
+struct core_candidate {
+    uint32_t partition, shape;
+};
+struct core_array;
+
+struct core_job {
+    /* durable */
+    uint32_t id, uid, gid;
+    uint32_t task; /* array index, TD_NO_TASK for the record of waiting tasks; meaningless without array */
+    struct core_spec *spec;
+    struct core_array *array; /* NULL if none */
+    uint8_t state, outcome, reason;
+    uint8_t held; /* 0, TD_REASON_HELD_USER, TD_REASON_HELD_ADMIN */
+    uint8_t session_state;
+    uint8_t exit_code, signal;
+    bool requeue_after, hold_after; /* ENDING: then back to the queue */
+    uint32_t limit_s, attempt, restarts;
+    uint32_t cancel_uid;
+    uint32_t partition; /* the candidate that won, while it has an allocation or had one */
+    uint64_t priority;
+    int64_t submit_ms, eligible_ms, begin_ms, start_ms, end_ms;
+    char *detail;
+    struct td_usage *usage;
+    struct core_alloc *alloc; /* kept after the end, for show job */
+    /* index */
+    bool queued, counted; /* counted: in array->active */
+    uint8_t ncandidates;
+    struct core_candidate candidate; /* the only one, or */
+    struct core_candidate *candidates;
+    /* soft */
+    int64_t promise_ms;
+    uint64_t promise_mark; /* of the plan that promised last */
+    int64_t session_heard_ms;
+};
+
+struct core_array {
+    /* durable */
+    uint32_t id;
+    uint32_t total, first, last, step; /* as submitted; step 0: no constant one */
+    uint32_t limit;
+    uint32_t nbytes;    /* of each bitmap */
+    uint8_t *waiting;
+    uint8_t *finished;
+    uint8_t *cancelled; /* ended without ever having been split; NULL while none */
+    struct core_spec *spec;
+    /* index */
+    uint32_t nwaiting, active;
+    uint32_t npending;              /* of jobs: PENDING */
+    struct core_job *record;        /* the waiting ones; NULL when purged or become a task */
+    TD_VEC(struct core_job *) jobs; /* tasks with an id of their own, by id */
+};
+
+struct core_membership {
+    uint32_t partition, position;
+};
+struct core_taken {
+    uint64_t no;
+    int64_t at_ms;
+};
+struct core_node {
+    /* durable */
+    uint32_t no;
+    char *name;
+    uint32_t state; /* enum td_node_state */
+    bool drain, down, worker_drain;
+    char *reason;
+    uint32_t reason_uid;
+    int64_t reason_ms;
+    uint32_t incarnation;
+    char *boot_id, *instance;
+    struct td_inventory *inv; /* packed; NULL until it registered */
+    int64_t registered_ms;
+    uint64_t acked; /* reports up to this number are in the journal */
+    /* index */
+    const struct td_node_conf *conf; /* its NodeName line, in core.conf; NULL when it just joined */
+    TD_VEC(struct core_membership) in;
+    struct core_part *parts, *parts_last;
+    uint32_t nparts;
+    uint64_t version;
+    /* soft */
+    uint64_t peer;
+    bool greeted;   /* said HELLO in this reign: it has a route */
+    bool confirmed; /* heard with its present incarnation */
+    bool probed;    /* echoed a probe in this incarnation */
+    bool stirred;   /* something may be due for it in this wake */
+    bool ack_due;
+    bool usable;
+    int64_t heard_ms, lease_until_ms;
+    uint64_t node_version;
+    int64_t retry_ms; /* refusals of a decline are forgotten then; 0 = none */
+    uint64_t gap_base;               /* numbers up to this will not come any more */
+    TD_VEC(struct core_taken) taken; /* report numbers above acked, ascending */
+    TD_VEC(struct td_kill) strays;   /* attempts it claims that must not live */
+    uint64_t blobs[64]; /* beginnings of hashes it was sent */
+    uint32_t nblobs;
+    uint32_t lots_expected; /* of the open round, still unanswered */
+    uint64_t round;         /* whose offers reached it */
+    uint8_t *lots_answered; /* bitmap, in the round's arena */
+};
+
+enum core_partition_state { PARTITION_UP, PARTITION_DOWN, PARTITION_DRAIN, PARTITION_INACTIVE };
+struct core_partition {
+    uint32_t no;
+    char *name;
+    bool gone; /* no longer configured */
+    enum core_partition_state state;
+    struct td_partition_conf conf; /* strings in core.conf */
+    TD_VEC(uint32_t) nodes;        /* node numbers by position */
+};
+
+struct core_client_key {
+    uint32_t uid, job;
+    uint64_t seq;
+    int64_t at_ms;
+    char *key; /* "uid:key" */
+};
+struct core_key {
+    char *key, *node;
+    uint8_t token[32];
+};
+struct core_token {
+    uint8_t hash[32];
+    char *names;
+    uint32_t uses, used, uid;
+    int64_t expires_ms;
+};
+
+/* The open round, and the bids on it. All soft. */
+struct core_lot {
+    uint32_t shape, partition, count, limit_s;
+    uint64_t rank;
+    bool multi; /* nodes_max > 1: a bid is one node's part */
+    TD_VEC(uint32_t) bids; /* into round.bids, best first once sorted */
+    uint32_t perfect;
+    uint32_t cursor;
+};
+struct core_bid {
+    uint32_t node, lot, score, fits, next, won;
+    struct td_lot_bid body;
+};
+struct core_round {
+    bool open;
+    uint64_t no;
+    int64_t opened_ms, deadline_ms;
+    uint32_t expected, answered, lots_waiting;
+    struct td_arena arena;
+    TD_VEC(struct core_lot) lots;
+    TD_VEC(struct core_bid) bids;
+    TD_VEC(struct td_plan_start) starts;
+    uint32_t awarded, refused, stale;
+};
+struct core_kept_round { /* for tender rounds */
+    struct td_arena arena;
+    struct td_round_info info;
+};
+
+struct td_core {
+    /* durable */
+    uint64_t seq, epoch;
+    int64_t time_ms;
+    uint32_t next_job;
+    uint64_t submitted;
+    struct td_ev_conf_loaded *conf; /* packed; NULL before the first */
+    TD_VEC(struct core_node *) nodes;
+    TD_VEC(struct core_partition *) partitions;
+    TD_VEC(struct core_job *) jobs; /* by id, ascending */
+    TD_VEC(struct core_array *) arrays;
+    TD_VEC(struct core_client_key) client_keys; /* from client_keys_first on, by age */
+    uint32_t client_keys_first;
+    TD_VEC(struct core_key) keys;
+    TD_VEC(struct core_token) tokens;
+    /* index */
+    struct td_map job_by_id, array_by_id;
+    struct td_strmap node_by_name, partition_by_name, client_key_by_name, key_by_name;
+    struct td_ledger *ledger;
+    struct td_queue *queue;
+    TD_VEC(uint32_t) ended;  /* ids in the order of their end */
+    uint32_t ended_first;
+    TD_VEC(uint32_t) begins; /* ids that wait for their begin time */
+    TD_VEC(uint32_t) sessions;
+    TD_VEC(uint32_t) heads;  /* ids whose reason the plan gave: RESOURCES and its kin */
+    int64_t begins_next_ms;
+    uint64_t nwaiting_tasks;
+    uint32_t npending, nrunning;
+    struct td_settings settings; /* of conf, or zeros */
+    /* soft */
+    uint64_t seed;
+    int64_t now_ms;
+    bool dirty, low_space, in_wake;
+    struct td_arena wake;
+    TD_VEC(struct td_event) events;
+    TD_VEC(struct td_effect) effects;
+    TD_VEC(uint32_t) stirred;
+    int64_t leases_next_ms, resend_next_ms, purge_next_ms, retry_ms, probe_ms, sessions_next_ms;
+    uint32_t retry_backoff_ms, probe_backoff_ms, answer_x16;
+    uint64_t probe_no, mark;
+    uint32_t signal_no;
+    struct core_round round;
+    uint64_t rounds;
+    struct core_kept_round kept[TD_MAX_ROUNDS_KEPT];
+    struct td_counters counters;
+    uint64_t bytes_jobs;
+    uint32_t restore_nodes, restore_partitions; /* while a snapshot is read */
+    bool restore_conf;
+};
+
+/* core.c */
+void core_emit(struct td_core *c, uint32_t id, const void *body);
+void core_send(struct td_core *c, const struct core_node *n, uint64_t peer, uint32_t id, const void *body);
+void core_reply(struct td_core *c, const struct td_input *in, uint32_t id, const void *body);
+void core_refuse(struct td_core *c, const struct td_input *in, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void core_refuse_error(struct td_core *c, const struct td_input *in, const struct td_error *err);
+struct td_effect *core_effect(struct td_core *c, enum td_effect_kind kind);
+void core_log(struct td_core *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *core_text(struct td_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void core_sooner(int64_t *at_ms, int64_t than_ms);
+
+/* pack.c */
+size_t core_pack_extra(const struct td_record *rec, const void *from);
+void core_pack_into(const struct td_record *rec, const void *from, void *to, void *extra);
+void *core_pack(const struct td_record *rec, const void *from); /* one block; td_free gives it back */
+
+/* lives.c */
+enum core_verdict { CORE_GO, CORE_IGNORE, CORE_REJECT, CORE_BUG };
+enum core_verdict core_life_job(uint32_t state, enum td_job_input in);
+enum core_verdict core_life_alloc(uint32_t state, enum td_alloc_input in);
+enum core_verdict core_life_node(uint32_t state, enum td_node_input in);
+enum core_verdict core_life_session(uint32_t state, enum td_session_input in);
+/* The same, counted; BUG asserts. */
+bool core_job_may(struct td_core *c, const struct core_job *j, enum td_job_input in);
+bool core_alloc_may(struct td_core *c, const struct core_part *p, enum td_alloc_input in);
+bool core_node_may(struct td_core *c, const struct core_node *n, enum td_node_input in);
+bool core_session_may(struct td_core *c, const struct core_job *j, enum td_session_input in);
+
+/* job.c: the table, specs, allocations */
+struct core_spec *core_spec_new(struct td_core *c, const struct td_job_spec *body);
+struct core_spec *core_spec_ref(struct core_spec *s);
+void core_spec_drop(struct td_core *c, struct core_spec **p);
+struct core_job *core_job_find(const struct td_core *c, uint32_t id);
+struct core_job *core_job_new(struct td_core *c, uint32_t id);
+void core_job_free(struct td_core *c, struct core_job *j);
+uint32_t core_job_index(const struct td_core *c, uint32_t id); /* first with an id >= this */
+const struct td_job_need *core_job_need(const struct core_job *j);
+struct core_alloc *core_alloc_new(struct td_core *c, struct core_job *j, const struct td_placement *places, uint32_t n);
+void core_alloc_free(struct td_core *c, struct core_job *j);
+struct core_part *core_job_part(const struct core_job *j, const struct core_node *n);
+void core_part_link(struct core_part *p);
+void core_part_unlink(struct core_part *p);
+bool core_job_live(const struct core_job *j);    /* AWARDED, RUNNING or ENDING */
+bool core_job_is_record(const struct core_job *j);
+int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s);
+bool core_job_requeues(const struct td_core *c, const struct core_job *j);
+const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */
+
+/* queue membership, in eligible.c */
+uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
+uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int64_t at_ms); /* enum td_reason, NONE = may start */
+uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j, uint32_t partition);
+struct core_candidate *core_job_candidates(struct core_job *j);
+void core_job_set_candidates(struct td_core *c, struct core_job *j); /* from its partitions and shape */
+void core_job_enqueue(struct td_core *c, struct core_job *j);        /* sets queue membership and reason anew */
+bool core_reason_is_head(uint32_t reason); /* one that the plan gives */
+void core_job_set_reason(struct td_core *c, struct core_job *j, uint32_t reason);
+
+/* shape of a need, in need.c */
+void core_need_shape(const struct td_core *c, const struct td_job_need *need, const struct core_partition *p, struct td_arena *a, struct td_shape *ret);
+struct core_tally {
+    uint32_t nodes_min, nodes_max, tasks, cpus;
+};
+void core_need_tally(const struct td_job_need *need, struct core_tally *ret);
+
+/* array.c */
+struct core_array *core_array_new(struct td_core *c, uint32_t id, const struct td_span *spans, uint32_t nspans);
+struct core_array *core_array_find(const struct td_core *c, uint32_t id);
+void core_array_free_if_empty(struct td_core *c, struct core_array *a);
+void core_array_free(struct td_core *c, struct core_array *a);
+uint32_t core_array_room(const struct core_array *a); /* tasks that may start now by its limit */
+void core_array_count(struct td_core *c, struct core_job *j, bool active);
+struct core_job *core_array_task(const struct core_array *a, uint32_t task); /* split one, or NULL */
+struct core_job *core_array_split(struct td_core *c, struct core_array *a, uint32_t task); /* emits */
+void core_array_touch(struct td_core *c, struct core_array *a); /* its limit's room changed: queue anew */
+
+/* node.c */
+struct core_node *core_node_find(const struct td_core *c, const char *name);
+struct core_node *core_node_add(struct td_core *c, const char *name);
+void core_node_free(struct core_node *n);
+void core_node_tell_ledger(struct td_core *c, struct core_node *n); /* inventory, membership, usable */
+void core_node_set_usable(struct td_core *c, struct core_node *n);
+void core_node_stir(struct td_core *c, struct core_node *n);
+uint32_t core_node_lease_ms(const struct td_core *c);
+void core_node_topic(const struct td_core *c, const struct core_membership *m, struct td_buf *out);
+void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down, bool worker_drain, const char *reason, uint32_t uid);
+void core_node_lose_part(struct td_core *c, struct core_part *p);   /* its node is lost, or has forgotten it */
+void core_node_lose_all(struct td_core *c, struct core_node *n);
+uint32_t core_node_parts(struct td_core *c, const struct core_node *n, struct core_part ***ret); /* by job id, in the wake arena */
+void core_nodes_expire(struct td_core *c);
+void core_request_update_node(struct td_core *c, const struct td_input *in, const struct td_update_node *u);
+
+/* conf.c */
+void core_conf_apply(struct td_core *c, const struct td_ev_conf_loaded *ev);
+void core_conf_build(struct td_core *c); /* all that follows from c->conf; after a restore */
+void core_conf_join(struct td_core *c, struct core_node *n); /* membership of a node that is not configured */
+struct core_partition *core_partition_find(const struct td_core *c, const char *name);
+struct core_partition *core_partition_add(struct td_core *c, const char *name);
+struct core_partition *core_partition_default(const struct td_core *c);
+bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a, struct td_inventory *ret);
+
+/* submit.c */
+void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s);
+int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need, uint32_t uid, const struct td_job_spec *spec, const char **ret_resolved, struct td_error *err);
+
+/* request.c, select.c, update.c */
+bool core_request(struct td_core *c, const struct td_input *in);
+void core_request_cancel(struct td_core *c, const struct td_input *in, const struct td_cancel *m);
+void core_request_op(struct td_core *c, const struct td_input *in, const struct td_job_op *m);
+void core_request_update(struct td_core *c, const struct td_input *in, const struct td_update_job *m);
+struct core_errors {
+    TD_VEC(struct td_job_error) v; /* strings in the wake arena */
+    uint32_t count;
+};
+void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j, uint32_t id, int code, const char *text);
+void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
+bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
+bool core_errors_full(const struct td_core *c);
+/* A set of jobs a person named, waiting array tasks apart. */
+struct core_pick {
+    struct core_job *job;      /* job, task with an id, or the record of waiting tasks */
+    const struct td_span *tasks; /* of the record: just these */
+    uint32_t ntasks;           /* 0 = all that wait */
+    uint32_t named;            /* id the user wrote, for errors */
+};
+TD_UNUSED typedef TD_VEC(struct core_pick) core_picks;
+void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret, struct core_errors *e);
+void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret, struct core_errors *e);
+/* Splits the waiting tasks picked so that each is a job of its own. */
+void core_pick_split(struct td_core *c, core_picks *picks);
+bool core_filter_job(const struct td_core *c, const struct td_job_filter *f, const struct core_job *j, const uint32_t *uids, uint32_t nuids);
+bool core_filter_state(const struct td_job_filter *f, uint32_t state, uint32_t outcome);
+bool core_spans_have(const struct td_span *spans, uint32_t n, uint32_t index);
+
+/* ending.c */
+void core_job_end(struct td_core *c, struct core_job *j, const struct td_ev_job_ending *how); /* JOB_ENDING, or JOB_ENDED when it waits */
+void core_job_settle_end(struct td_core *c, struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
+
+/* hello.c, worker.c, report.c */
+void core_worker(struct td_core *c, const struct td_input *in);
+void core_hello(struct td_core *c, const struct td_input *in, const struct td_hello *m);
+void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m);
+void core_reports_finish(struct td_core *c); /* REPORTS_TAKEN and acknowledgements of the wake */
+void core_hello_again(struct td_core *c, const struct td_input *in, const char *why);
+void core_worker_version(struct td_core *c, struct core_node *n, uint64_t version);
+
+/* round.c, settle.c, award.c, reasons.c, probe.c */
+void core_rounds_run(struct td_core *c);
+void core_round_bid(struct td_core *c, struct core_node *n, const struct td_bid *m);
+void core_round_forget_node(struct td_core *c, struct core_node *n);
+void core_round_settle(struct td_core *c);
+void core_round_keep(struct td_core *c, const char *closed_by); /* for tender rounds */
+void core_round_release(struct td_core *c);
+void core_awards_send(struct td_core *c);
+void core_part_due(struct td_core *c, struct core_part *p, int64_t at_ms);
+void core_reasons_note(struct td_core *c, const struct td_plan *plan);
+void core_begins_run(struct td_core *c);
+void core_probe_want(struct td_core *c);
+void core_probe_run(struct td_core *c);
+
+/* session.c, purge.c, enrol.c */
+void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t job);
+void core_session_close(struct td_core *c, const struct td_input *in, uint32_t job);
+void core_sessions_restart(struct td_core *c);
+void core_sessions_expire(struct td_core *c);
+void core_purge_run(struct td_core *c);
+void core_client_keys_add(struct td_core *c, uint32_t uid, const char *key, uint32_t job, uint64_t seq, int64_t at_ms);
+void core_client_keys_prune(struct td_core *c, int64_t before_ms);
+const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid, const char *key);
+void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enrolled *ev);
+void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev);
+
+#endif
