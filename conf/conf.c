@@ -303,6 +303,11 @@ static int settings(struct loading *ld, struct td_error *err)
     s->backfill = backfill_policy(ld);
 
     r = exclude(ld, KEY_SLURM_DefMemPerCPU, KEY_SLURM_DefMemPerNode, err);
+    if (r == 0 && conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimits) &&
+        conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimitsExcept))
+        r = td_fail(err, TD_E_CONF, "%s line %u: PropagateResourceLimits and PropagateResourceLimitsExcept exclude each other",
+                    ld->values.v[KEY_SLURM_PropagateResourceLimitsExcept].file,
+                    ld->values.v[KEY_SLURM_PropagateResourceLimitsExcept].line);
     if (r == 0)
         r = exclude(ld, KEY_SLURM_MaxMemPerCPU, KEY_SLURM_MaxMemPerNode, err);
     if (r == 0)
@@ -332,7 +337,9 @@ static int shell_facts(struct loading *ld, struct td_error *err)
     c->ports = text(ld, KEY_TENDER_Ports);
     c->epilog = text(ld, KEY_SLURM_Epilog);
     c->prolog = text(ld, KEY_SLURM_Prolog);
-    c->propagate = text(ld, KEY_SLURM_PropagateResourceLimits);
+    c->propagate = conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimits)
+                       ? text(ld, KEY_SLURM_PropagateResourceLimits)
+                       : NULL;
     c->propagate_except = text(ld, KEY_SLURM_PropagateResourceLimitsExcept);
     c->tmp_fs = text(ld, KEY_SLURM_TmpFS);
     c->proctrack = text(ld, KEY_SLURM_ProctrackType);
@@ -369,6 +376,11 @@ static bool show_special(struct loading *ld, struct kvs *out, enum conf_key key)
         return num(ld, KEY_SLURM_DefMemPerCPU) > 0;
     case KEY_SLURM_MaxMemPerNode:
         return num(ld, KEY_SLURM_MaxMemPerCPU) > 0;
+    case KEY_SLURM_PropagateResourceLimits:
+        if (!conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimitsExcept))
+            return false;
+        show(ld, out, "PropagateResourceLimits", "(null)");
+        return true;
     case KEY_SLURM_ClusterName:
         show(ld, out, "ClusterName", ld->conf->settings.cluster);
         return true;

@@ -59,6 +59,7 @@ static TD_UNUSED void folder_put(struct folder *f, const char *name, const char 
     FILE *out;
 
     snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+    unlink(path); /* a file cut short in place is flushed to disk by some file systems; a new one is not */
     out = fopen(path, "w");
     assert_non_null(out);
     fputs(text, out);

@@ -11,6 +11,7 @@ static void put_bytes(const struct folder *f, const char *name, const char *byte
     FILE *out;
 
     snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+    unlink(path); /* a file cut short in place is flushed to disk by some file systems; a new one is not */
     out = fopen(path, "w");
     assert_non_null(out);
     assert_int_equal(fwrite(bytes, 1, n, out), n);

@@ -37,6 +37,7 @@ static const struct slip slips[] = {
     {.slurm = "SelectTypeParameters=CR_Core,CR_Cup\n", .words = "slurm.conf line 1: SelectTypeParameters: unknown word 'CR_Cup' (did you mean CR_CPU?)"},
     {.slurm = "TaskPlugin=xyzzy\n", .words = "slurm.conf line 1: TaskPlugin: unknown word 'xyzzy'"},
     {.slurm = "PropagateResourceLimitsExcept=MEMLOK\n", .words = "slurm.conf line 1: PropagateResourceLimitsExcept: unknown word 'MEMLOK' (did you mean MEMLOCK?)"},
+    {.slurm = "PropagateResourceLimits=ALL\nPropagateResourceLimitsExcept=CPU\n", .words = "slurm.conf line 2: PropagateResourceLimits and PropagateResourceLimitsExcept exclude each other"},
     {.slurm = "StateSaveLocation=state\n", .words = "slurm.conf line 1: StateSaveLocation=state is not a whole path"},
     {.slurm = "ClusterName=a/b\n", .words = "slurm.conf line 1: ClusterName: 'a/b' is not a name of at most 40 letters, digits, _-."},
     {.slurm = "SlurmctldHost=(10.0.0.1)\n", .words = "slurm.conf line 1: SlurmctldHost: '(10.0.0.1)' names no host"},

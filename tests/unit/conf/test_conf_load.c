@@ -345,6 +345,12 @@ static void show_config(void **state)
     assert_string_equal(shown(c, "DefMemPerCPU"), "100");
     assert_null(shown(c, "DefMemPerNode"));
     assert_null(shown(c, "PriorityWeightAge")); /* only with priority/multifactor */
+    assert_string_equal(shown(c, "PropagateResourceLimits"), "ALL");
+    assert_null(c->propagate);
+    c = folder_conf(f, "PropagateResourceLimitsExcept=MEMLOCK\nNodeName=a\nPartitionName=p Nodes=a\n");
+    assert_string_equal(shown(c, "PropagateResourceLimits"), "(null)");
+    assert_null(c->propagate);
+    assert_string_equal(c->propagate_except, "MEMLOCK");
 }
 
 /* Every key that the guide's recipes write somewhere, at once. */
