@@ -41,6 +41,7 @@ uint32_t td_ledger_nodes(const struct td_ledger *l);
  * (TD_FOREVER = no limit); a holding past its time still counts until it is given back. */
 bool td_ledger_covers(const struct td_ledger *l, uint32_t node, const struct td_placement *p);
 void td_ledger_take(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, const struct td_placement *p, int64_t until);
+/* Giving something back also forgets what the node has refused. */
 void td_ledger_give(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt);
 void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, int64_t until);
 struct td_ledger_free {
@@ -48,6 +49,7 @@ struct td_ledger_free {
     uint64_t memory_mb, memory_total_mb, tmp_mb;
 };
 void td_ledger_get_free(const struct td_ledger *l, uint32_t node, struct td_ledger_free *ret);
+/* *ret_devices (may be NULL) is borrowed until the next call of this function. */
 uint64_t td_ledger_gres_held(const struct td_ledger *l, uint32_t node, const char *name, const char *type, struct td_bin *ret_devices);
 bool td_ledger_check(const struct td_ledger *l, struct td_error *err);
 uint64_t td_ledger_digest(const struct td_ledger *l);
@@ -83,6 +85,7 @@ uint32_t td_queue_length(const struct td_queue *q);
 bool td_queue_check(const struct td_queue *q, struct td_error *err);
 
 enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_CONSERVATIVE };
+/* 0 in depth is 1 (conservative: 100), in starts_max and lots_max no bound. */
 struct td_plan_params {
     int64_t now_ms;
     enum td_policy policy;
@@ -114,7 +117,8 @@ struct td_plan {
 void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_plan_params *p, struct td_plan *ret);
 void td_plan_release(struct td_plan *p);
 /* May a job of this shape hold this placement until `until` without breaking a promise of the plan last run (both
- * EASY rules)? Used at settlement, where the bids, not the plan, choose the node. */
+ * EASY rules)? Used at settlement, where the bids, not the plan, choose the node. `job` is the candidate's (for a task
+ * of an array the record it waits in). A start may be settled up to a second after it was planned. */
 bool td_plan_allows(const struct td_ledger *l, uint32_t node, uint32_t job, const struct td_placement *p, int64_t until);
 /* Nodes (bitmap by node number) that could take at least one instance of the shape now, by counts, windows and
  * remembered refusals: whom to offer to. Returns how many. */
