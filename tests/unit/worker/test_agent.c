@@ -701,8 +701,12 @@ static void without_its_shepherd_it_takes_nothing(void **state)
     assert_int_equal(expect_report(f, TD_REPORT_DECLINED, 2, 0)->refusal, TD_REFUSAL_UNHEALTHY);
     kill(f, 1, 1);
     expect_nothing(f); /* comes again */
+    status(f, 2, TD_REPORT_SIGNALLED, 1, 1); /* read from the old connection to its end */
+    SENT(f, REPORT);
+    BUS(f, REPORT_ACK, td_report_ack, .acked = 2);
+    expect_nothing(f); /* said with the next SH_HELLO */
     step(f, TD_AGENT_SHEPHERD_UP, 0, NULL);
-    assert_int_equal(((const struct td_sh_hello *)TOLD_SHEPHERD(f, SH_HELLO))->acked, 1);
+    assert_int_equal(((const struct td_sh_hello *)TOLD_SHEPHERD(f, SH_HELLO))->acked, 2);
     const struct td_running running = {.job = 1, .attempt = 1};
     shepherd_speaks(f, "boot1", &running, NULL, 1);
     expect_nothing(f);

@@ -179,6 +179,19 @@ static void a_core_in_use_is_filled_before_another_is_broken(void **state)
     fits(&b, 1);
 }
 
+static void a_core_in_use_is_filled_to_its_end(void **state)
+{
+    struct fixture *f = *state;
+
+    machine(f, &(struct td_topo_params){.topology = "synthetic:pack:1 core:3 pu:4"}, false, false);
+    td_node_take(f->node, 1, 1, &(struct td_placement){.cpus = {(const uint8_t[]){0x3f}, 1}});
+    struct td_lot_bid b = bid(f, (struct td_shape){TASKS(1, 1)}, 3);
+    fits(&b, 3);
+    assert_int_equal(b.placements.v[0].cpus.v[0], 0x40);
+    assert_int_equal(b.placements.v[1].cpus.v[0], 0x80);
+    assert_int_equal(b.placements.v[2].cpus.v[1], 0x01);
+}
+
 static void one_numa_node_beats_a_spread(void **state)
 {
     struct fixture *f = *state;
@@ -777,6 +790,7 @@ int main(void)
         T(as_many_as_fit_and_no_more_than_wanted),
         T(whole_cores_or_threads),
         T(a_core_in_use_is_filled_before_another_is_broken),
+        T(a_core_in_use_is_filled_to_its_end),
         T(one_numa_node_beats_a_spread),
         T(a_spread_stays_in_a_package_if_it_can),
         T(a_package_without_numa_nodes_of_its_own_still_counts),

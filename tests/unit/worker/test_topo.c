@@ -165,6 +165,45 @@ static void gpus_have_the_driver_s_numbers_not_the_order_of_buses(void **state)
     assert_int_not_equal(gpu(&f->inv, 0)->island, gpu(&f->inv, 4)->island);
 }
 
+/* Four cards in one NUMA node, two and two behind a switch: a topology file made here. */
+static void switches_make_islands(void **state)
+{
+    struct fixture *f = *state;
+    static const uint32_t card_bus[4] = {3, 4, 7, 8};
+    char path[] = "/tmp/topo-test-XXXXXX";
+    uint32_t gp = 10;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *out = fdopen(fd, "w");
+
+#define SETS(kind, bits) kind "set=\"" bits "\" complete_" kind "set=\"" bits "\""
+#define BOTH SETS("cpu", "0x1") " " SETS("node", "0x1")
+    fputs("<?xml version=\"1.0\"?><!DOCTYPE topology SYSTEM \"hwloc2.dtd\"><topology version=\"2.0\">"
+          "<object type=\"Machine\" os_index=\"0\" " BOTH " allowed_cpuset=\"0x1\" allowed_nodeset=\"0x1\" gp_index=\"1\">"
+          "<object type=\"NUMANode\" os_index=\"0\" " BOTH " gp_index=\"2\" local_memory=\"1073741824\"/>"
+          "<object type=\"Core\" os_index=\"0\" " BOTH " gp_index=\"3\"><object type=\"PU\" os_index=\"0\" " BOTH " gp_index=\"4\"/></object>"
+          "<object type=\"Bridge\" gp_index=\"5\" bridge_type=\"0-1\" depth=\"0\" bridge_pci=\"0000:[00-10]\">", out);
+    for (uint32_t s = 0; s < 2; s++) {
+        fprintf(out, "<object type=\"Bridge\" gp_index=\"%u\" bridge_type=\"1-1\" depth=\"1\" bridge_pci=\"0000:[%02x-%02x]\" "
+                     "pci_busid=\"0000:00:%02x.0\" pci_type=\"0604 [8086:0001] [0000:0000] 01\" pci_link_speed=\"0\">",
+                gp++, 2 + 4 * s, 5 + 4 * s, 1 + s);
+        for (uint32_t c = 0; c < 2; c++)
+            fprintf(out, "<object type=\"PCIDev\" gp_index=\"%u\" pci_busid=\"0000:%02x:00.0\" pci_type=\"0302 [10de:2330] "
+                         "[0000:0000] 01\" pci_link_speed=\"0\"/>", gp++, card_bus[2 * s + c]);
+        fputs("</object>", out);
+    }
+    fputs("</object></object></topology>", out);
+    assert_int_equal(fclose(out), 0);
+    int r = td_topo_read(&(struct td_topo_params){.topology = path}, &f->arena, &f->inv, &f->err);
+    unlink(path);
+    if (r != 0)
+        fail_msg("%s", f->err.text);
+    assert_int_equal(gres_of(&f->inv, "gpu"), 4);
+    assert_int_equal(gpu(&f->inv, 0)->island, gpu(&f->inv, 1)->island);
+    assert_int_equal(gpu(&f->inv, 2)->island, gpu(&f->inv, 3)->island);
+    assert_int_not_equal(gpu(&f->inv, 1)->island, gpu(&f->inv, 2)->island);
+}
+
 static void nvlink_in_pairs_makes_two_islands(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +496,7 @@ int main(void)
         T(memory_leaves_out_that_of_gpus),
         T(gpus_seen_by_several_back_ends_are_one),
         T(gpus_have_the_driver_s_numbers_not_the_order_of_buses),
+        T(switches_make_islands),
         T(nvlink_in_pairs_makes_two_islands),
         T(cores_are_in_placement_order),
         T(this_machine_is_read),
