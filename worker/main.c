@@ -260,5 +260,6 @@ int main(int argc, char **argv)
     inventory_release(&w);
     td_arena_release(&w.arena);
     td_buf_release(&w.frame);
+    td_buf_release(&w.greeting);
     return r;
 }

@@ -120,6 +120,11 @@ void uplink_send(struct worker *w, uint32_t id, const void *body)
     td_wire_put_frame(&w->frame, id, 0, body);
     /* Full or away: everything said to the broker is said again until it is answered. */
     int r = td_bus_client_send(w->bus, &w->frame);
+    if (id == TD_MSG_HELLO || id == TD_MSG_ENROL) {
+        td_buf_reset(&w->greeting);
+        if (r == -TD_E_UNREACHABLE) /* said as soon as the connection stands, not when its timer comes round */
+            td_buf_put(&w->greeting, w->frame.data, w->frame.len);
+    }
     if (r < 0 && r != -TD_E_BUSY && r != -TD_E_UNREACHABLE)
         td_log("error", "cannot send %s: %s", td_msg_name(id), td_error_words(-r));
 }
@@ -223,6 +228,8 @@ void uplink_read(struct worker *w)
 
 void uplink_tick(struct worker *w)
 {
+    if (w->greeting.len && td_bus_client_send(w->bus, &w->greeting) == 0)
+        td_buf_reset(&w->greeting);
     if (!w->enrolled && w->now_ms >= w->enrol_at_ms)
         say_enrol(w);
     if (td_bus_client_handshake_failed(w->bus) && w->now_ms >= w->complain_at_ms) {

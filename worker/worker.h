@@ -55,6 +55,7 @@ struct worker {
     struct td_keypair keys;
     struct td_bus_client *bus;
     bool enrolled, enrolled_now;   /* by an earlier start; in this one */
+    struct td_buf greeting;        /* HELLO or ENROL that found no connection yet */
     int64_t enrol_at_ms;
     uint32_t enrol_refusals;
     int64_t complain_at_ms;        /* handshake failures are said once a minute */
