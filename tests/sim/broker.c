@@ -75,7 +75,7 @@ static void commit(struct sim *s)
         td_core_apply(s->replica, &again);
         if (s->verbose) {
             struct td_buf json = {0};
-            td_wire_json(&json, td_event_row(j.id)->record, again.body, TD_SEE_ALL);
+            td_wire_json(&json, td_event_row(j.id)->record, again.body, TD_SEE_NOBODY);
             sim_log(s, "  #%lu %s %s", (unsigned long)j.seq, td_event_name(j.id), td_buf_str(&json));
             td_buf_release(&json);
         }
@@ -94,6 +94,7 @@ static void effect_do(struct sim *s, const struct td_effect *e)
         return;
     }
     td_wire_put_frame(&frame, e->id, e->request, e->body);
+    sim_trace(s, false, td_msg_row(e->id)->record, e->body, (uint32_t)e->peer);
     if (e->kind == TD_DO_REPLY) {
         sim_push(s, 0, SIM_REPLY, (uint32_t)e->peer, 0, s->life, &frame);
     } else if (e->kind == TD_DO_SEND) {
@@ -126,6 +127,7 @@ static void input_give(struct sim *s, const struct sim_item *it)
         return;
     }
     in.kind = it->kind == SIM_TO_BROKER ? TD_IN_WORKER : TD_IN_REQUEST;
+    sim_trace(s, true, f.row->record, f.body, it->a);
     in.request = f.request;
     in.id = f.id;
     in.body = f.body;

@@ -1,4 +1,4 @@
-/* main.c - sim-run [--verbose] FIRST [COUNT]: seeded runs; a failing seed prints itself and is kept as a golden line */
+/* main.c - sim-run [--verbose | --trace] FIRST [COUNT]: seeded runs; a failing seed prints itself and is kept as a golden line */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +13,15 @@ static void assert_words(const char *file, int line, const char *what)
 
 static uint64_t current;
 
+static bool trace;
+
 static int run_one(uint64_t seed, bool verbose, uint64_t *ret_steps)
 {
     static struct sim s;
     int bad;
 
     current = seed;
-    sim_run(&s, seed, verbose);
+    sim_run(&s, seed, verbose, trace);
     *ret_steps += s.steps;
     bad = sim_failed(&s);
     if (bad)
@@ -57,7 +59,8 @@ static void say_seed(const char *file, int line, const char *what)
 
 int main(int argc, char **argv)
 {
-    bool verbose = argc > 1 && strcmp(argv[1], "--verbose") == 0;
+    trace = argc > 1 && strcmp(argv[1], "--trace") == 0;
+    bool verbose = trace || (argc > 1 && strcmp(argv[1], "--verbose") == 0);
     uint64_t steps = 0, count = 1, first, done = 0;
     int bad = 0;
 
@@ -73,7 +76,7 @@ int main(int argc, char **argv)
         for (uint64_t i = 0; i < count && bad < 10; i++, done++)
             bad += run_one(first + i, verbose, &steps);
     } else {
-        fprintf(stderr, "usage: sim-run [--verbose] FIRST-SEED [COUNT] | --golden FILE\n");
+        fprintf(stderr, "usage: sim-run [--verbose | --trace] FIRST-SEED [COUNT] | --golden FILE\n");
         return 2;
     }
     printf("%" PRIu64 " runs, %" PRIu64 " steps, %d failed\n", done, steps, bad);

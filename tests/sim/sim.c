@@ -88,6 +88,19 @@ void sim_log(struct sim *s, const char *fmt, ...)
     putchar('\n');
 }
 
+void sim_trace(struct sim *s, bool in, const struct td_record *rec, const void *body, uint32_t peer)
+{
+    struct td_buf json = {0};
+    char head[64];
+
+    if (!s->trace)
+        return;
+    td_format(head, sizeof(head), in ? "  > %s from %u" : "  < %s to %u", rec->name, peer);
+    td_wire_json(&json, rec, body, TD_SEE_NOBODY);
+    sim_log(s, "%s %s", head, td_buf_str(&json));
+    td_buf_release(&json);
+}
+
 static void faults_choose(struct sim *s)
 {
     static const struct sim_faults mixes[] = {
@@ -197,9 +210,9 @@ static void calm_down(struct sim *s)
     sim_log(s, "calm");
 }
 
-void sim_run(struct sim *s, uint64_t seed, bool verbose)
+void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
 {
-    *s = (struct sim){.seed = seed, .rng = {seed * 2654435761u + 17}, .verbose = verbose, .now = SIM_T0};
+    *s = (struct sim){.seed = seed, .rng = {seed * 2654435761u + 17}, .verbose = verbose, .trace = trace, .now = SIM_T0};
     s->nnodes = 1 + td_rng_below(&s->rng, 5);
     s->acts_left = 5 + td_rng_below(&s->rng, 40);
     for (uint32_t i = 0; i < s->nnodes; i++)
@@ -229,9 +242,9 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose)
         if (s->calm && sim_all_done(s))
             break;
         if (s->steps > STEPS_MAX)
-            sim_fail(s, "more than %d steps: something spins", STEPS_MAX);
+            sim_fail(s, "more than %d steps: something spins; %s", STEPS_MAX, s->left);
         if (s->now - SIM_T0 > END_AFTER_MS)
-            sim_fail(s, "jobs left after six hours of calm: something starves");
+            sim_fail(s, "jobs left after six hours of calm: %s", s->left);
     }
     if (!sim_failed(s))
         sim_check_end(s);

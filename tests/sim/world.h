@@ -95,7 +95,7 @@ struct sim {
     uint64_t seed;
     struct td_rng rng;
     struct sim_faults faults;
-    bool verbose;
+    bool verbose, trace;
     int64_t now;
     uint64_t order, steps;
     TD_VEC(struct sim_item) heap;
@@ -122,16 +122,19 @@ struct sim {
     struct td_map started;   /* (job, attempt) leader launches */
     struct td_map completed; /* job -> ran to its end */
     TD_VEC(uint32_t) acknowledged;
+    char left[256]; /* what was not over when last looked */
     char failure[512];
 };
 
 /* sim.c */
-void sim_run(struct sim *s, uint64_t seed, bool verbose);
+void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace);
 void sim_release(struct sim *s);
 void sim_push(struct sim *s, int64_t delay, enum sim_kind kind, uint32_t a, uint32_t b, uint32_t life, const struct td_buf *frame);
 bool sim_failed(const struct sim *s);
 void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_log(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* With --trace: a message into the core or out of it, as JSON. */
+void sim_trace(struct sim *s, bool in, const struct td_record *rec, const void *body, uint32_t peer);
 /* broker.c */
 void sim_broker_start(struct sim *s);
 void sim_broker_die(struct sim *s);
