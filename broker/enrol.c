@@ -59,7 +59,7 @@ static int enrol_check(struct shell *s, const struct shell_from *from, const str
     if (td_str_empty(m->node))
         return td_fail(err, TD_E_INVALID_NODE, "a worker must say which node it is");
     td_hash(m->secret.v, m->secret.n, hash);
-    return td_core_token_usable(s->core, hash, m->node, shell_now_ms(s), err);
+    return td_core_token_usable(s->core, hash, m->node, shell_now_ms(s), err) ? 0 : -err->code;
 }
 
 void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m)

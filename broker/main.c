@@ -15,7 +15,11 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES 60
+#define LOCK_PAUSE_NS 50000000L
 
 static const struct {
     const char *name;
@@ -183,6 +187,17 @@ static int signals_open(struct shell *s, struct td_error *err)
     return 0;
 }
 
+/* Whoever stops just now writes a snapshot before it lets go: a start right behind a stop waits for that. */
+static int store_open(struct shell *s, struct td_error *err)
+{
+    int r = s->ops->open(s->state_dir, false, &s->store, err);
+    for (int i = 0; r == -TD_E_BUSY && i < LOCK_TRIES; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+        r = s->ops->open(s->state_dir, false, &s->store, err);
+    }
+    return r;
+}
+
 static int shell_start(struct shell *s, struct td_error *err)
 {
     int r = signals_open(s, err);
@@ -193,7 +208,7 @@ static int shell_start(struct shell *s, struct td_error *err)
     if (r == 0)
         r = state_open(s, err);
     if (r == 0)
-        r = s->ops->open(s->state_dir, false, &s->store, err);
+        r = store_open(s, err);
     if (r == 0)
         r = shell_core_rebuild(s, err);
     if (r < 0)
@@ -242,6 +257,7 @@ static void shell_stop(struct shell *s)
     if (s->epoll_fd >= 0)
         close(s->epoll_fd);
     shell_log_release(&s->log);
+    td_free(s->rows);
     td_free(s->state_dir);
 }
 

@@ -66,7 +66,7 @@ struct answer {
     const struct shell_read *r;
     uint32_t id;
     size_t row_size;
-    uint8_t *rows; /* in the wake's arena */
+    uint8_t *rows; /* in s->rows */
     uint32_t n;
     struct td_arena arena; /* of the rows */
     bool is_operator;
@@ -125,7 +125,9 @@ static void answer_end(struct answer *a)
 static void answer_begin(struct answer *a, struct shell *s, const struct shell_read *r, uint32_t id, size_t row_size)
 {
     *a = (struct answer){.s = s, .r = r, .id = id, .row_size = row_size};
-    a->rows = td_arena_alloc(&s->arena, row_size * TD_MAX_ROWS_PER_ANSWER);
+    if (!s->rows) /* kept: a frame's worth of rows is a megabyte, and most answers have one row */
+        s->rows = td_alloc(TD_MAX(sizeof(struct td_job_info), sizeof(struct td_node_info)) * TD_MAX_ROWS_PER_ANSWER);
+    a->rows = s->rows;
     a->is_operator = td_core_is_operator(s->core, r->from.uid);
 }
 

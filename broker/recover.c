@@ -49,8 +49,8 @@ static bool restore_record(void *ctx, uint32_t kind, const uint8_t *data, uint32
     const void *body = decode(p, rec, data, len, "a snapshot record");
     if (body)
         p->r = td_core_restore(p->s->core, kind, body, p->err);
-    if (p->r == 0 && rec == &td_rec_ev_conf_loaded)
-        td_hash(data, len, p->s->conf_hash);
+    if (p->r == 0 && kind == TD_SNAP_CONF)
+        td_hash(data, len, p->s->conf_hash); /* the same fields under the same keys as in the event */
     if (p->r == 0 && kind == TD_SNAP_HEAD)
         p->s->next_job = ((const struct td_snap_head *)body)->next_job;
     return p->r == 0;
@@ -149,9 +149,6 @@ void shell_space_check(struct shell *s)
     if (low == s->low_space || s->down)
         return;
     s->low_space = low;
-    shell_log(&s->log, low ? "error journal space low free_mb=%llu below_mb=%llu: new work is refused"
-                           : "info journal space ok free_mb=%llu below_mb=%llu",
-              (unsigned long long)(free_bytes >> 20), (unsigned long long)s->conf->low_space_mb);
     shell_input(s, &(struct td_input){.kind = TD_IN_SPACE, .on = low});
 }
 

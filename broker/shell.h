@@ -182,6 +182,8 @@ struct shell {
     struct td_arena history_arena;
     uint64_t last_commit_us, slowest_commit_us;
 
+    uint8_t *rows; /* reads.c: of one frame, while it is made */
+
     /* inputlog.c */
     TD_VEC(struct td_wake_input) inputs; /* of the open wake; bodies in the arena */
     struct td_buf wakes_kept;            /* encoded, waiting for a commit */

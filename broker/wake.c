@@ -37,7 +37,6 @@ void shell_input(struct shell *s, const struct td_input *in)
     TD_ASSERT(!s->down);
     wake_open(s);
     shell_inputlog_add(s, in);
-    td_core_counters(s->core)->inputs++;
     td_core_input(s->core, in);
     if (in->kind == TD_IN_REQUEST) {
         const struct shell_asked asked = {in->peer, in->request};

@@ -94,6 +94,7 @@ struct verify {
     int r;
     TD_VEC(struct snapshot) snapshots;
     uint32_t next;         /* snapshot to be compared next */
+    uint64_t first;        /* event that is kept; 1: the state can be made from nothing */
     uint64_t stop;         /* replay so far; 0 = to the end */
     uint64_t applied, compared;
 };
@@ -168,15 +169,21 @@ static bool apply(void *ctx, const struct td_stored_event *st)
     return digest_fits(v);
 }
 
-/* The state after event `upto` (0: the last one) in a fresh core: from the oldest snapshot, or the newest that is not
- * behind `upto`. */
+static bool first_event(void *ctx, const struct td_stored_event *st)
+{
+    ((struct verify *)ctx)->first = st->seq;
+    return false;
+}
+
+/* The state after event `upto` (0: the last one) in a fresh core: from nothing while every event is there, else from the
+ * oldest snapshot, or the newest that is not behind `upto`. */
 static int state_make(struct verify *v, uint64_t seed, uint64_t upto)
 {
     uint64_t from = 0;
     v->next = 0;
     v->applied = 0;
     v->stop = upto;
-    if (v->snapshots.n)
+    if (v->snapshots.n && v->first != 1)
         from = v->snapshots.v[0].seq;
     for (uint32_t i = 0; upto && i < v->snapshots.n && v->snapshots.v[i].seq <= upto; i++) {
         from = v->snapshots.v[i].seq;
@@ -199,6 +206,8 @@ static int state_make(struct verify *v, uint64_t seed, uint64_t upto)
 static int verify_events(struct verify *v)
 {
     int r = ops->snapshots(v->s, add_snapshot, v, v->err);
+    if (r == 0)
+        r = ops->read(v->s, 0, first_event, v, v->err);
     if (r == 0)
         r = state_make(v, 1, 0);
     if (r < 0)
@@ -352,7 +361,7 @@ static bool same_event(void *ctx, const struct td_stored_event *st)
 /* A snapshot before the reign, and every event from there to its beginning, or the state cannot be made again. */
 static bool reign_within_reach(const struct verify *v, const struct reign *g)
 {
-    return !v->snapshots.n ? true : v->snapshots.v[0].seq <= g->seq;
+    return v->first == 1 || (v->snapshots.n && v->snapshots.v[0].seq <= g->seq);
 }
 
 static int verify_inputs(struct verify *v)
@@ -370,10 +379,12 @@ static int verify_inputs(struct verify *v)
         td_buf_puts(v->report, "inputs: they do not reach back to the beginning of a reign: decisions not made again\n");
         return 0;
     }
-    if (g.seq)
+    if (g.seq) {
         r = state_make(v, g.seed, g.seq);
-    else
-        td_core_destroy(&v->core), v->core = td_core_new(g.seed);
+    } else {
+        td_core_destroy(&v->core);
+        v->core = td_core_new(g.seed);
+    }
     struct again again = {.v = v, .first = g.seq};
     if (r == 0)
         r = ops->inputs(v->s, g.wake, give_wake, &again, v->err);

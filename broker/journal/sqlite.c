@@ -315,7 +315,7 @@ static int settings_apply(struct td_store *s, struct td_error *err)
         return exec_sql(s, "PRAGMA query_only=1;BEGIN", "set up the journal", err);
     int r = exec_sql(s,
                      "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
-                     "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-16384;PRAGMA temp_store=MEMORY;"
+                     "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-16384;PRAGMA temp_store=MEMORY;PRAGMA secure_delete=0;"
                      "PRAGMA foreign_keys=0",
                      "set up the journal", err);
     if (r == 0)
