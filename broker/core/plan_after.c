@@ -52,6 +52,8 @@ void plan_forget_node(struct plan_state *s, uint32_t node)
 
 static bool meets(const struct reserve *r, int64_t until)
 {
+    if (until >= OPEN_END)
+        return r->at < OPEN_END_NEW; /* a head behind the pass's own open-ended starts is no reason against them */
     return until > r->at && until - r->at > GRACE_MS;
 }
 

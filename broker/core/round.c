@@ -103,15 +103,16 @@ static bool answers(const struct core_node *n)
 
 /* A lot goes to the shards of nodes that could take it, as many as it needs twice over: what they refuse is remembered,
  * and the next round asks others. */
-static void choose_shards(struct td_core *c, uint32_t lot_no, topics_t *topics, uint8_t *bits, uint32_t nbytes)
+static void choose_shards(struct td_core *c, uint32_t lot_no, topics_t *topics)
 {
-    const struct core_lot *lot = &c->round.lots.v[lot_no];
+    struct core_lot *lot = &c->round.lots.v[lot_no];
     const struct core_partition *p = c->partitions.v[lot->partition];
     uint32_t size = shard_size(c);
     uint64_t want = 2 * (uint64_t)lot->count * TD_MAX(td_ledger_get_shape(c->ledger, lot->shape)->nodes_min, 1u);
     uint64_t found = 0;
 
-    memset(bits, 0, nbytes);
+    uint32_t nbytes = lot->nodes_bytes = c->nodes.n / 8 + 1;
+    uint8_t *bits = lot->nodes = td_arena_alloc(&c->round.arena, nbytes);
     td_plan_nodes(c->ledger, lot->shape, lot->limit_s, c->now_ms, bits, nbytes);
     for (uint32_t first = 0; first < p->nodes.n && found < want; first += size) {
         uint32_t end = TD_MIN(first + size, p->nodes.n), here = 0;
@@ -173,11 +174,9 @@ static bool open_round(struct td_core *c)
     if (r->lots.n == 0)
         return false;
     topics_t topics = {0};
-    uint32_t nbytes = c->nodes.n / 8 + 1;
-    uint8_t *bits = td_arena_alloc(&r->arena, nbytes);
     r->no = c->rounds + 1;
     for (uint32_t i = 0; i < r->lots.n; i++)
-        choose_shards(c, i, &topics, bits, nbytes);
+        choose_shards(c, i, &topics);
     for (uint32_t i = 0; i < topics.n; i++)
         expect(c, &topics.v[i]);
     bool open = r->expected > 0; /* else an echo of the probe will make us plan again */
@@ -207,7 +206,8 @@ static void take_lot_bid(struct td_core *c, struct core_node *n, const struct td
     struct core_round *r = &c->round;
     struct core_lot *lot = &r->lots.v[lb->lot];
     struct core_bid bid = {.node = n->no, .lot = lb->lot, .score = lb->score, .fits = lb->fits};
-    if (lb->fits == 0 && fresh) {
+    /* News only from a node the plan counted on; the others of its shard answer too. */
+    if (lb->fits == 0 && fresh && td_bits_get(lot->nodes, lot->nodes_bytes, n->no)) {
         td_ledger_refuse(c->ledger, lot->shape, n->no, lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage);
         c->counters.refusals_cached++;
         r->refused++;
@@ -329,11 +329,9 @@ void core_rounds_run(struct td_core *c)
             close_round(c, why);
             core_awards_send(c); /* before the next offer: workers shall bid knowing what they were given */
         }
-        bool again = c->now_ms >= c->retry_ms;
-        if ((!c->dirty && !again) || td_core_full(c))
+        if ((!c->dirty && c->now_ms < c->retry_ms) || td_core_full(c))
             return;
-        if (again)
-            c->retry_ms = INT64_MAX;
+        c->retry_ms = INT64_MAX;
         c->dirty = false;
         plan(c);
         if (!open_round(c))

@@ -150,7 +150,7 @@ static void trim(struct td_core *c, const struct td_shape *shape, struct choice 
 }
 
 /* Smallest set in the order of preference: most tasks first when `wide`, else best score first. */
-static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot, const struct td_shape *shape, bool wide, struct choice *ret)
+static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot, const struct td_shape *shape, bool wide, struct choice *ret, bool *ret_passed_over)
 {
     struct core_job *j = core_job_find(c, s->job);
     int64_t until = core_job_until(j, c->now_ms, s->limit_s);
@@ -160,8 +160,10 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
         const struct td_placement *p = may_take(c, b) ? next_free(c, b) : NULL;
-        if (!p || !td_plan_allows(c->ledger, b->node, s->job, p, until))
+        if (!p || !td_plan_allows(c->ledger, b->node, s->job, p, until)) {
+            *ret_passed_over |= b->fits > 0;
             continue;
+        }
         uint32_t at = n;
         while (wide && at > 0 && ret[at - 1].place.tasks < p->tasks)
             at--;
@@ -179,6 +181,28 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     return n >= shape->nodes_min && tasks >= shape->ntasks ? n : 0;
 }
 
+/* Everybody answered, nothing was passed over, and together they still hold too few tasks: the plan counts on more
+ * than there is. The weakest of them are remembered as refusing, so that the next plan does without them or waits. */
+static void learn_too_few(struct td_core *c, struct core_lot *lot)
+{
+    uint32_t least = UINT32_MAX;
+    if (c->round.answered < c->round.expected)
+        return;
+    for (uint32_t k = 0; k < lot->bids.n; k++) {
+        const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
+        if (b->fits && may_take(c, b))
+            least = TD_MIN(least, b->fits);
+    }
+    for (uint32_t k = 0; k < lot->bids.n; k++) {
+        const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
+        if (b->fits != least || !may_take(c, b) || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
+            continue;
+        td_ledger_refuse(c->ledger, lot->shape, b->node, TD_REFUSAL_LAYOUT, 0);
+        c->counters.refusals_cached++;
+        c->round.refused++;
+    }
+}
+
 static void settle_multi(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot)
 {
     const struct td_shape *shape = td_ledger_get_shape(c->ledger, s->shape);
@@ -186,13 +210,17 @@ static void settle_multi(struct td_core *c, const struct td_plan_start *s, struc
     struct choice *chosen = td_arena_alloc(&c->wake, (TD_MIN(most, lot->bids.n) + 2) * sizeof(*chosen));
     for (uint32_t i = 0; i < s->count && !core_errors_full(c); i++) {
         struct core_job *j = ready(c, s);
-        if (!j || lot->bids.n < shape->nodes_min)
+        if (!j)
             return;
-        uint32_t n = choose(c, s, lot, shape, false, chosen);
+        bool passed_over = false;
+        uint32_t n = choose(c, s, lot, shape, false, chosen, &passed_over);
         if (!n)
-            n = choose(c, s, lot, shape, true, chosen);
-        if (!n)
+            n = choose(c, s, lot, shape, true, chosen, &passed_over);
+        if (!n) {
+            if (!passed_over)
+                learn_too_few(c, lot);
             return;
+        }
         /* What the nodes before it leave; each node keeps one task at least, for the nodes that are asked for. */
         uint64_t left = shape->ntasks;
         for (uint32_t k = 0; k < n; k++) {

@@ -19,9 +19,12 @@ struct need shape_need(const struct shape *s, const struct node *n, uint32_t tas
     if (is->exclusive)
         cpus = TD_MAX(cpus, (uint64_t)n->total.cpus);
     uint64_t mem = is->mem_all ? n->total.mem : is->mem_mb + is->mem_mb_per_cpu * cpus + is->mem_mb_per_gpu * gpus;
+    /* Where memory is not consumed a job may still not ask for more than the node has; workers say so too. */
+    if (!n->memory_counts)
+        mem = !is->mem_all && mem > n->total.mem ? UINT64_MAX : 0;
     return (struct need){.cpus = (uint32_t)TD_MIN(cpus, (uint64_t)UINT32_MAX),
                          .tasks = tasks,
-                         .mem = n->memory_counts ? mem : 0,
+                         .mem = mem,
                          .tmp = is->tmp_mb};
 }
 
@@ -50,7 +53,7 @@ uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amo
     struct need d = shape_need(s, n, tasks);
     uint64_t k = max;
 
-    if (d.cpus == 0 || a->cpus < d.cpus || a->mem < d.mem || a->tmp < d.tmp)
+    if (d.cpus == 0 || a->cpus < d.cpus || a->mem < d.mem || a->tmp < d.tmp || n->total.mem < d.mem_asked)
         return 0;
     if (k > 1) {
         k = TD_MIN(k, a->cpus / d.cpus);

@@ -141,13 +141,7 @@ static uint32_t match_size(const struct shape *s, const struct node *n)
 
     if (n->total.cpus == 0 || d.cpus > n->total.cpus)
         return TD_REFUSAL_CPUS;
-    if (!n->memory_counts && !s->is.mem_all) {
-        struct node counting = *n; /* not consumed, but a node that never had it is no use */
-
-        counting.memory_counts = true;
-        d.mem = shape_need(s, &counting, tasks).mem;
-    }
-    if (d.mem > n->total.mem)
+    if (d.mem_asked > n->total.mem)
         return TD_REFUSAL_MEMORY;
     if (d.tmp > n->total.tmp)
         return TD_REFUSAL_TMP;

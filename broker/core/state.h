@@ -193,6 +193,8 @@ struct core_lot {
     uint64_t rank;
     bool multi; /* nodes_max > 1: a bid is one node's part */
     TD_VEC(uint32_t) bids; /* into round.bids, best first once sorted */
+    uint32_t nodes_bytes;
+    uint8_t *nodes; /* bitmap by node number: who could take it, by the plan; in the round's arena */
     uint32_t perfect;
     uint32_t cursor;
 };
