@@ -55,7 +55,8 @@ bool td_ledger_check(const struct td_ledger *l, struct td_error *err);
 uint64_t td_ledger_digest(const struct td_ledger *l);
 
 /* Refusals remembered: (shape, node, node version) -> why. Soft state. */
-void td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage);
+/* False: was known. Whoever learns nothing new must not plan again at once. */
+bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage);
 void td_ledger_forget_refusals(struct td_ledger *l, uint32_t node); /* allocation or inventory changed */
 
 /* Shapes, interned: equal shapes get one number, stable while the ledger lives. */

@@ -228,7 +228,7 @@ uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret
 
 /* --- refusals ---------------------------------------------------------------------------------------------------- */
 
-void td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage)
+bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage)
 {
     TD_ASSERT(shape < l->shapes.n && node < l->nodes.n);
     struct shape *s = l->shapes.v[shape];
@@ -236,7 +236,7 @@ void td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32
     uint32_t nbytes = node / 8 + 1;
 
     if (shape_refused(s, node))
-        return;
+        return false;
     if (nbytes > s->refused_bytes) {
         nbytes = TD_MAX(nbytes, (l->nodes.n + 7) / 8);
         s->refused = td_realloc(s->refused, nbytes);
@@ -247,6 +247,7 @@ void td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32
     s->nrefused++;
     struct refusal r = {shape, refusal, shortage};
     td_vec_push(&n->refusals, r);
+    return true;
 }
 
 void td_ledger_forget_refusals(struct td_ledger *l, uint32_t node)
