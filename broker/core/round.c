@@ -208,9 +208,10 @@ static void take_lot_bid(struct td_core *c, struct core_node *n, const struct td
     struct core_bid bid = {.node = n->no, .lot = lb->lot, .score = lb->score, .fits = lb->fits};
     /* News only from a node the plan counted on; the others of its shard answer too. */
     if (lb->fits == 0 && fresh && td_bits_get(lot->nodes, lot->nodes_bytes, n->no)) {
-        td_ledger_refuse(c->ledger, lot->shape, n->no, lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage);
-        c->counters.refusals_cached++;
-        r->refused++;
+        if (td_ledger_refuse(c->ledger, lot->shape, n->no, lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage)) {
+            c->counters.refusals_cached++;
+            r->refused++;
+        }
     }
     td_record_copy(&r->arena, &td_rec_lot_bid, lb, &bid.body);
     td_vec_push(&lot->bids, r->bids.n);
