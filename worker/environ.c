@@ -1,7 +1,7 @@
 /* environ.c - the environment of a batch script
  *
  * Invariant: every name set here is matched by `stale`, or by gpu_names where the node has GPUs: nothing is in the
- * result twice (test_environ walks it). */
+ * result twice (test_environ walks it). SLURM_CONF alone is the submitter's where we know none. */
 #include "worker/environ.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static const char *const stale[] = {
     "SLURM_NTASKS*", "SLURM_CPUS_*", "SLURM_MEM_*", "SLURM_GPUS*", "SLURM_GTIDS", "SLURM_PROCID", "SLURM_LOCALID",
     "SLURM_LAUNCH_NODE_IPADDR", "SLURM_SRUN_COMM_*", "SLURM_TOPOLOGY_ADDR*", "SLURM_RESTART_COUNT",
     "SLURM_TRES_PER_TASK", "SLURM_PTY_*", "SLURM_CLUSTER_NAME", "SLURMD_*", "SLURM_SUBMIT_*", "SLURM_PRIO_PROCESS",
-    "SLURM_HET_*", "SLURM_PMI*", "SLURM_CONF", "SLURM_GET_USER_ENV", "SLURM_HINT_*", "SLURM_OOM*",
+    "SLURM_HET_*", "SLURM_PMI*", "SLURM_GET_USER_ENV", "SLURM_HINT_*", "SLURM_OOM*",
     "TENDER_ATTEMPT", "TENDER_NODE_DIR", "ENVIRONMENT", "HOSTNAME",
 };
 static const char *const gpu_names[] = {
@@ -309,9 +309,12 @@ void environ_make(const struct environ_facts *f, struct td_strs base, struct td_
     char attempt[32];
     bool gpus = node_has_gpus(f->inventory);
     e.v = td_arena_alloc(a, e.cap * sizeof(*e.v));
-    for (uint32_t i = 0; i < base.n; i++)
-        if (!gpus || !name_listed(base.v[i], gpu_names, TD_ARRAY_LEN(gpu_names)))
+    for (uint32_t i = 0; i < base.n; i++) {
+        bool ours = gpus && name_listed(base.v[i], gpu_names, TD_ARRAY_LEN(gpu_names));
+        ours |= !td_str_empty(f->conf) && td_str_prefix(base.v[i], "SLURM_CONF=");
+        if (!ours)
             add(&e, base.v[i]);
+    }
     set_login(&e, f, base);
     set_job(&e, f);
     set_nodes(&e, f);

@@ -14,7 +14,7 @@ struct environ_facts {
     const struct td_job_spec *spec;
     const struct td_inventory *inventory;
     const char *node, *cluster;
-    const char *conf;       /* path for SLURM_CONF, empty = not set */
+    const char *conf;       /* path for SLURM_CONF; empty = as submitted */
     const char *node_dir;   /* the worker's directory: with the attempt it names the job's processes for ever */
     const char *shell;      /* of the user, for jobs that exported nothing */
     int64_t start_ms;       /* wall clock */

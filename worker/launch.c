@@ -14,6 +14,7 @@
 #include "worker/pattern.h"
 #include "worker/worker.h"
 
+#define ENV_VARS_MAX 65536u /* as sh_launch's row says */
 #define WANT_MS 1000 /* a blob that has not come is asked for again */
 
 /* --- blobs ------------------------------------------------------------------------------------------------------------- */
@@ -69,6 +70,8 @@ static const char *conf_path(struct worker *w)
     if (!welcome || td_str_empty(welcome->conf_dir))
         return "";
     td_format(path, sizeof(path), "%s/slurm.conf", welcome->conf_dir);
+    if (access(path, R_OK) < 0)
+        return ""; /* the broker's directory, on another host */
     return td_arena_strdup(&w->arena, path);
 }
 
@@ -156,6 +159,21 @@ static const char *wrong_user(struct worker *w, const struct td_award *a)
     return td_arena_strdup(&w->arena, text);
 }
 
+/* What the shepherd's message cannot carry is said, not cut. */
+static const char *env_too_big(struct worker *w, const struct td_strs *env)
+{
+    char text[160];
+    if (env->n > ENV_VARS_MAX)
+        return "its environment has more than 65536 variables";
+    for (uint32_t i = 0; i < env->n; i++)
+        if (strlen(env->v[i]) > TD_MAX_EXPR_BYTES) {
+            snprintf(text, sizeof(text), "the variable %.*s of its environment is longer than %d bytes",
+                     (int)TD_MIN(strcspn(env->v[i], "="), 80u), env->v[i], TD_MAX_EXPR_BYTES);
+            return td_arena_strdup(&w->arena, text);
+        }
+    return NULL;
+}
+
 static void send_launch(struct worker *w, const struct td_sh_launch *award)
 {
     struct td_sh_launch m = *award;
@@ -171,6 +189,9 @@ static void send_launch(struct worker *w, const struct td_sh_launch *award)
     if (is_leader(&m) && s) {
         make_argv(w, &m, s);
         make_env(w, &m);
+        m.cannot = env_too_big(w, &m.env);
+        if (m.cannot)
+            m.env.n = 0;
         make_files(w, &m);
         make_limits(w, &m);
         m.become_user = geteuid() == 0 && m.award.uid != 0;

@@ -208,6 +208,16 @@ static int open_signals(void)
     return signalfd(-1, &some, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Its directory was removed: nobody can find this worker again, and its shepherd leaves as well. */
+static void look_after_dir(struct worker *w)
+{
+    if (w->now_ms < w->look_dir_ms)
+        return;
+    w->look_dir_ms = w->now_ms + TURN_MS_MAX;
+    if (access(w->dir, F_OK) < 0 && errno == ENOENT)
+        worker_give_up(w, "its directory is gone");
+}
+
 int worker_run(struct worker *w)
 {
     int signal_fd = open_signals();
@@ -223,6 +233,7 @@ int worker_run(struct worker *w)
         launch_tick(w);
         if (w->agent && w->now_ms >= td_agent_deadline(w->agent))
             worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_TICK});
+        look_after_dir(w);
         keeper_flush(w);
         if (w->agent && td_node_held(td_agent_node(w->agent)) == 0 && !w->held)
             blobs_purge(&w->blobs);

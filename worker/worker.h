@@ -45,6 +45,7 @@ struct worker {
     struct td_arena arena;         /* of one incoming message */
     struct td_buf frame;
     bool ready_said;
+    int64_t look_dir_ms;
     bool over;
     bool in_step, lost_in_step;    /* loop.c */
     int exit_code;

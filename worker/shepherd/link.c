@@ -137,7 +137,7 @@ void link_repeat(struct shepherd *sh, struct attempt *a)
 
 /* --- what the worker says ---------------------------------------------------------------------------------------------- */
 
-static void quit(struct shepherd *sh, bool now)
+void shepherd_quit(struct shepherd *sh, bool now)
 {
     if (!sh->quit || (now && !sh->quit_now))
         td_log("info", "asked to leave %s", now ? "at once: jobs are ended" : "when nothing runs any more");
@@ -189,7 +189,7 @@ static void take(struct shepherd *sh, struct td_stream *from, struct launch *wha
         acknowledged(sh, ((const struct td_sh_ack *)f->body)->acked);
         break;
     case TD_MSG_SH_QUIT:
-        quit(sh, ((const struct td_sh_quit *)f->body)->now);
+        shepherd_quit(sh, ((const struct td_sh_quit *)f->body)->now);
         break;
     default:
         td_log("warn", "message %s is not for a shepherd", td_msg_name(f->id));

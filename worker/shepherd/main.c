@@ -126,7 +126,7 @@ static void read_signals(struct shepherd *sh, int fd)
     while ((n = read(fd, info, sizeof(info))) > 0)
         for (size_t i = 0; i < (size_t)n / sizeof(info[0]); i++)
             if (info[i].ssi_signo != SIGCHLD)
-                sh->quit = true;
+                shepherd_quit(sh, sh->quit); /* the second time: at once */
 }
 
 /* The directory was removed under us: nobody can ever ask for these jobs again. */

@@ -76,5 +76,6 @@ void link_read(struct shepherd *sh);
 void link_report(struct shepherd *sh);
 void link_repeat(struct shepherd *sh, struct attempt *a);        /* sends its waiting statuses again */
 void link_close(struct shepherd *sh);
+void shepherd_quit(struct shepherd *sh, bool now); /* leave when nothing runs; now: end what runs */
 
 #endif

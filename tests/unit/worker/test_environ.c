@@ -180,6 +180,19 @@ static void submitted_from_within_a_job(void **state)
     td_arena_release(&r.arena);
 }
 
+static void conf_of_the_submitter(void **state)
+{
+    struct rig r;
+    (void)state;
+    init(&r);
+    make(&r, "SLURM_CONF=/mine\0", 17);
+    EXPECT(&r, {"SLURM_CONF", "/etc/slurm/slurm.conf"});
+    r.facts.conf = "";
+    make(&r, "SLURM_CONF=/mine\0", 17);
+    EXPECT(&r, {"SLURM_CONF", "/mine"});
+    td_arena_release(&r.arena);
+}
+
 static void gpu_job(void **state)
 {
     struct rig r;
@@ -213,6 +226,7 @@ static void no_gpus_on_a_gpu_node(void **state)
     make(&r, "CUDA_VISIBLE_DEVICES=0\0", 23);
     EXPECT(&r, {"CUDA_VISIBLE_DEVICES", NULL}, {"NVIDIA_VISIBLE_DEVICES", "void"}, {"SLURM_JOB_GPUS", NULL});
     /* on a node that manages none the user's own choice stands */
+    td_arena_release(&r.arena);
     init(&r);
     make(&r, "CUDA_VISIBLE_DEVICES=0\0", 23);
     EXPECT(&r, {"CUDA_VISIBLE_DEVICES", "0"}, {"NVIDIA_VISIBLE_DEVICES", NULL});
@@ -226,6 +240,7 @@ int main(void)
         cmocka_unit_test(asked_for),
         cmocka_unit_test(array_task),
         cmocka_unit_test(submitted_from_within_a_job),
+        cmocka_unit_test(conf_of_the_submitter),
         cmocka_unit_test(gpu_job),
         cmocka_unit_test(no_gpus_on_a_gpu_node),
     };

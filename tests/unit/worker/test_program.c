@@ -77,7 +77,7 @@ static void on_hello(struct rig *r, const struct td_hello *m)
     r->hellos++;
     struct td_welcome w = {
         .epoch = 1, .incarnation = ++r->incarnation, .topics = {topics, 1}, .lease_ms = 60000, .kill_wait_s = 1,
-        .cluster = "lab", .conf = r->conf, .conf_dir = "/nowhere",
+        .cluster = "lab", .conf = r->conf, .conf_dir = r->dir,
     };
     send(r, TD_MSG_WELCOME, &w);
 }
@@ -328,11 +328,17 @@ static void joins_and_runs(void **state)
     assert_string_equal(r->hello.inventory.confine, sysconf(_SC_NPROCESSORS_ONLN) >= 4 ? "affinity" : "none (declared)");
     assert_true(strlen(r->hello.boot_id) > 36);
 
+    char conf[128];
+    snprintf(conf, sizeof(conf), "%s/slurm.conf", r->dir);
+    int fd = open(conf, O_WRONLY | O_CREAT, 0644);
+    close(fd);
     award(r, 5, 0, "#! /bin/sh -u\necho $FROM $SLURM_JOB_ID $SLURM_CPUS_ON_NODE $SLURM_CLUSTER_NAME $SLURM_CONF $TENDER_ATTEMPT\n"
                    "[ $SLURM_TASK_PID = $$ ] && echo $-\nexit 3\n", true);
     WAIT(r, find(r, 5, TD_REPORT_GONE));
     assert_int_equal(find(r, 5, TD_REPORT_EXITED)->exit_code, 3);
-    assert_string_equal(output(r, 5), "test 5 1 lab /nowhere/slurm.conf 5.1\nu\n");
+    char want[128];
+    snprintf(want, sizeof(want), "test 5 1 lab %s/slurm.conf 5.1\nu\n", r->dir);
+    assert_string_equal(output(r, 5), want);
     assert_int_equal(r->wants, 0);
 
     award(r, 6, 1, "#!/bin/no-such-shell\n", true);

@@ -578,6 +578,25 @@ static void boot_id_stays_when_nothing_ran(void **state)
     assert_int_equal(wait_for(r, 1, TD_REPORT_EXITED)->exit_code, 2);
 }
 
+static void torn_spool_is_read_to_its_last_page(void **state)
+{
+    struct rig *r = *state;
+    char path[128];
+    run(r, 1, "exit 2");
+    kill(r->pid, SIGKILL);
+    waitpid(r->pid, NULL, 0);
+    td_stream_release(&r->link);
+    snprintf(path, sizeof(path), "%s/spool/statuses", r->dir);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "\0\0\1\0torn", 8), 8);
+    close(fd);
+    r->nseen = 0;
+    shepherd_start(r);
+    connect_as_worker(r, 0);
+    assert_int_equal(wait_for(r, 1, TD_REPORT_EXITED)->exit_code, 2);
+    run(r, 2, "true");
+}
+
 static void leaves_when_asked_and_idle(void **state)
 {
     struct rig *r = *state;
@@ -623,6 +642,24 @@ static void script_finds_its_surroundings(void **state)
     struct stat st;
     assert_int_equal(stat(j.out, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640);
+}
+
+static void binds_to_the_cpus_given(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    uint8_t first[] = {0x01}, none[512] = {0};
+    job_make(r, &j, 1, "grep Cpus_allowed_list /proc/self/status")->bind = (struct td_bin){first, 1};
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_for(r, 1, TD_REPORT_GONE);
+    if (!find(r, 1, TD_REPORT_EXITED)->launch_failed) /* a machine may keep CPU 0 from us */
+        assert_string_equal(output(r, 1), "Cpus_allowed_list:\t0\n");
+    none[511] = 0x80;
+    job_make(r, &j, 2, "true")->bind = (struct td_bin){none, sizeof(none)};
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    const struct td_report *e = wait_for(r, 2, TD_REPORT_EXITED);
+    assert_true(e->launch_failed);
+    assert_string_equal(e->text, "cannot bind to the allocated CPUs: Invalid argument");
 }
 
 static void output_truncates_or_appends(void **state)
@@ -724,8 +761,10 @@ int main(void)
         T(strays_are_ended),
         T(dead_shepherd_leaves_nothing),
         T(boot_id_stays_when_nothing_ran),
+        T(torn_spool_is_read_to_its_last_page),
         T(leaves_when_asked_and_idle),
         T(script_finds_its_surroundings),
+        T(binds_to_the_cpus_given),
         T(output_truncates_or_appends),
         T(runs_as_the_user),
         T(many_at_once),
