@@ -88,6 +88,8 @@ static void block_fifo(struct pass *pass, const struct slot *c, struct shape_pas
         return;
     sp->judged = true;
     sp->failed_s = 0; /* it may use no node that it does not block itself */
+    if (td_ledger_ever(pass->l, c->shape, NULL) == 0)
+        return; /* no nodes could ever serve it: to wait behind it would be to wait for ever */
     if (!overlaps(ps, s, ps->reserved) && pass->nreserved < PROMISES_EXTRA)
         make_promise(pass, c, sp);
     for (uint32_t w = 0; w < ps->nwords; w++) {
