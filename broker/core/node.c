@@ -113,24 +113,30 @@ void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bo
     core_emit(c, TD_EV_NODE_CHANGED, &ev);
 }
 
-/* Its node is lost, or no longer knows it. The job ends as NODE_FAIL or goes back to the queue; a job that was ending
- * anyway ends as it was going to. */
+/* The job ends as NODE_FAIL or goes back to the queue; one that was ending anyway ends as it was going to. */
+static void fail_job(struct td_core *c, struct core_part *p, const char *what)
+{
+    struct core_job *j = p->job;
+    if (!core_job_may(c, j, TD_JOB_IN_LOST) || j->state == TD_JOB_ENDING)
+        return;
+    struct td_ev_job_ending how = {
+        .job = j->id,
+        .attempt = j->attempt,
+        .outcome = TD_OUTCOME_NODE_FAIL,
+        .reason = TD_REASON_WORKER_LOST,
+        .detail = core_text(&c->wake, "node %s %s", p->node->name, what),
+        .requeue = core_job_requeues(c, j),
+    };
+    core_emit(c, TD_EV_JOB_ENDING, &how);
+}
+
+/* Its node is lost, or no longer knows it. */
 void core_node_lose_part(struct td_core *c, struct core_part *p)
 {
     struct core_job *j = p->job;
     if (p->state == TD_ALLOC_GONE)
         return;
-    if (core_job_may(c, j, TD_JOB_IN_LOST) && j->state != TD_JOB_ENDING) {
-        struct td_ev_job_ending how = {
-            .job = j->id,
-            .attempt = j->attempt,
-            .outcome = TD_OUTCOME_NODE_FAIL,
-            .reason = TD_REASON_WORKER_LOST,
-            .detail = core_text(&c->wake, "node %s was lost", p->node->name),
-            .requeue = core_job_requeues(c, j),
-        };
-        core_emit(c, TD_EV_JOB_ENDING, &how);
-    }
+    fail_job(c, p, "was lost");
     if (core_alloc_may(c, p, TD_ALLOC_IN_NODE_LOST)) {
         struct td_ev_alloc_gone gone = {.job = j->id, .attempt = j->attempt, .node = p->node->name, .node_lost = true};
         core_emit(c, TD_EV_ALLOC_GONE, &gone);
@@ -159,6 +165,19 @@ void core_node_lose_all(struct td_core *c, struct core_node *n)
     uint32_t k = core_node_parts(c, n, &parts);
     for (uint32_t i = 0; i < k; i++)
         core_node_lose_part(c, parts[i]);
+}
+
+/* Set down by a person: a worker that can still be told ends its jobs and says GONE; else they are given up now. */
+static void end_all(struct td_core *c, struct core_node *n)
+{
+    if (n->state != TD_NODE_UP && n->state != TD_NODE_SUSPECT) {
+        core_node_lose_all(c, n);
+        return;
+    }
+    struct core_part **parts;
+    uint32_t k = core_node_parts(c, n, &parts);
+    for (uint32_t i = 0; i < k; i++)
+        fail_job(c, parts[i], "was set down");
 }
 
 static void expire(struct td_core *c, struct core_node *n)
@@ -237,7 +256,7 @@ static int update_one(struct td_core *c, struct core_node *n, const struct td_up
             return td_fail(err, TD_E_INVALID_STATE, "node %s cannot be set %s now", n->name, u->state);
         core_node_change(c, n, n->state, down ? n->drain : true, down || n->down, n->worker_drain, reason, uid);
         if (down)
-            core_node_lose_all(c, n);
+            end_all(c, n);
         return 0;
     }
     if (word(u->state, "RESUME") || word(u->state, "IDLE") || word(u->state, "UNDRAIN")) {

@@ -181,21 +181,24 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     return n >= shape->nodes_min && tasks >= shape->ntasks ? n : 0;
 }
 
-/* Everybody answered, nothing was passed over, and together they still hold too few tasks: the plan counts on more
- * than there is. The weakest of them are remembered as refusing, so that the next plan does without them or waits. */
+/* Everybody the plan counted on has bid, nothing was passed over, and together they hold too few tasks: the plan sees
+ * more than there is. The weakest are remembered as refusing, so that the next plan does without them or waits. Where
+ * somebody refused, that is news enough. */
 static void learn_too_few(struct td_core *c, struct core_lot *lot)
 {
-    uint32_t least = UINT32_MAX;
-    if (c->round.answered < c->round.expected)
+    uint32_t least = UINT32_MAX, willing = 0;
+    for (uint32_t k = 0; k < lot->bids.n; k++) {
+        const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
+        if (!b->fits || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
+            continue;
+        willing++;
+        least = TD_MIN(least, b->fits);
+    }
+    if (willing < td_bits_count(lot->nodes, lot->nodes_bytes))
         return;
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
-        if (b->fits && may_take(c, b))
-            least = TD_MIN(least, b->fits);
-    }
-    for (uint32_t k = 0; k < lot->bids.n; k++) {
-        const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
-        if (b->fits != least || !may_take(c, b) || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
+        if (b->fits != least || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
             continue;
         td_ledger_refuse(c->ledger, lot->shape, b->node, TD_REFUSAL_LAYOUT, 0);
         c->counters.refusals_cached++;
