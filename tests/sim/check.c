@@ -89,6 +89,21 @@ static void resume_nodes(struct sim *s)
     td_buf_release(&all);
 }
 
+/* A lost node that came back may still be ending what was given up meanwhile. */
+static bool some_alive(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        const struct sim_shepherd *sh = &s->nodes[i].shepherd;
+        for (uint32_t k = 0; k < sh->attempts.n; k++) {
+            if (sh->attempts.v[k].alive) {
+                snprintf(s->left, sizeof(s->left), "%s: %u.%u is alive though all jobs are over", s->nodes[i].name, sh->attempts.v[k].job, sh->attempts.v[k].attempt);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool sim_all_done(struct sim *s)
 {
     struct td_job_filter filter = {0};
@@ -113,7 +128,7 @@ bool sim_all_done(struct sim *s)
     td_core_jobs(s->core, &q, &s->scratch, count_open, &c);
     td_arena_reset(&s->scratch);
     snprintf(s->left, sizeof(s->left), "%u left, first: %s", c.open, c.first);
-    return c.open == 0;
+    return c.open == 0 && !some_alive(s);
 }
 
 static bool see(void *ctx, const struct td_job_info *row)
