@@ -52,6 +52,7 @@ static void forget_joined(struct worker *w)
     if (unlink(path) < 0 && errno != ENOENT)
         td_log("warn", "cannot remove %s: %s", path, strerror(errno));
     w->enrolled = false;
+    w->incarnation = 0; /* of another broker */
 }
 
 static void remember_joined(struct worker *w)
@@ -97,6 +98,38 @@ static int read_token(struct worker *w, struct td_error *err)
     return r;
 }
 
+/* --- the last registration, so that a worker started anew is known for the same node at once ------------------------- */
+
+static void incarnation_path(const struct worker *w, char *out, size_t cap)
+{
+    td_format(out, cap, "%s/incarnation", w->dir);
+}
+
+static void read_incarnation(struct worker *w)
+{
+    char path[TD_MAX_PATH_BYTES + 16], text[32];
+    struct td_error none_yet;
+    uint64_t n;
+    incarnation_path(w, path, sizeof(path));
+    if (read_text(path, text, sizeof(text), &none_yet) == 0 && td_parse_u64(text, &n) && n <= UINT32_MAX)
+        w->incarnation = (uint32_t)n;
+}
+
+static void remember_incarnation(struct worker *w, uint32_t incarnation)
+{
+    char path[TD_MAX_PATH_BYTES + 16], text[32];
+    if (incarnation == w->incarnation)
+        return;
+    w->incarnation = incarnation;
+    incarnation_path(w, path, sizeof(path));
+    size_t n = td_format(text, sizeof(text), "%u\n", incarnation);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, text, n) != (ssize_t)n)
+        td_log("warn", "cannot write %s: %s; a restart will wait for the lease", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
 int uplink_dial(struct worker *w, struct td_error *err)
 {
     td_bus_client_destroy(&w->bus);
@@ -109,6 +142,7 @@ int uplink_open(struct worker *w, struct td_error *err)
     int r = read_token(w, err);
     if (r < 0)
         return r;
+    read_incarnation(w);
     td_format(path, sizeof(path), "%s/key", w->dir);
     r = td_keypair_load(path, &w->keys, err);
     return r < 0 ? r : uplink_dial(w, err);
@@ -116,6 +150,12 @@ int uplink_open(struct worker *w, struct td_error *err)
 
 void uplink_send(struct worker *w, uint32_t id, const void *body)
 {
+    struct td_hello hello;
+    if (id == TD_MSG_HELLO && ((const struct td_hello *)body)->incarnation == 0) {
+        hello = *(const struct td_hello *)body; /* the agent knows none yet; the directory may */
+        hello.incarnation = w->incarnation;
+        body = &hello;
+    }
     td_buf_reset(&w->frame);
     td_wire_put_frame(&w->frame, id, 0, body);
     /* Full or away: everything said to the broker is said again until it is answered. */
@@ -205,8 +245,10 @@ static void on_message(struct worker *w, const struct td_frame *f, bool publishe
     if (!w->agent)
         return;
     worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_BUS, .id = f->id, .body = f->body, .published = published});
-    if (f->id == TD_MSG_WELCOME)
+    if (f->id == TD_MSG_WELCOME && td_agent_registered(w->agent)) {
+        remember_incarnation(w, td_agent_welcome(w->agent)->incarnation);
         inventory_told(w, f->body);
+    }
 }
 
 void uplink_read(struct worker *w)

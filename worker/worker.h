@@ -55,6 +55,7 @@ struct worker {
     struct td_join_token token;
     struct td_keypair keys;
     struct td_bus_client *bus;
+    uint32_t incarnation;          /* of the last registration, by an earlier start too */
     bool enrolled, enrolled_now;   /* by an earlier start; in this one */
     struct td_buf greeting;        /* HELLO or ENROL that found no connection yet */
     int64_t enrol_at_ms;

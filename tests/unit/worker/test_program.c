@@ -412,9 +412,10 @@ static void jobs_outlive_the_worker(void **state)
     assert_true(fd >= 0 && write(fd, "x\n", 2) == 2);
     close(fd);
 
-    uint32_t enrols = r->enrols;
+    uint32_t enrols = r->enrols, incarnation = r->incarnation;
     worker_start(r, "4");
     assert_string_equal(ready_line(r), "ready\n");
+    assert_int_equal(r->hello.incarnation, incarnation); /* the broker can tell that it is the same node */
     assert_int_equal(shepherd_pid(r), shepherd);
     assert_int_equal(r->enrols, enrols); /* it has its key */
     WAIT(r, find(r, 5, TD_REPORT_GONE));
