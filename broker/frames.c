@@ -18,8 +18,12 @@ void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, 
         return;
     }
     int r = shell_local_send(s, peer, id, request, body);
-    if (r == -TD_E_TOO_BIG) {
-        const struct td_error_reply e = {.code = TD_E_TOO_BIG, .text = "the answer is over the limit of one frame: ask for less"};
+    if (r == -TD_E_TOO_BIG || r == -TD_E_BUSY) {
+        const struct td_error_reply e = {
+            .code = (uint32_t)-r,
+            .text = r == -TD_E_BUSY ? "too many answers wait to be read (ANSWER_BYTES)"
+                                    : "the answer is over the limit of one frame (FRAME_BYTES): ask for less",
+        };
         shell_local_send(s, peer, TD_MSG_ERROR, request, &e);
     }
 }

@@ -16,6 +16,8 @@
 #define KEPT_FOR_OPERATORS 64
 #define HALF_FRAMES_BYTES_MAX (256u << 20) /* over all connections */
 #define HALF_FRAME_FREE (64u * 1024)       /* a frame up to this size is always taken */
+#define OUT_PAUSE (4u << 20)               /* unread answers from which on no further request is taken */
+#define ROOM_FOR_REFUSAL 65536u
 
 int shell_local_open(struct shell *s, struct td_error *err)
 {
@@ -90,7 +92,7 @@ static void client_add(struct shell *s, int fd)
         return;
     }
     struct shell_client *c = td_alloc(sizeof(*c));
-    td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES);
+    td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES + ROOM_FOR_REFUSAL);
     c->handle = s->next_handle++;
     c->uid = uid;
     c->gid = gid;
@@ -109,6 +111,16 @@ static void client_add(struct shell *s, int fd)
         turn_away(s, c, 0, TD_E_BUSY, "too many local connections at once (CLIENTS), try again");
 }
 
+/* Off while no connection can be taken (no descriptors): the tick turns it on again. */
+void shell_local_listen(struct shell *s, bool on)
+{
+    struct epoll_event ev = {.events = on ? EPOLLIN : 0u, .data.u64 = SHELL_EPOLL_LISTEN};
+    if (s->listen_off != on)
+        return;
+    s->listen_off = !on;
+    TD_ASSERT(epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &ev) == 0);
+}
+
 void shell_local_accept(struct shell *s)
 {
     s->accept_more = false;
@@ -120,8 +132,10 @@ void shell_local_accept(struct shell *s)
         }
         if (errno == EINTR || errno == ECONNABORTED)
             continue;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+        if (errno != EAGAIN && errno != EWOULDBLOCK) {
             shell_log(&s->log, "error cannot accept local connections: %s", strerror(errno));
+            shell_local_listen(s, false);
+        }
         return;
     }
     s->accept_more = true;
@@ -187,13 +201,24 @@ void shell_local_ready(struct shell *s, uint64_t handle, uint32_t events)
     }
 }
 
+static size_t waits_out(const struct shell_client *c)
+{
+    return c->stream.out.len - c->stream.out_sent;
+}
+
+/* Who does not read his answers is not asked for more requests. */
+static bool paused(const struct shell_client *c)
+{
+    return waits_out(c) > OUT_PAUSE;
+}
+
 /* Every connection with whole frames, in turn, until nothing is left or the wake is full. */
 bool shell_local_take(struct shell *s)
 {
     bool left = false;
     for (uint32_t i = 0; i < s->clients.n; i++) {
         struct shell_client *c = s->clients.v[i];
-        while (c->has_more) {
+        while (c->has_more && !paused(c)) {
             const uint8_t *data;
             size_t len;
             struct td_error err = {0};
@@ -215,11 +240,11 @@ bool shell_local_take(struct shell *s)
     return left;
 }
 
-static size_t waiting_out(const struct shell *s)
+static size_t all_waits_out(const struct shell *s)
 {
     size_t sum = 0;
     for (uint32_t i = 0; i < s->clients.n; i++)
-        sum += s->clients.v[i]->stream.out.len - s->clients.v[i]->stream.out_sent;
+        sum += waits_out(s->clients.v[i]);
     return sum;
 }
 
@@ -230,16 +255,18 @@ int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t req
     if (!c || c->gone || (c->leaving && id != TD_MSG_ERROR))
         return -TD_E_UNREACHABLE;
     touch(s, c);
-    size_t waits = c->stream.out.len - c->stream.out_sent;
-    if (waits > TD_MAX_ANSWER_BYTES / 16 && waiting_out(s) > TD_MAX_ANSWERS_BYTES && id != TD_MSG_ERROR)
+    if (id != TD_MSG_ERROR && (waits_out(c) > TD_MAX_ANSWER_BYTES || (paused(c) && all_waits_out(s) > TD_MAX_ANSWERS_BYTES)))
         return -TD_E_BUSY;
-    return td_stream_put(&c->stream, id, request, body);
+    int r = td_stream_put(&c->stream, id, request, body);
+    if (r == -TD_E_BUSY)
+        c->leaving = true; /* not even refusals are read */
+    return r;
 }
 
 /* One that leaves is not read any more, or its input would wake us for ever. */
 static void watch(struct shell *s, struct shell_client *c, bool out)
 {
-    uint32_t want = (out ? (uint32_t)EPOLLOUT : 0u) | (c->leaving ? 0u : (uint32_t)EPOLLIN);
+    uint32_t want = (out ? (uint32_t)EPOLLOUT : 0u) | (c->leaving || paused(c) ? 0u : (uint32_t)EPOLLIN);
     if (c->watched == want)
         return;
     struct epoll_event ev = {.events = want, .data.u64 = c->handle};

@@ -89,6 +89,7 @@ static int tick(struct shell *s, struct td_error *err)
     if (shell_boot_us() < s->tick_us)
         return 0;
     s->tick_us = shell_boot_us() + TICK_US;
+    shell_local_listen(s, true);
     if (s->down)
         return shell_try_up(s, err);
     shell_space_check(s);

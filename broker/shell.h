@@ -161,7 +161,7 @@ struct shell {
     TD_VEC(struct shell_client *) clients;
     TD_VEC(struct shell_client *) dirty;
     uint32_t clients_max;
-    bool accept_more, local_has_more;
+    bool accept_more, local_has_more, listen_off;
 
     /* this wake */
     struct td_arena arena;    /* decoded frames; their events and answers borrow from it until the next wake */
@@ -236,6 +236,7 @@ void shell_effects(struct shell *s);
 int shell_local_open(struct shell *s, struct td_error *err);
 void shell_local_close(struct shell *s);
 void shell_local_accept(struct shell *s);
+void shell_local_listen(struct shell *s, bool on);
 void shell_local_ready(struct shell *s, uint64_t handle, uint32_t events);
 bool shell_local_take(struct shell *s); /* frames that wait; true if some are left */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);

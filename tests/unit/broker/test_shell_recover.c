@@ -1,0 +1,379 @@
+/* test_shell_recover.c - the shell without its doors: commits that fail, rebuilding, rights, and the inspector's proofs */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "broker/journal/inspect.h"
+#include "broker/shell.h"
+
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define KEY "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+
+static void begin(struct shell *s)
+{
+    struct td_error err = {0};
+    if (s->ops->open(s->state_dir, false, &s->store, &err) < 0 || shell_core_rebuild(s, &err) < 0)
+        fail_msg("%s", err.text);
+    shell_clock_start(&s->clock, shell_boot_us(), shell_wall_us(), td_core_time(s->core));
+    if (shell_reign_begin(s, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static int setup(void **state)
+{
+    struct shell *s = td_alloc(sizeof(*s));
+    struct td_error err = {0};
+    char dir[] = "/tmp/td-shell-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    s->ops = &td_store_sqlite;
+    s->state_dir = td_strdup(dir);
+    s->signal_fd = s->epoll_fd = s->listen_fd = -1;
+    s->next_handle = SHELL_HANDLE_FIRST;
+    char log[64];
+    snprintf(log, sizeof(log), "%s/log", dir);
+    assert_int_equal(shell_log_open(&s->log, td_strdup(log), &err), 0);
+    assert_int_equal(shell_conf_load(s, &s->conf, &err), 0);
+    s->conf->input_log = true;
+    s->conf->low_space_mb = 0;
+    begin(s);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct shell *s = *state;
+    char cmd[128];
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", s->state_dir);
+    td_core_destroy(&s->core);
+    s->ops->close(&s->store);
+    assert_int_equal(system(cmd), 0);
+    return 0; /* the process ends behind the tests: what else the shell holds goes with it */
+}
+
+static void give(struct shell *s, const struct shell_from *from, uint32_t id, const void *body)
+{
+    struct td_buf frame = {0};
+    td_wire_put_frame(&frame, id, 1, body);
+    shell_take_frame(s, from, frame.data, frame.len);
+    td_buf_release(&frame);
+}
+
+static void wake(struct shell *s)
+{
+    struct td_error err = {0};
+    if (shell_wake_end(s, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void submit(struct shell *s, uint32_t uid, const char *script)
+{
+    static const struct td_job_need need = {.ntasks = 1};
+    const struct shell_from from = {.peer = 99, .uid = uid, .gid = uid};
+    const struct td_submit m = {
+        .spec = {.name = "t", .needs = {&need, 1}, .work_dir = "/tmp", .limit_s = 60, .user_name = "somebody else"},
+        .script = {(const uint8_t *)script, (uint32_t)strlen(script)},
+        .env = {(const uint8_t *)"A=b", 3},
+    };
+    give(s, &from, TD_MSG_SUBMIT, &m);
+}
+
+static uint32_t jobs(struct shell *s)
+{
+    struct td_core_sizes z;
+    td_core_get_sizes(s->core, &z);
+    return z.jobs;
+}
+
+static void restart(struct shell *s)
+{
+    td_core_destroy(&s->core);
+    s->ops->close(&s->store);
+    shell_inputlog_drop(s);
+    begin(s);
+}
+
+static void verify_says(struct shell *s, const char *good, const char *bad)
+{
+    struct td_buf report = {0};
+    struct td_error err = {0};
+    int r = td_journal_verify(s->state_dir, &report, &err);
+    if ((r == 0) != (bad == NULL) || (good && !strstr(td_buf_str(&report), good)) || (bad && !strstr(err.text, bad)))
+        fail_msg("verify: %d\n%s%s", r, td_buf_str(&report), err.text);
+    td_buf_release(&report);
+}
+
+static void damage(struct shell *s, const char *sql)
+{
+    char path[128];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof(path), "%s/journal.db", s->state_dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_changes(db) < 1)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+#define TRUE "#!/bin/sh\ntrue\n"
+
+static void what_was_committed_is_there_again(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    for (int i = 0; i < 5; i++) {
+        submit(s, 1000, TRUE);
+        wake(s);
+    }
+    uint64_t digest = td_core_digest(s->core), seq = td_core_seq(s->core);
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
+    assert_true(td_core_digest(s->core) == digest);
+    assert_true(td_core_seq(s->core) == seq);
+
+    restart(s);
+    assert_int_equal(jobs(s), 5);
+    assert_int_equal(shell_snapshot(s, &err), 0);
+    digest = td_core_digest(s->core);
+    assert_int_equal(shell_core_rebuild(s, &err), 0); /* now from the snapshot */
+    assert_true(td_core_digest(s->core) == digest);
+    assert_int_equal(s->next_job, 6);
+    verify_says(s, "1 snapshot digests equal", NULL);
+}
+
+static void who_submits_is_said_by_the_kernel(void **state)
+{
+    struct shell *s = *state;
+    struct td_job_info info;
+    struct td_arena a = {0};
+    submit(s, 0, TRUE);
+    wake(s);
+    assert_true(td_core_job_row(s->core, 1, &a, &info));
+    assert_int_equal(info.uid, 0);
+    assert_string_equal(info.spec.user_name, "root");
+    assert_true(info.spec.groups.n >= 1);
+    assert_int_equal(info.spec.script_hash.n, 32);
+    assert_true(s->ops->has_blob(s->store, info.spec.script_hash.v));
+    td_arena_release(&a);
+}
+
+static void scripts_that_are_none_leave_nothing(void **state)
+{
+    struct shell *s = *state;
+    uint64_t seq = td_core_seq(s->core);
+    uint8_t hash[32];
+    submit(s, 0, "");
+    submit(s, 0, " \n\t");
+    submit(s, 0, "true\n");
+    wake(s);
+    assert_true(td_core_seq(s->core) == seq);
+    assert_int_equal(td_core_counters(s->core)->rejected, 3);
+    td_hash("true\n", 5, hash);
+    assert_false(s->ops->has_blob(s->store, hash));
+}
+
+static void rights_are_checked_before_anything(void **state)
+{
+    struct shell *s = *state;
+    const struct shell_from user = {.peer = 99, .uid = 4711, .gid = 4711};
+    const struct shell_from stranger = {.peer = SHELL_BUS_PEER | 1, .key = KEY};
+    const struct td_update_node update = {.nodes = "n1", .state = "DRAIN", .reason = "x"};
+    const struct td_shutdown stop = {0};
+    const struct td_hello hello = {.version = 1, .node = "n1"};
+    const struct td_submit sub = {.script = {(const uint8_t *)TRUE, 15}};
+    const struct td_submitted answer = {.job = 1};
+    uint64_t seq = td_core_seq(s->core);
+
+    give(s, &user, TD_MSG_UPDATE_NODE, &update);    /* an operator's */
+    give(s, &user, TD_MSG_SHUTDOWN, &stop);         /* an administrator's */
+    give(s, &user, TD_MSG_HELLO, &hello);           /* a worker's */
+    give(s, &stranger, TD_MSG_HELLO, &hello);       /* an enrolled worker's */
+    give(s, &stranger, TD_MSG_SUBMIT, &sub);        /* a user's, by the local socket */
+    give(s, &stranger, TD_MSG_UPDATE_NODE, &update);
+    give(s, &user, TD_MSG_SUBMITTED, &answer);      /* nobody's */
+    assert_int_equal(td_core_counters(s->core)->rejected, 7);
+    assert_int_equal(s->asked.n, 0);
+    assert_false(s->stop);
+    wake(s);
+    assert_true(td_core_seq(s->core) == seq);
+
+    const struct shell_from root = {.peer = 99};
+    give(s, &root, TD_MSG_SHUTDOWN, &stop);
+    assert_true(s->stop);
+}
+
+static void a_token_is_good_for_what_it_was_made_for(void **state)
+{
+    struct shell *s = *state;
+    const struct shell_from worker = {.peer = SHELL_BUS_PEER | 1, .key = KEY};
+    uint8_t secret[32] = {7}, hash[32];
+    struct td_enrol m = {.version = 1, .node = "n1", .secret = {secret, 32}};
+
+    give(s, &worker, TD_MSG_ENROL, &m);
+    wake(s);
+    assert_null(td_core_key_node(s->core, KEY)); /* nobody made that token */
+
+    td_hash(secret, 32, hash);
+    const struct td_ev_token_made made = {.token = {hash, 32}, .names = "n[1-2]", .uses = 1};
+    shell_input(s, &(struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_MADE, .body = &made});
+    m.node = "n3";
+    give(s, &worker, TD_MSG_ENROL, &m);
+    assert_null(td_core_key_node(s->core, KEY));
+    m.node = "n1";
+    m.version = 99;
+    give(s, &worker, TD_MSG_ENROL, &m);
+    assert_null(td_core_key_node(s->core, KEY));
+    m.version = 1;
+    give(s, &worker, TD_MSG_ENROL, &m);
+    assert_string_equal(td_core_key_node(s->core, KEY), "n1");
+    wake(s);
+
+    const struct shell_from second = {.peer = SHELL_BUS_PEER | 2, .key = "2" KEY};
+    m.node = "n2";
+    give(s, &second, TD_MSG_ENROL, &m); /* used up */
+    assert_null(td_core_key_node(s->core, "2" KEY));
+    wake(s);
+    restart(s);
+    assert_string_equal(td_core_key_node(s->core, KEY), "n1");
+}
+
+static void a_failed_commit_never_happened(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    struct rlimit was, tight;
+    submit(s, 1000, TRUE);
+    wake(s);
+    uint64_t digest = td_core_digest(s->core), epoch = td_core_epoch(s->core);
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    tight = was;
+    tight.rlim_cur = 8192;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    submit(s, 1000, TRUE);
+    assert_int_equal(jobs(s), 2); /* applied, not committed */
+    wake(s);
+    bool down = s->down;
+    uint64_t then = td_core_digest(s->core);
+    submit(s, 1000, TRUE); /* refused at once */
+    wake(s);
+    assert_int_equal(shell_try_up(s, &err), 0);
+    bool still = s->down;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    assert_true(down);
+    assert_true(still);
+    assert_true(then == digest);
+    assert_int_equal(s->cause.code, TD_E_NO_SPACE);
+    assert_int_equal(jobs(s), 1);
+    assert_int_equal(td_core_counters(s->core)->commit_failures, 1);
+
+    assert_int_equal(shell_try_up(s, &err), 0);
+    assert_false(s->down);
+    assert_true(td_core_epoch(s->core) > epoch); /* workers can tell */
+    submit(s, 1000, TRUE);
+    wake(s);
+    assert_int_equal(jobs(s), 2);
+    verify_says(s, "wakes of the last reign given again", NULL);
+}
+
+static void a_deposed_broker_stops(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    damage(s, "UPDATE meta SET value=value+1 WHERE key='epoch'");
+    submit(s, 1000, TRUE);
+    assert_int_equal(shell_wake_end(s, &err), -TD_E_DEPOSED);
+    assert_non_null(strstr(err.text, "another broker leads"));
+}
+
+static void verify_proves_state_and_decisions(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    for (int i = 0; i < 3; i++) {
+        submit(s, 1000, TRUE);
+        wake(s);
+    }
+    assert_int_equal(shell_snapshot(s, &err), 0);
+    submit(s, 1000, TRUE);
+    wake(s);
+    verify_says(s, "wakes of the last reign given again", NULL);
+
+    damage(s, "UPDATE snapshots SET digest=digest+1");
+    verify_says(s, NULL, "has not the digest stored with the snapshot");
+    damage(s, "UPDATE snapshots SET digest=digest-1");
+
+    /* one that decodes and cannot have happened: the same submission again */
+    damage(s, "UPDATE events SET id=20, body=(SELECT body FROM events WHERE id=20 ORDER BY seq LIMIT 1) "
+              "WHERE seq=(SELECT max(seq) FROM events)");
+    verify_says(s, NULL, "cannot have happened");
+}
+
+static void verify_finds_events_that_the_inputs_do_not_make(void **state)
+{
+    struct shell *s = *state;
+    submit(s, 1000, TRUE);
+    wake(s);
+    damage(s, "UPDATE events SET time_ms=time_ms+1 WHERE seq=(SELECT max(seq) FROM events)");
+    verify_says(s, "invariants hold", "the inputs given again make");
+}
+
+static void verify_finds_inputs_that_decide_otherwise(void **state)
+{
+    struct shell *s = *state;
+    submit(s, 1000, TRUE);
+    wake(s);
+    submit(s, 1000, TRUE);
+    wake(s);
+    verify_says(s, "wakes of the last reign given again", NULL);
+    damage(s, "DELETE FROM inputs WHERE wake=(SELECT max(wake)-1 FROM inputs)");
+    verify_says(s, NULL, "its inputs given again are after");
+}
+
+static void dump_prints_a_line_for_each_event(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    char *text = NULL;
+    size_t size = 0;
+    submit(s, 1000, TRUE);
+    wake(s);
+    FILE *f = open_memstream(&text, &size);
+    assert_int_equal(td_journal_dump(s->state_dir, 0, TD_SEE_ALL, f, &err), 0);
+    fclose(f);
+    uint64_t lines = 0;
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    assert_true(lines == td_core_seq(s->core));
+    assert_non_null(strstr(text, "\"type\":\"JOB_SUBMITTED\",\"job\":1,"));
+    assert_null(strstr(text, "script_hash")); /* above ALL */
+    free(text);
+    assert_true(td_journal_dump("/nonexistent", 0, TD_SEE_ALL, stdout, &err) < 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(what_was_committed_is_there_again),
+        T(who_submits_is_said_by_the_kernel),
+        T(scripts_that_are_none_leave_nothing),
+        T(rights_are_checked_before_anything),
+        T(a_token_is_good_for_what_it_was_made_for),
+        T(a_failed_commit_never_happened),
+        T(a_deposed_broker_stops),
+        T(verify_proves_state_and_decisions),
+        T(verify_finds_events_that_the_inputs_do_not_make),
+        T(verify_finds_inputs_that_decide_otherwise),
+        T(dump_prints_a_line_for_each_event),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
