@@ -8,7 +8,6 @@
 #include "broker/core/state.h"
 
 #define EARLY_GONE_MS 5000 /* how long GONE waits for the EXITED that should have come before it */
-#define GAP_MS 3000        /* a gap whose later reports are still repeated after this will never fill */
 
 static void stray(struct td_core *c, struct core_node *n, const struct td_report *r)
 {
@@ -172,43 +171,26 @@ static bool take(struct td_core *c, struct core_node *n, const struct td_report 
     return true;
 }
 
-static void note_taken(struct core_node *n, uint64_t no, int64_t now_ms)
+static void note_taken(struct core_node *n, uint64_t no)
 {
     uint32_t i = n->taken.n;
-    while (i > 0 && n->taken.v[i - 1].no >= no)
+    while (i > 0 && n->taken.v[i - 1] >= no)
         i--;
-    if (i < n->taken.n && n->taken.v[i].no == no)
+    if (i < n->taken.n && n->taken.v[i] == no)
         return;
-    struct core_taken t = {no, now_ms};
-    td_vec_push(&n->taken, t);
-    memmove(&n->taken.v[i + 1], &n->taken.v[i], (n->taken.n - 1 - i) * sizeof(t));
-    n->taken.v[i] = t;
-}
-
-/* A worker repeats from its lowest unacknowledged number: when that is one we took a while ago, nothing is missing
- * below it (its numbering does not begin where ours does). */
-static uint64_t base_of(const struct td_core *c, const struct core_node *n, const struct td_report_batch *m)
-{
-    uint64_t lowest = 0;
-    for (uint32_t i = 0; i < m->reports.n; i++) {
-        uint64_t no = m->reports.v[i].no;
-        if (no && (lowest == 0 || no < lowest))
-            lowest = no;
-    }
-    for (uint32_t i = 0; i < n->taken.n; i++) {
-        if (n->taken.v[i].no == lowest && c->now_ms - n->taken.v[i].at_ms >= GAP_MS)
-            return lowest - 1;
-    }
-    return n->acked;
+    td_vec_push(&n->taken, no);
+    memmove(&n->taken.v[i + 1], &n->taken.v[i], (n->taken.n - 1 - i) * sizeof(no));
+    n->taken.v[i] = no;
 }
 
 void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m)
 {
-    n->gap_base = TD_MAX(base_of(c, n, m), n->gap_base);
+    if (m->base) /* its numbering need not begin where ours does, and has gaps where it gave something up */
+        n->gap_base = TD_MAX(m->base - 1, n->gap_base);
     for (uint32_t i = 0; i < m->reports.n; i++) {
         const struct td_report *r = &m->reports.v[i];
         if (take(c, n, r) && r->no > n->acked && n->taken.n < TD_MAX_REPORTS_PER_MESSAGE * 16)
-            note_taken(n, r->no, c->now_ms);
+            note_taken(n, r->no);
     }
     core_worker_version(c, n, m->node_version);
     n->ack_due = true;
@@ -219,8 +201,8 @@ static uint64_t contiguous(const struct core_node *n, uint32_t *ret_used)
 {
     uint64_t upto = TD_MAX(n->acked, n->gap_base);
     uint32_t i = 0;
-    for (; i < n->taken.n && n->taken.v[i].no <= upto + 1; i++)
-        upto = TD_MAX(upto, n->taken.v[i].no);
+    for (; i < n->taken.n && n->taken.v[i] <= upto + 1; i++)
+        upto = TD_MAX(upto, n->taken.v[i]);
     *ret_used = i;
     return upto;
 }

@@ -115,10 +115,6 @@ struct core_array {
 struct core_membership {
     uint32_t partition, position;
 };
-struct core_taken {
-    uint64_t no;
-    int64_t at_ms;
-};
 struct core_node {
     /* durable */
     uint32_t no;
@@ -151,7 +147,7 @@ struct core_node {
     uint64_t node_version;
     int64_t retry_ms; /* refusals of a decline are forgotten then; 0 = none */
     uint64_t gap_base;               /* numbers up to this will not come any more */
-    TD_VEC(struct core_taken) taken; /* report numbers above acked, ascending */
+    TD_VEC(uint64_t) taken; /* report numbers above acked, ascending */
     TD_VEC(struct td_kill) strays;   /* attempts it claims that must not live */
     uint64_t blobs[64]; /* beginnings of hashes it was sent */
     uint32_t nblobs;

@@ -26,6 +26,7 @@ static void send_batch(struct td_agent *g, const struct td_report *v, uint32_t n
             .incarnation = g->welcome.incarnation,
             .reports = {v, part},
             .node_version = td_node_version(g->node),
+            .base = td_outbox_base(&g->outbox),
         };
         agent_send(g, TD_MSG_REPORT, &m);
         v += part;

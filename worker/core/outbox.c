@@ -55,6 +55,11 @@ bool td_outbox_ack(struct td_outbox *o, uint64_t upto, int64_t now_ms)
     return true;
 }
 
+uint64_t td_outbox_base(const struct td_outbox *o)
+{
+    return o->v.n ? o->v.v[0].report.no : o->highest + 1;
+}
+
 void td_outbox_clear(struct td_outbox *o, bool renumbered)
 {
     drop_first(o, o->v.n);

@@ -24,6 +24,7 @@ struct td_outbox {
 bool td_outbox_put(struct td_outbox *o, const struct td_report *r, int64_t now_ms); /* false: it is there, or acknowledged */
 /* Up to a number; one never seen is somebody else's and acknowledges nothing. Returns whether anything moved. */
 bool td_outbox_ack(struct td_outbox *o, uint64_t upto, int64_t now_ms);
+uint64_t td_outbox_base(const struct td_outbox *o); /* lowest number kept, or the next one */
 void td_outbox_clear(struct td_outbox *o, bool renumbered); /* another life of the shepherd: its statuses come again */
 /* The reports to send now, with their age, in the arena: fresh ones, or all. They count as sent, and the next
  * repetition is set. */
