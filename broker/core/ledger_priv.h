@@ -168,7 +168,6 @@ void shapes_release(struct td_ledger *l);
 struct need {
     uint32_t cpus, tasks;
     uint64_t mem, tmp;
-    uint64_t mem_asked; /* also where memory is not consumed: more than the node ever had is no use */
 };
 struct need shape_need(const struct shape *s, const struct node *n, uint32_t tasks);
 uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amount *a, uint32_t tasks, uint32_t max);

@@ -53,7 +53,7 @@ uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amo
     struct need d = shape_need(s, n, tasks);
     uint64_t k = max;
 
-    if (d.cpus == 0 || a->cpus < d.cpus || a->mem < d.mem || a->tmp < d.tmp || n->total.mem < d.mem_asked)
+    if (d.cpus == 0 || a->cpus < d.cpus || a->mem < d.mem || a->tmp < d.tmp)
         return 0;
     if (k > 1) {
         k = TD_MIN(k, a->cpus / d.cpus);

@@ -141,7 +141,7 @@ static uint32_t match_size(const struct shape *s, const struct node *n)
 
     if (n->total.cpus == 0 || d.cpus > n->total.cpus)
         return TD_REFUSAL_CPUS;
-    if (d.mem_asked > n->total.mem)
+    if (d.mem > n->total.mem)
         return TD_REFUSAL_MEMORY;
     if (d.tmp > n->total.tmp)
         return TD_REFUSAL_TMP;
