@@ -1,0 +1,193 @@
+/* down.c - tender down: ends a local cluster and leaves its journal
+ *
+ * The broker goes first, so that nothing of what follows is recorded as a job's own end: to the journal it is as if the
+ * machine had lost its power. Running jobs are ended and queued again at the next tender up, where they may be. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <dirent.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cluster/cluster.h"
+#include "commands.h"
+#include "say.h"
+
+#define LEAVE_MS 10000
+#define JOBS_MS 2000
+
+struct down {
+    const char *dir, *name;
+    bool force;
+};
+
+#define AT(field) offsetof(struct down, field)
+static const struct option options[] = {
+    {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster", NULL, false},
+    {"force", 0, NULL, opt_flag, AT(force), "kill jobs and processes at once instead of asking them to leave first", NULL, false},
+    {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
+    OPTIONS_HELP,
+    {0},
+};
+
+/* Asks with SIGTERM, as often as told, then kills. Returns false if it is there still. */
+static bool end_process(pid_t pid, int asks, bool force)
+{
+    for (int i = 0; i < asks && !force && process_alive(pid); i++)
+        kill(pid, SIGTERM);
+    if (!force && process_wait_gone(pid, LEAVE_MS))
+        return true;
+    kill(pid, SIGKILL);
+    return process_wait_gone(pid, LEAVE_MS);
+}
+
+static void signal_all(const pid_vec *v, int signal)
+{
+    for (uint32_t i = 0; i < v->n; i++)
+        kill(v->v[i], signal);
+}
+
+static bool any_alive(const pid_vec *v)
+{
+    for (uint32_t i = 0; i < v->n; i++)
+        if (process_alive(v->v[i]))
+            return true;
+    return false;
+}
+
+/* The shepherd is stopped while its jobs are ended, so that it records nothing of it; then it goes too. */
+static uint32_t end_shepherd(pid_t shepherd, bool force)
+{
+    struct timespec tick = {.tv_nsec = 5 * 1000000};
+    pid_vec tree = {0};
+    uint32_t jobs;
+
+    kill(shepherd, SIGSTOP);
+    process_tree(shepherd, &tree);
+    jobs = tree.n;
+    if (!force) {
+        signal_all(&tree, SIGTERM);
+        signal_all(&tree, SIGCONT);
+        for (int ms = 0; ms < JOBS_MS && any_alive(&tree); ms += 5)
+            nanosleep(&tick, NULL);
+    }
+    for (int round = 0; round < 3; round++) { /* what was started meanwhile too */
+        process_tree(shepherd, &tree);
+        signal_all(&tree, SIGKILL);
+    }
+    kill(shepherd, SIGKILL);
+    process_wait_gone(shepherd, LEAVE_MS);
+    td_vec_release(&tree);
+    return jobs;
+}
+
+static uint32_t count_running(void)
+{
+    static const char *const states[] = {"RUNNING", "CONFIGURING", "COMPLETING"};
+    struct client c = {0};
+    struct client_jobs jobs = {0};
+    struct td_error err = {0};
+    struct td_query_jobs q = {.filter.states = {.v = states, .n = 3}, .state_only = true, .all = true};
+    uint32_t n = 0;
+
+    if (client_open(&c, &err) == 0 && client_jobs(&c, &q, &jobs, &err) == 0)
+        n = jobs.rows.n;
+    td_vec_release(&jobs.rows);
+    client_close(&c);
+    return n;
+}
+
+/* Every folder under nodes/: a node that joined by hand has no line in DIR/workers. */
+static uint32_t each_node(const struct cluster *c, uint32_t (*what)(const struct cluster *, const char *, bool), bool force)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    struct dirent *e;
+    uint32_t n = 0;
+
+    td_format(path, sizeof(path), "%s/nodes", c->dir);
+    DIR *d = opendir(path);
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            n += what(c, e->d_name, force);
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static uint32_t down_worker(const struct cluster *c, const char *node, bool force)
+{
+    pid_t pid = process_find(c, PROCESS_WORKER, node);
+
+    if (pid && !end_process(pid, 2, force))
+        say_warning("worker of %s (process %d) does not end", node, (int)pid);
+    return pid != 0;
+}
+
+static uint32_t down_shepherd(const struct cluster *c, const char *node, bool force)
+{
+    pid_t pid = process_find(c, PROCESS_SHEPHERD, node);
+
+    if (pid)
+        end_shepherd(pid, force);
+    return pid != 0;
+}
+
+static int bring_down(const struct down *o, struct td_error *err)
+{
+    struct cluster c = {0};
+    int r = cluster_current(o->dir, o->name, &c, err);
+
+    if (r < 0)
+        return r;
+    if (setenv("SLURM_CONF", c.conf, 1) < 0)
+        return td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
+    pid_t broker = process_find(&c, PROCESS_BROKER, NULL);
+    uint32_t running = broker ? count_running() : 0;
+    if (broker && !end_process(broker, 1, false))
+        say_warning("the broker (process %d) does not end", (int)broker);
+    uint32_t workers = each_node(&c, down_worker, o->force);
+    uint32_t shepherds = each_node(&c, down_shepherd, o->force);
+    if (!broker && !workers && !shepherds) {
+        say_note("nothing of %s was running", c.dir);
+        return 0;
+    }
+    if (running)
+        say_note("%u running job%s ended; tender up queues %s again", running, running == 1 ? " was" : "s were",
+                 running == 1 ? "it" : "them");
+    say_note("ended: %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
+             workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct down o = {0};
+    struct option_parse p = {.cmd = &down_command, .target = &o, .arena = &arena};
+    struct td_error err = {0};
+    int r = option_parse(&p, argc, argv, &err);
+
+    if (r == 0 && p.words.n)
+        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0)
+        r = bring_down(&o, &err);
+    if (r < 0)
+        say_error("%s", err.text);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r < 0 ? 1 : 0;
+}
+
+const struct command down_command = {
+    .name = "tender down",
+    .synopsis = "[--dir DIR] [--force]",
+    .summary = "end a cluster on this machine",
+    .about = "Ends the broker, workers, shepherds and jobs of a folder; the journal stays, and running jobs are queued\n"
+             "again at the next tender up. Only processes that a pid file names and whose command line holds the folder\n"
+             "are ended.",
+    .options = options,
+    .usage_exit = 1,
+    .run = run,
+};

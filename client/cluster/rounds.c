@@ -1,0 +1,154 @@
+/* rounds.c - tender rounds: the last rounds of bidding, lot by lot, bid by bid */
+#include <string.h>
+
+#include "commands.h"
+#include "connect.h"
+#include "render/value.h"
+#include "say.h"
+
+struct rounds {
+    uint32_t last;
+    bool json;
+};
+
+#define AT(field) offsetof(struct rounds, field)
+static const struct option options[] = {
+    {"json", 0, NULL, opt_flag, AT(json), "as JSON", NULL, false},
+    {"last", 'n', "N", opt_u32, AT(last), "how many (5)", NULL, false},
+    OPTIONS_HELP,
+    {0},
+};
+
+static void put_gres(struct td_buf *out, const struct td_gres_need_list *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        td_buf_putf(out, " %s%s%s:%llu", l->v[i].name ? l->v[i].name : "", td_str_empty(l->v[i].type) ? "" : ":",
+                    td_str_empty(l->v[i].type) ? "" : l->v[i].type, (unsigned long long)l->v[i].count);
+}
+
+static void put_lot(struct td_buf *out, const struct td_lot *lot)
+{
+    const struct td_shape *s = &lot->shape;
+
+    td_buf_putf(out, "  lot %u: %u wanted in %s, shape %u:", lot->lot, lot->count, s->partition ? s->partition : "?",
+                lot->shape_id);
+    if (s->nodes_min > 1)
+        td_buf_putf(out, " %u nodes,", s->nodes_min);
+    td_buf_putf(out, " %u task%s of %u CPU%s", TD_MAX(s->tasks_min, 1u), s->tasks_min > 1 ? "s" : "",
+                TD_MAX(s->cpus_per_task, 1u), s->cpus_per_task > 1 ? "s" : "");
+    if (s->mem_mb) {
+        td_buf_puts(out, ", ");
+        put_memory(out, s->mem_mb);
+    }
+    put_gres(out, &s->gres);
+    put_gres(out, &s->gres_task);
+    td_buf_puts(out, ", window ");
+    if (lot->window_s == TD_INFINITE)
+        td_buf_puts(out, "open");
+    else
+        td_elapsed_print(lot->window_s, out);
+    td_buf_puts(out, "\n");
+}
+
+static void put_words(struct td_buf *out, const struct td_round_bid *b)
+{
+    const char *words = td_refusal_words(b->refusal);
+
+    td_buf_puts(out, words ? words : "refused for an unknown reason");
+    if (b->shortage)
+        td_buf_putf(out, " (%llu lacking)", (unsigned long long)b->shortage);
+}
+
+static void put_bids(struct td_buf *out, const struct td_round_info *r, uint32_t lot)
+{
+    for (uint32_t i = 0; i < r->bids.n; i++) {
+        const struct td_round_bid *b = &r->bids.v[i];
+        if (b->lot != lot)
+            continue;
+        td_buf_putf(out, "    %s", b->node ? b->node : "?");
+        td_buf_pad(out, ' ', b->node && strlen(b->node) < 16 ? 16 - strlen(b->node) : 1);
+        if (b->fits == 0) {
+            put_words(out, b);
+            td_buf_putc(out, '\n');
+            continue;
+        }
+        td_buf_putf(out, "fits %u, score %u = fit %u, fragmentation %u, health %u, warmth %u", b->fits, b->score, b->fit,
+                    b->frag, b->health, b->warmth);
+        if (b->won)
+            td_buf_putf(out, "  %swon %u%s", say_colour(1, SAY_GREEN), b->won, say_colour(1, SAY_PLAIN));
+        td_buf_putc(out, '\n');
+    }
+}
+
+static void put_round(struct td_buf *out, const struct td_round_info *r)
+{
+    td_buf_putf(out, "%sround %llu%s at ", say_colour(1, SAY_BOLD), (unsigned long long)r->round,
+                say_colour(1, SAY_PLAIN));
+    put_moment(out, r->at_ms, "?");
+    td_buf_putf(out, ": %u lot%s, %u of %u bids, %u awarded, %u.%03u ms, closed by %s\n", r->lots.n,
+                r->lots.n == 1 ? "" : "s", r->answered, r->expected, r->awarded, r->took_us / 1000, r->took_us % 1000,
+                td_str_empty(r->closed_by) ? "?" : r->closed_by);
+    for (uint32_t i = 0; i < r->lots.n; i++) {
+        put_lot(out, &r->lots.v[i]);
+        put_bids(out, r, r->lots.v[i].lot);
+    }
+}
+
+static int show(const struct rounds *o, struct td_error *err)
+{
+    struct client c = {0};
+    struct td_query_rounds q = {.last = TD_MIN(o->last ? o->last : 5u, (uint32_t)TD_MAX_ROUNDS_KEPT)};
+    struct td_buf out = {0};
+    void *body = NULL;
+    int r = client_open(&c, err);
+
+    if (r == 0)
+        r = client_ask(&c, TD_MSG_QUERY_ROUNDS, &q, TD_MSG_ROUNDS, &body, err);
+    if (r == 0) {
+        const struct td_rounds *m = body;
+        if (o->json) {
+            td_wire_json(&out, &td_rec_rounds, m, TD_SEE_OWNER);
+            td_buf_putc(&out, '\n');
+        } else if (!m->rows.n) {
+            td_buf_puts(&out, "no round yet in this epoch\n");
+        }
+        for (uint32_t i = 0; i < m->rows.n && !o->json; i++)
+            put_round(&out, &m->rows.v[i]);
+        say_out(&out);
+    }
+    td_buf_release(&out);
+    client_close(&c);
+    return r;
+}
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct rounds o = {0};
+    struct option_parse p = {.cmd = &rounds_command, .target = &o, .arena = &arena};
+    struct td_error err = {0};
+    struct td_buf tmp = {0};
+    int r = option_parse(&p, argc, argv, &err);
+
+    if (r == 0 && p.words.n)
+        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0)
+        r = show(&o, &err);
+    if (r < 0)
+        say_error("%s", say_words(&err, &tmp));
+    td_buf_release(&tmp);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r < 0 ? 1 : 0;
+}
+
+const struct command rounds_command = {
+    .name = "tender rounds",
+    .synopsis = "[-n N] [--json]",
+    .summary = "show the last rounds of bidding",
+    .about = "Shows for each round its lots, the bids with the parts of their score, refusals and why, who won, and the\n"
+             "time it took from offer to settlement.",
+    .options = options,
+    .usage_exit = 1,
+    .run = run,
+};

@@ -1,0 +1,72 @@
+/* token.c - tender join-token: what another machine's worker needs to join */
+#include "cluster/cluster.h"
+#include "commands.h"
+#include "say.h"
+
+struct token {
+    const char *names;
+    uint32_t uses, valid_s;
+};
+
+static int take_valid(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
+{
+    struct token *t = p->target;
+
+    if (td_duration_parse(value, &t->valid_s, err) < 0)
+        return td_fail(err, TD_E_USAGE, "Invalid --valid specification: %s (minutes, H:M:S, D-H)", value);
+    if (t->valid_s == TD_INFINITE)
+        t->valid_s = 0;
+    return 0;
+}
+
+#define AT(field) offsetof(struct token, field)
+static const struct option options[] = {
+    {"names", 0, "NODES", opt_str, AT(names), "only for these node names (any)", NULL, false},
+    {"uses", 0, "N", opt_u32, AT(uses), "good for so many nodes (any number)", NULL, false},
+    {"valid", 0, "TIME", take_valid, 0, "good for so long: minutes, H:M:S, D-H (for ever)", NULL, false},
+    OPTIONS_HELP,
+    {0},
+};
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct token o = {0};
+    struct option_parse p = {.cmd = &token_command, .target = &o, .arena = &arena};
+    struct client c = {0};
+    struct td_error err = {0};
+    struct td_buf out = {0}, tmp = {0};
+    void *body = NULL;
+    int r = option_parse(&p, argc, argv, &err);
+
+    if (r == 0 && p.words.n)
+        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0)
+        r = client_open(&c, &err);
+    if (r == 0) {
+        struct td_make_token m = {.names = o.names, .uses = o.uses, .valid_s = o.valid_s};
+        r = client_ask(&c, TD_MSG_MAKE_TOKEN, &m, TD_MSG_TOKEN, &body, &err);
+    }
+    if (r == 0) {
+        td_buf_putf(&out, "%s\n", ((struct td_token_reply *)body)->token);
+        say_out(&out);
+    } else {
+        say_error("%s", say_words(&err, &tmp));
+    }
+    client_close(&c);
+    td_buf_release(&out);
+    td_buf_release(&tmp);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r < 0 ? 1 : 0;
+}
+
+const struct command token_command = {
+    .name = "tender join-token",
+    .synopsis = "[--names NODES] [--uses N] [--valid TIME]",
+    .summary = "make a token with which workers join",
+    .about = "Prints a token for: tender-worker --join TOKEN. Whoever holds it may join, so keep it as a password.",
+    .options = options,
+    .usage_exit = 1,
+    .run = run,
+};

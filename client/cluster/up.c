@@ -1,0 +1,447 @@
+/* up.c - tender up: a cluster of this machine, in one folder, with one command
+ *
+ * Makes what is missing, starts what does not run, waits until every node is up. The line to export comes last on
+ * standard output; everything else is said on standard error. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cluster/cluster.h"
+#include "commands.h"
+#include "say.h"
+
+#define READY_MS 60000
+#define MANY_WORKERS 512
+
+struct up {
+    const char *dir, *name, *conf, *topology;
+    uint32_t nodes, cpus;
+};
+
+#define AT(field) offsetof(struct up, field)
+static const struct option options[] = {
+    {"conf", 0, "FILE", opt_str, AT(conf), "rehearse the cluster of this slurm.conf: one worker for each NodeName", NULL, false},
+    {"cpus", 0, "N", opt_u32, AT(cpus), "CPUs that each node declares; more than there are is allowed", NULL, false},
+    {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (~/.local/state/tender/NAME)", NULL, false},
+    {"name", 0, "NAME", opt_str, AT(name), "name of the cluster (default)", NULL, false},
+    {"nodes", 0, "N", opt_u32, AT(nodes), "number of nodes (1)", NULL, false},
+    {"topology", 0, "T", opt_str, AT(topology), "FILE.xml or synthetic:DESCRIPTION instead of this machine", NULL, false},
+    OPTIONS_HELP,
+    {0},
+};
+
+static const char *mark(void)
+{
+    static char text[32];
+
+    td_format(text, sizeof(text), "%s*%s", say_colour(2, SAY_GREEN), say_colour(2, SAY_PLAIN));
+    return text;
+}
+
+/* --- the folder ---------------------------------------------------------------------------------------------------- */
+
+static int host_name(char out[256], struct td_error *err)
+{
+    if (gethostname(out, 255) < 0)
+        return td_fail(err, TD_E_IO, "cannot tell the host's name: %s", strerror(errno));
+    out[255] = 0;
+    out[strcspn(out, ".")] = 0;
+    return 0;
+}
+
+static int own_nodes(const struct up *o, const char *host, struct worker_lines *l, struct td_error *err)
+{
+    uint32_t n = o->nodes ? o->nodes : 1;
+
+    if (n > MANY_WORKERS)
+        return td_fail(err, TD_E_TOO_BIG, "--nodes=%u: at most %d workers on one machine", n, MANY_WORKERS);
+    if (o->cpus > TD_MAX_CPUS_PER_NODE)
+        return td_fail(err, TD_E_TOO_BIG, "--cpus=%u: at most %d", o->cpus, TD_MAX_CPUS_PER_NODE);
+    for (uint32_t i = 1; i <= n; i++) {
+        char name[256];
+        td_format(name, sizeof(name), "n%u", i);
+        struct worker_line w = {
+            .node = td_arena_strdup(&l->arena, n == 1 && !o->nodes ? host : name), .cpus = o->cpus, .topology = o->topology};
+        td_vec_push(&l->v, w);
+    }
+    return 0;
+}
+
+static int copy_beside(const struct up *o, const struct cluster *c, const char *name, struct td_error *err)
+{
+    const char *slash = strrchr(o->conf, '/');
+    int dir = slash ? (int)(slash - o->conf) : 1;
+    char from[TD_MAX_PATH_BYTES + 64], to[TD_MAX_PATH_BYTES + 64];
+    struct td_buf text = {0};
+
+    snprintf(from, sizeof(from), "%.*s/%s", dir, slash ? o->conf : ".", name);
+    td_format(to, sizeof(to), "%s/%s", c->dir, name);
+    if (access(from, F_OK) < 0)
+        return 0;
+    int r = file_read(from, &text, err);
+    if (r == 0)
+        r = file_write(to, text.data, text.len, 0644, err);
+    td_buf_release(&text);
+    return r;
+}
+
+/* A given slurm.conf is read, never changed: a fitted copy goes into DIR, its neighbours beside it. */
+static int conf_from_given(const struct up *o, const struct cluster *c, const char *host, struct td_buf *ret,
+                           struct td_error *err)
+{
+    static const char *const neighbours[] = {"gres.conf", "cgroup.conf", "topology.conf", "tender.conf"};
+    struct td_buf text = {0};
+    char *real = realpath(o->conf, NULL);
+    int r = file_read(o->conf, &text, err);
+
+    if (r == 0) {
+        if (real && strrchr(real, '/'))
+            *strrchr(real, '/') = 0;
+        local_conf_adjust(td_buf_str(&text), o->name, real ? real : ".", host, ret);
+    }
+    for (size_t i = 0; r == 0 && i < TD_ARRAY_LEN(neighbours); i++)
+        r = copy_beside(o, c, neighbours[i], err);
+    free(real);
+    td_buf_release(&text);
+    return r;
+}
+
+static int write_conf(const struct up *o, const struct cluster *c, struct worker_lines *l, struct td_error *err)
+{
+    static const char elastic[] = "# nodes that slurm.conf does not name may join\nElastic=yes\n";
+    char host[256], path[TD_MAX_PATH_BYTES + 64];
+    struct td_buf text = {0};
+    int r = host_name(host, err);
+
+    if (r == 0 && o->conf && (o->nodes || o->cpus))
+        r = td_fail(err, TD_E_USAGE, "--conf says which nodes there are and their CPUs: leave out --nodes and --cpus");
+    if (r == 0 && o->conf) {
+        r = conf_from_given(o, c, host, &text, err);
+    } else if (r == 0) {
+        r = own_nodes(o, host, l, err);
+        if (r == 0)
+            local_conf_make(o->name ? o->name : "default", l, &text);
+    }
+    if (r == 0)
+        r = file_write(c->conf, text.data, text.len, 0644, err);
+    if (r == 0 && o->conf) {
+        r = local_conf_nodes(c->conf, l, err);
+        for (uint32_t i = 0; i < l->v.n; i++)
+            l->v.v[i].topology = o->topology;
+        if (r == 0 && l->v.n > MANY_WORKERS)
+            r = td_fail(err, TD_E_TOO_BIG, "%s declares %u nodes: at most %d workers on one machine", o->conf, l->v.n,
+                        MANY_WORKERS);
+    }
+    td_format(path, sizeof(path), "%s/tender.conf", c->dir);
+    if (r == 0 && !o->conf)
+        r = file_write(path, elastic, sizeof(elastic) - 1, 0644, err);
+    if (r == 0)
+        r = workers_save(c, l, err);
+    if (r < 0)
+        unlink(c->conf); /* a folder without slurm.conf is no cluster: the next try starts afresh */
+    td_buf_release(&text);
+    return r;
+}
+
+/* The shape of a cluster is settled when its folder is made. */
+static int check_same(const struct up *o, const struct cluster *c, const struct worker_lines *l, struct td_error *err)
+{
+    if (o->conf)
+        return td_fail(err, TD_E_USAGE, "the cluster at %s exists: change %s, then scontrol reconfigure; or give another --dir",
+                       c->dir, c->conf);
+    if ((o->nodes && o->nodes != l->v.n) || (o->cpus && l->v.n && o->cpus != l->v.v[0].cpus) ||
+        (o->topology && l->v.n && !td_str_equal(o->topology, l->v.v[0].topology)))
+        return td_fail(err, TD_E_USAGE, "the cluster at %s exists with another shape: leave the options out, or give another --dir",
+                       c->dir);
+    return 0;
+}
+
+static int prepare(const struct up *o, const struct cluster *c, struct worker_lines *l, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 64];
+    int r;
+
+    td_format(path, sizeof(path), "%s/log", c->dir);
+    r = dirs_make(path, 0755, err);
+    if (r == 0 && access(c->conf, F_OK) < 0)
+        return write_conf(o, c, l, err);
+    if (r == 0)
+        r = workers_load(c, l, err);
+    return r == 0 ? check_same(o, c, l, err) : r;
+}
+
+/* --- the broker ---------------------------------------------------------------------------------------------------- */
+
+static int start_broker(const struct cluster *c, struct td_error *err)
+{
+    char log[TD_MAX_PATH_BYTES + 64];
+    int status;
+
+    if (process_find(c, PROCESS_BROKER, NULL))
+        return 0;
+    td_format(log, sizeof(log), "%s/log/broker.log", c->dir);
+    char *argv[] = {"tender-broker", "--conf", (char *)(uintptr_t)c->conf, "--dir", (char *)(uintptr_t)c->dir, "--log", log, NULL};
+    int pid = process_start("tender-broker", argv, -1, 2, err);
+    if (pid < 0)
+        return pid;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) /* it leaves when the broker answers */
+        ;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return td_fail(err, TD_E_UNREACHABLE, "the broker did not start; its log: %s", log);
+    say_note("%s broker", mark());
+    return 1;
+}
+
+static int make_token(const struct cluster *c, struct client *client, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    struct td_make_token m = {0};
+    struct td_buf text = {0};
+    void *body = NULL;
+
+    td_format(path, sizeof(path), "%s/token", c->dir);
+    if (access(path, R_OK) == 0)
+        return 0;
+    int r = client_ask(client, TD_MSG_MAKE_TOKEN, &m, TD_MSG_TOKEN, &body, err);
+    if (r == 0) {
+        td_buf_putf(&text, "%s\n", ((struct td_token_reply *)body)->token);
+        r = file_write(path, text.data, text.len, 0600, err);
+    }
+    td_buf_release(&text);
+    return r;
+}
+
+/* --- workers ------------------------------------------------------------------------------------------------------- */
+
+struct starting {
+    const struct worker_line *line;
+    pid_t pid;
+    int ready_fd; /* -1: told, or ran already */
+    bool failed;
+    char text[256];
+};
+
+static int start_worker(const struct cluster *c, struct starting *s, struct td_error *err)
+{
+    char join[TD_MAX_PATH_BYTES + 32], dir[TD_MAX_PATH_BYTES + 512], cpus[16];
+    char *argv[16] = {"tender-worker", "--join", join, "--dir", dir, "--node", (char *)(uintptr_t)s->line->node,
+                      "--conf", (char *)(uintptr_t)c->conf, "--ready-fd", "3"};
+    int n = 11, fds[2];
+
+    td_format(join, sizeof(join), "@%s/token", c->dir);
+    td_format(dir, sizeof(dir), "%s/nodes/%s", c->dir, s->line->node);
+    if (s->line->cpus) {
+        td_format(cpus, sizeof(cpus), "%u", s->line->cpus);
+        argv[n++] = "--cpus";
+        argv[n++] = cpus;
+    }
+    if (s->line->topology) {
+        argv[n++] = "--topology";
+        argv[n++] = (char *)(uintptr_t)s->line->topology;
+    }
+    int r = dirs_make(dir, 0755, err);
+    if (r < 0)
+        return r;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return td_fail(err, TD_E_IO, "cannot make a pipe: %s", strerror(errno));
+    int pid = process_start("tender-worker", argv, fds[1], -1, err);
+    close(fds[1]);
+    if (pid < 0) {
+        close(fds[0]);
+        return pid;
+    }
+    s->pid = pid;
+    s->ready_fd = fds[0];
+    return 0;
+}
+
+static int64_t elapsed_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What a worker says of its start: "ready", or "error: why". */
+static void hear(struct starting *s)
+{
+    ssize_t n = read(s->ready_fd, s->text, sizeof(s->text) - 1);
+
+    s->text[n > 0 ? n : 0] = 0;
+    s->text[strcspn(s->text, "\n")] = 0;
+    s->failed = strncmp(s->text, "ready", 5) != 0;
+    if (s->failed && !s->text[0])
+        td_format(s->text, sizeof(s->text), "it ended without a word");
+    close(s->ready_fd);
+    s->ready_fd = -1;
+    if (s->failed)
+        say_error("worker of %s: %s", s->line->node, s->text);
+    else
+        say_note("%s worker of %s", mark(), s->line->node);
+}
+
+static void hear_all(struct starting *v, uint32_t n, int64_t until)
+{
+    struct pollfd *fds = td_alloc((n + 1) * sizeof(*fds));
+
+    for (;;) {
+        uint32_t k = 0, i;
+        for (i = 0; i < n; i++)
+            if (v[i].ready_fd >= 0)
+                fds[k++] = (struct pollfd){.fd = v[i].ready_fd, .events = POLLIN};
+        int64_t left = until - elapsed_ms();
+        if (!k || left <= 0 || (poll(fds, k, (int)left) < 0 && errno != EINTR))
+            break;
+        for (uint32_t f = 0; f < k; f++)
+            for (i = 0; fds[f].revents && i < n; i++)
+                if (v[i].ready_fd == fds[f].fd) {
+                    hear(&v[i]);
+                    break;
+                }
+    }
+    td_free(fds);
+}
+
+/* Waits until the broker sees them up too. */
+static int wait_up(const struct cluster *c, struct client *client, const struct starting *v, uint32_t n, int64_t until,
+                   struct td_error *err)
+{
+    struct timespec tick = {.tv_nsec = 10 * 1000000};
+
+    for (;;) {
+        struct client_nodes nodes = {0};
+        struct td_buf missing = {0};
+        int r = client_nodes(client, NULL, &nodes, err);
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
+            bool up = v[i].failed;
+            for (uint32_t k = 0; k < nodes.rows.n && !up; k++)
+                up = nodes.rows.v[k].state == TD_NODE_UP && td_str_equal(nodes.rows.v[k].name, v[i].line->node);
+            if (!up)
+                td_buf_putf(&missing, " %s", v[i].line->node);
+        }
+        td_vec_release(&nodes.rows);
+        td_arena_reset(&client->arena);
+        bool done = !missing.len;
+        if (r == 0 && !done && elapsed_ms() > until)
+            r = td_fail(err, TD_E_TIMED_OUT, "not up after %d s:%s; their logs: %s/nodes/*/worker.log", READY_MS / 1000,
+                        td_buf_str(&missing), c->dir);
+        td_buf_release(&missing);
+        if (r < 0 || done)
+            return r;
+        nanosleep(&tick, NULL);
+    }
+}
+
+static int start_workers(const struct cluster *c, struct client *client, const struct worker_lines *l,
+                         struct td_error *err)
+{
+    int64_t until = elapsed_ms() + READY_MS;
+    uint32_t n = l->v.n, failed = 0;
+    struct starting *v = td_alloc((n + 1) * sizeof(*v));
+    int r = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = (struct starting){.line = &l->v.v[i], .ready_fd = -1};
+    for (uint32_t i = 0; i < n && r == 0; i++)
+        if (!process_find(c, PROCESS_WORKER, v[i].line->node))
+            r = start_worker(c, &v[i], err);
+    hear_all(v, n, until);
+    if (r == 0)
+        r = wait_up(c, client, v, n, until, err);
+    for (uint32_t i = 0; i < n; i++)
+        failed += v[i].failed;
+    if (r == 0 && failed)
+        r = td_fail(err, TD_E_UNREACHABLE, "%u of %u workers did not start", failed, n);
+    td_free(v);
+    return r;
+}
+
+/* --- all of it ----------------------------------------------------------------------------------------------------- */
+
+static int lock(const struct cluster *c, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+
+    td_format(path, sizeof(path), "%s/lock", c->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return td_fail(err, TD_E_IO, "cannot open %s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX) < 0)
+        return td_fail(err, TD_E_IO, "cannot lock %s: %s", path, strerror(errno));
+    return fd; /* held until the process ends */
+}
+
+static int bring_up(const struct up *o, struct td_error *err)
+{
+    struct cluster c = {0};
+    struct worker_lines l = {0};
+    struct client client = {0};
+    struct td_buf out = {0};
+    int fd = -1, r = cluster_at(o->dir, o->name, true, &c, err);
+
+    if (r == 0)
+        r = fd = lock(&c, err);
+    if (r >= 0)
+        r = prepare(o, &c, &l, err);
+    if (r >= 0)
+        r = start_broker(&c, err);
+    if (r >= 0 && setenv("SLURM_CONF", c.conf, 1) < 0)
+        r = td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
+    if (r >= 0)
+        r = client_open(&client, err);
+    if (r >= 0)
+        r = make_token(&c, &client, err);
+    if (r >= 0)
+        r = start_workers(&c, &client, &l, err);
+    client_close(&client);
+    if (r >= 0) {
+        say_note("%u node%s up in %s", l.v.n, l.v.n == 1 ? "" : "s", c.dir);
+        td_buf_putf(&out, "export SLURM_CONF=%s\n", c.conf);
+        say_out(&out);
+    }
+    if (fd >= 0)
+        close(fd);
+    workers_release(&l);
+    td_buf_release(&out);
+    return r < 0 ? r : 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct up o = {0};
+    struct option_parse p = {.cmd = &up_command, .target = &o, .arena = &arena};
+    struct td_error err = {0};
+    int r = option_parse(&p, argc, argv, &err);
+
+    if (r == 0 && p.words.n)
+        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0)
+        r = bring_up(&o, &err);
+    if (r < 0)
+        say_error("%s", err.text);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r < 0 ? 1 : 0;
+}
+
+const struct command up_command = {
+    .name = "tender up",
+    .synopsis = "[--dir DIR] [--nodes N] [--cpus C] [--topology T] [--conf slurm.conf]",
+    .summary = "start a cluster on this machine",
+    .about = "Starts a broker and workers of this machine in the background, needs no configuration and no root, and\n"
+             "prints the line that makes commands find the cluster. With --conf it rehearses a whole cluster: one worker\n"
+             "for each NodeName, with the CPUs, memory and Gres declared there. Called again, it starts what does not run.",
+    .options = options,
+    .usage_exit = 1,
+    .run = run,
+};

@@ -1,0 +1,10 @@
+/* commands.c - the table of commands */
+#include "commands.h"
+
+#include <stddef.h>
+
+const struct command *const commands[] = {
+    &sbatch_command, &squeue_command,   &sinfo_command, &scancel_command, &scontrol_command, &tender_command,
+    &up_command,     &down_command,     &status_command, &token_command,  &rounds_command,   &protocol_command,
+    &doctor_command, &journal_command,  NULL,
+};

@@ -1,0 +1,16 @@
+/* commands.h - the commands there are; main.c dispatches on argv[0], tender.c on its first word */
+#ifndef TD_CLIENT_COMMANDS_H
+#define TD_CLIENT_COMMANDS_H
+
+#include "option.h"
+
+extern const struct command sbatch_command, squeue_command, sinfo_command, scancel_command, scontrol_command,
+    tender_command, up_command, down_command, status_command, token_command, rounds_command, protocol_command,
+    doctor_command, journal_command;
+
+/* Every command of the table, ends with NULL: what the man pages, the completion and the table tests walk. */
+extern const struct command *const commands[];
+
+int tender_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,168 @@
+/* connect.c - see connect.h */
+#include "connect.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int client_find(struct client *c, struct td_error *err)
+{
+    return td_conf_find(getenv("SLURM_CONF"), getenv("HOME"), getenv("XDG_RUNTIME_DIR"), (uint32_t)getuid(), &c->place,
+                        err);
+}
+
+int client_open(struct client *c, struct td_error *err)
+{
+    int r = client_find(c, err);
+
+    if (r == 0)
+        r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err);
+    c->open = r == 0;
+    return r;
+}
+
+void client_close(struct client *c)
+{
+    if (c->open)
+        td_call_close(&c->call);
+    c->open = false;
+    td_arena_release(&c->arena);
+}
+
+static int check_kind(const struct td_frame *f, uint32_t want, struct td_error *err)
+{
+    if (f->id == want)
+        return 0;
+    return td_fail(err, TD_E_UNKNOWN_MESSAGE, "the broker answered with %s instead of %s", td_msg_name(f->id),
+                   td_msg_name(want));
+}
+
+int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err)
+{
+    struct td_frame f = {0};
+    int r = td_call(&c->call, id, body, &c->arena, &f, err);
+
+    if (r == 0)
+        r = check_kind(&f, want, err);
+    if (r == 0)
+        *ret_body = f.body;
+    return r;
+}
+
+static int more(struct client *c, uint32_t want, void **ret_body, struct td_error *err)
+{
+    struct td_frame f = {0};
+    int r = td_call_more(&c->call, &c->arena, &f, err);
+
+    if (r == 0)
+        r = check_kind(&f, want, err);
+    if (r == 0)
+        *ret_body = f.body;
+    return r;
+}
+
+int client_jobs(struct client *c, const struct td_query_jobs *q, struct client_jobs *ret, struct td_error *err)
+{
+    void *body = NULL;
+    int r = client_ask(c, TD_MSG_QUERY_JOBS, q, TD_MSG_JOBS, &body, err);
+
+    for (; r == 0; r = more(c, TD_MSG_JOBS, &body, err)) {
+        const struct td_jobs *m = body;
+        for (uint32_t i = 0; i < m->rows.n; i++)
+            td_vec_push(&ret->rows, m->rows.v[i]);
+        ret->now_ms = m->now_ms;
+        if (!m->more)
+            return 0;
+    }
+    return r;
+}
+
+int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, struct td_error *err)
+{
+    struct td_query_nodes q = {.nodes = nodes};
+    void *body = NULL;
+    int r = client_ask(c, TD_MSG_QUERY_NODES, &q, TD_MSG_NODES, &body, err);
+
+    for (; r == 0; r = more(c, TD_MSG_NODES, &body, err)) {
+        const struct td_nodes *m = body;
+        for (uint32_t i = 0; i < m->rows.n; i++)
+            td_vec_push(&ret->rows, m->rows.v[i]);
+        ret->now_ms = m->now_ms;
+        if (!m->more)
+            return 0;
+    }
+    return r;
+}
+
+int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err)
+{
+    struct td_query_partitions q = {.name = name};
+    void *body = NULL;
+    int r = client_ask(c, TD_MSG_QUERY_PARTITIONS, &q, TD_MSG_PARTITIONS, &body, err);
+
+    if (r == 0)
+        *ret = ((struct td_partitions *)body)->rows;
+    return r;
+}
+
+static int bad_id(const char *text, struct td_error *err)
+{
+    return td_fail(err, TD_E_INVALID_JOB, "Invalid job id %s", text);
+}
+
+/* What stands behind the underscore: 3, [1-3,7], * (all). */
+static int parse_tasks(struct td_arena *a, const char *id, const char *text, struct td_job_sel *ret, struct td_error *err)
+{
+    size_t n = strlen(text);
+    td_autofree char *inner = td_strdup(text);
+    struct td_error why = {0};
+    uint32_t limit = 0, cap = 1;
+
+    if (strcmp(text, "*") == 0 || strcmp(text, "[*]") == 0)
+        return 0;
+    if (n >= 2 && text[0] == '[' && text[n - 1] == ']') {
+        memmove(inner, inner + 1, n - 2);
+        inner[n - 2] = 0;
+    }
+    for (const char *c = inner; *c; c++)
+        cap += *c == ',';
+    if (cap > TD_MAX_PATTERN_SPANS)
+        return td_fail(err, TD_E_TOO_BIG, "more than %d ranges in %s", TD_MAX_PATTERN_SPANS, id);
+    struct td_span *spans = td_arena_alloc(a, cap * sizeof(*spans));
+    uint32_t found = 0;
+    if (td_array_parse(inner, UINT32_MAX - 1, spans, cap, &found, &limit, &why) < 0 || !found)
+        return bad_id(id, err);
+    ret->tasks = (struct td_span_list){.v = spans, .n = found};
+    return 0;
+}
+
+int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *ret, struct td_error *err)
+{
+    const char *under = strchr(text, '_');
+    td_autofree char *head = under ? td_strndup(text, (size_t)(under - text)) : td_strdup(text);
+    uint64_t id;
+
+    if (strchr(head, '.'))
+        return td_fail(err, TD_E_NOT_SUPPORTED, "%s names a step: steps are not addressed by themselves yet", text);
+    if (!td_parse_u64(head, &id) || id == 0 || id >= UINT32_MAX)
+        return bad_id(text, err);
+    *ret = (struct td_job_sel){.job = (uint32_t)id};
+    return under ? parse_tasks(a, text, under + 1, ret, err) : 0;
+}
+
+int64_t client_now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int32_t client_zone_s(int64_t at_ms)
+{
+    time_t t = (time_t)(at_ms / 1000);
+    struct tm tm;
+
+    return localtime_r(&t, &tm) ? (int32_t)tm.tm_gmtoff : 0;
+}

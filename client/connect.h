@@ -1,0 +1,41 @@
+/* connect.h - a command's way to its cluster: find it, ask, gather answers */
+#ifndef TD_CLIENT_CONNECT_H
+#define TD_CLIENT_CONNECT_H
+
+#include "conf/conf.h"
+#include "local/local.h"
+
+#define CLIENT_TIMEOUT_MS 20000
+
+struct client {
+    struct td_conf_place place;
+    struct td_call call;
+    struct td_arena arena; /* owns every answer */
+    bool open;
+};
+/* Finds the cluster from SLURM_CONF, the user's default, /etc/slurm. Does not connect. */
+int client_find(struct client *c, struct td_error *err);
+int client_open(struct client *c, struct td_error *err); /* finds and connects */
+void client_close(struct client *c);
+/* One question, one answer of the kind `want`; any other kind is an error of ours or the broker's, said in words. */
+int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err);
+
+struct client_jobs {
+    TD_VEC(struct td_job_info) rows;
+    int64_t now_ms;
+};
+struct client_nodes {
+    TD_VEC(struct td_node_info) rows;
+    int64_t now_ms;
+};
+int client_jobs(struct client *c, const struct td_query_jobs *q, struct client_jobs *ret, struct td_error *err);
+int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, struct td_error *err);
+int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err);
+
+/* "12", "12_3", "12_[1-3,7]", "12_*". Error: INVALID_JOB naming the text. */
+int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *ret, struct td_error *err);
+/* The wall clock in milliseconds, and the zone east of UTC at an instant: the only places commands ask. */
+int64_t client_now_ms(void);
+int32_t client_zone_s(int64_t at_ms);
+
+#endif

@@ -1,0 +1,241 @@
+/* job.c - what several views of a job need: its id, names, files, memory and tres as Slurm writes them */
+#include "render/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/value.h"
+
+static const struct td_job_need no_need;
+
+const struct td_job_need *job_need(const struct td_job_info *j)
+{
+    return j->spec.needs.n ? &j->spec.needs.v[0] : &no_need;
+}
+
+/* SLURM_BITSTR_LEN: how much of a long index expression is shown; 0 = all. */
+static uint64_t tasks_shown(void)
+{
+    const char *text = getenv("SLURM_BITSTR_LEN");
+    uint64_t n;
+
+    return text && td_parse_u64(text, &n) ? (n ? n : UINT64_MAX) : 64;
+}
+
+static void put_expression(struct td_buf *out, const char *tasks)
+{
+    uint64_t shown = tasks_shown();
+    size_t n = strlen(tasks);
+
+    if (n <= shown) {
+        td_buf_puts(out, tasks);
+        return;
+    }
+    n = (size_t)shown;
+    while (n && tasks[n] != ',')
+        n--;
+    td_buf_put(out, tasks, n);
+    td_buf_puts(out, n ? ",..." : "...");
+}
+
+void job_put_tasks(struct td_buf *out, const struct td_job_info *j)
+{
+    if (!j->array_job)
+        td_buf_puts(out, "N/A");
+    else if (j->array_task == TD_NO_TASK)
+        put_expression(out, j->array_tasks ? j->array_tasks : "");
+    else
+        td_buf_putf(out, "%u", j->array_task);
+}
+
+void job_put_id(struct td_buf *out, const struct td_job_info *j)
+{
+    if (!j->array_job) {
+        td_buf_putf(out, "%u", j->job);
+        return;
+    }
+    bool waiting = j->array_task == TD_NO_TASK;
+    td_buf_putf(out, "%u_%s", j->array_job, waiting ? "[" : "");
+    job_put_tasks(out, j);
+    if (waiting)
+        td_buf_puts(out, "]");
+}
+
+static void put_name_or_id(struct td_buf *out, const char *name, uint32_t id)
+{
+    if (td_str_empty(name))
+        td_buf_putf(out, "%u", id);
+    else
+        td_buf_puts(out, name);
+}
+
+void job_put_user(struct td_buf *out, const struct td_job_info *j)
+{
+    put_name_or_id(out, j->spec.user_name, j->uid);
+}
+
+void job_put_group(struct td_buf *out, const struct td_job_info *j)
+{
+    put_name_or_id(out, j->spec.group_name, j->gid);
+}
+
+void job_put_command(struct td_buf *out, const struct td_job_info *j)
+{
+    put_or_null(out, j->spec.command);
+    for (uint32_t i = 0; !td_str_empty(j->spec.command) && i < j->spec.argv.n; i++)
+        td_buf_putf(out, " %s", j->spec.argv.v[i]);
+}
+
+uint64_t job_elapsed_s(const struct job_row *row)
+{
+    const struct td_job_info *j = row->job;
+    int64_t end = row->now_ms;
+
+    if (j->state == TD_JOB_PENDING || j->start_ms <= 0 || j->start_is_prediction)
+        return 0;
+    if ((j->state == TD_JOB_DONE || j->state == TD_JOB_ENDING) && j->end_ms)
+        end = TD_MIN(end, j->end_ms);
+    return end > j->start_ms ? (uint64_t)(end - j->start_ms) / 1000 : 0;
+}
+
+static bool holds(const struct td_job_info *j)
+{
+    return j->state == TD_JOB_AWARDED || j->state == TD_JOB_RUNNING || j->state == TD_JOB_ENDING ||
+           (j->state == TD_JOB_DONE && !td_str_empty(j->nodelist));
+}
+
+void job_put_tres(struct td_buf *out, const struct td_job_info *j)
+{
+    td_buf_putf(out, "cpu=%u", j->cpus);
+    if (j->mem_mb) {
+        td_buf_puts(out, ",mem=");
+        put_memory(out, j->mem_mb);
+    }
+    td_buf_putf(out, ",node=%u,billing=%u", j->nodes, j->cpus);
+    for (uint32_t i = 0; i < j->gres.n; i++) {
+        const struct td_gres_held *g = &j->gres.v[i];
+        uint64_t n = holds(j) ? g->count : g->count * TD_MAX(j->nodes, 1u); /* wanted is counted on each node */
+        td_buf_putf(out, ",gres/%s=%llu", g->name ? g->name : "", (unsigned long long)n);
+    }
+}
+
+void job_put_gres(struct td_buf *out, const struct td_gres_need_list *l, const char *none)
+{
+    if (!l->n)
+        td_buf_puts(out, none);
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct td_gres_need *g = &l->v[i];
+        td_buf_putf(out, "%sgres:%s", i ? "," : "", g->name ? g->name : "");
+        if (!td_str_empty(g->type))
+            td_buf_putf(out, ":%s", g->type);
+        td_buf_putf(out, ":%llu", (unsigned long long)g->count);
+    }
+}
+
+void job_put_min_memory(struct td_buf *out, const struct td_job_info *j)
+{
+    const struct td_job_need *n = job_need(j);
+
+    put_memory(out, n->mem_mb_per_cpu ? n->mem_mb_per_cpu : n->mem_mb_per_node);
+}
+
+/* squeue writes 1:30:00, scontrol 01:30:00 */
+void job_put_limit(struct td_buf *out, const struct td_job_info *j, bool clock)
+{
+    if (j->limit_s == 0)
+        td_buf_puts(out, clock ? "Partition_Limit" : "NOT_SET");
+    else if (j->limit_s == TD_INFINITE)
+        td_buf_puts(out, "UNLIMITED");
+    else if (clock)
+        td_duration_print(j->limit_s, out);
+    else
+        td_elapsed_print(j->limit_s, out);
+}
+
+static void put_number(struct td_buf *out, uint32_t n, uint32_t width)
+{
+    char text[16];
+    size_t len = td_format(text, sizeof(text), "%u", n);
+
+    if (width > len)
+        td_buf_pad(out, '0', TD_MIN(width, 10u) - len);
+    td_buf_puts(out, text);
+}
+
+/* One %-code of a file name; false: not known here, stays as it is. */
+static bool put_code(struct td_buf *out, const struct td_job_info *j, char code, uint32_t width)
+{
+    bool task = j->array_job && j->array_task != TD_NO_TASK;
+
+    switch (code) {
+    case '%':
+        td_buf_putc(out, '%');
+        return true;
+    case 'A':
+        put_number(out, j->array_job ? j->array_job : j->job, width);
+        return true;
+    case 'a':
+        put_number(out, task ? j->array_task : TD_NO_TASK - 1, width);
+        return true;
+    case 'j':
+    case 'J':
+        put_number(out, j->job, width);
+        return true;
+    case 'u':
+        job_put_user(out, j);
+        return true;
+    case 'x':
+        td_buf_puts(out, j->spec.name ? j->spec.name : "");
+        return true;
+    case 'N':
+        td_buf_puts(out, td_str_empty(j->batch_host) ? "%N" : j->batch_host);
+        return true;
+    case 'n':
+    case 't':
+        put_number(out, 0, width);
+        return true;
+    case 's':
+        td_buf_puts(out, "batch");
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void put_expanded(struct td_buf *out, const struct td_job_info *j, const char *p)
+{
+    while (*p) {
+        const char *q = p + 1;
+        uint32_t width = 0;
+        if (*p != '%') {
+            td_buf_putc(out, (char)*p++);
+            continue;
+        }
+        for (; *q >= '0' && *q <= '9'; q++)
+            width = width < 100 ? width * 10 + (uint32_t)(*q - '0') : width;
+        if (*q && put_code(out, j, *q, width)) {
+            p = q + 1;
+        } else {
+            td_buf_putc(out, *p++);
+        }
+    }
+}
+
+void job_put_file(struct td_buf *out, const struct td_job_info *j, enum job_file which, bool expand)
+{
+    bool array = j->array_job != 0;
+    const char *p = which == JOB_STDIN    ? j->spec.std_in
+                    : which == JOB_STDERR ? j->spec.std_err
+                                          : j->spec.std_out;
+
+    if (which == JOB_STDERR && td_str_empty(p))
+        p = j->spec.std_out;
+    if (td_str_empty(p))
+        p = which == JOB_STDIN ? "/dev/null" : array ? "slurm-%A_%a.out" : "slurm-%j.out";
+    if (*p != '/' && !td_str_empty(j->spec.work_dir))
+        td_buf_putf(out, "%s/", j->spec.work_dir);
+    if (expand)
+        put_expanded(out, j, p);
+    else
+        td_buf_puts(out, p);
+}

@@ -1,0 +1,293 @@
+/* job_fields.c - the one table of squeue's fields: letter, name, heading, JSON key, how it prints, how it sorts
+ *
+ * Fields that Slurm prints as a constant for what Tender does not have (sockets per node, core specialisation, ...)
+ * print that constant, so that formats of other programs keep their columns. */
+#include <string.h>
+
+#include "render/job.h"
+#include "render/value.h"
+
+#define JOB(row) (((const struct job_row *)(row))->job)
+#define NEED(row) job_need(JOB(row))
+#define PRINT(name) static void name(struct td_buf *out, const void *row)
+
+PRINT(account) { put_or_null(out, JOB(row)->spec.account); }
+PRINT(job_id) { td_buf_putf(out, "%u", JOB(row)->job); }
+PRINT(array_job) { td_buf_putf(out, "%u", JOB(row)->array_job ? JOB(row)->array_job : JOB(row)->job); }
+PRINT(array_id) { job_put_id(out, JOB(row)); }
+PRINT(array_task) { job_put_tasks(out, JOB(row)); }
+PRINT(tres_per_node) { job_put_gres(out, &NEED(row)->gres, "N/A"); }
+PRINT(tres_per_job) { job_put_gres(out, &NEED(row)->gres_job, "N/A"); }
+PRINT(tres_per_task) { job_put_gres(out, &NEED(row)->gres_task, "N/A"); }
+PRINT(tres_alloc) { job_put_tres(out, JOB(row)); }
+PRINT(exec_host) { td_buf_puts(out, td_str_empty(JOB(row)->batch_host) ? "n/a" : JOB(row)->batch_host); }
+PRINT(cpus_per_task) { td_buf_putf(out, "%u", TD_MAX(NEED(row)->cpus_per_task, 1u)); }
+PRINT(cpus) { td_buf_putf(out, "%u", JOB(row)->cpus); }
+PRINT(tasks) { td_buf_putf(out, "%u", JOB(row)->tasks); }
+PRINT(nodes) { td_buf_putf(out, "%u", JOB(row)->nodes); }
+PRINT(max_nodes) { td_buf_putf(out, "%u", NEED(row)->nodes_max); }
+PRINT(tasks_per_node) { td_buf_putf(out, "%u", NEED(row)->ntasks_per_node); }
+PRINT(dependency) { put_or_null(out, JOB(row)->spec.dependency); }
+PRINT(features) { put_or_null(out, NEED(row)->features); }
+PRINT(group) { job_put_group(out, JOB(row)); }
+PRINT(gid) { td_buf_putf(out, "%u", JOB(row)->gid); }
+PRINT(oversubscribe) { td_buf_puts(out, NEED(row)->exclusive ? "NO" : "OK"); }
+PRINT(star) { td_buf_puts(out, row ? "*" : ""); }
+PRINT(stars) { td_buf_puts(out, row ? "*:*:*" : ""); }
+PRINT(zero) { td_buf_puts(out, row ? "0" : ""); }
+PRINT(zero_time) { td_buf_puts(out, row ? "0:00" : ""); }
+PRINT(not_applicable) { td_buf_puts(out, row ? "N/A" : ""); }
+PRINT(none) { td_buf_puts(out, row ? "(null)" : ""); }
+PRINT(nothing) { td_buf_puts(out, row ? "" : ""); }
+PRINT(not_set) { td_buf_puts(out, row ? "NotSet" : ""); }
+PRINT(not_federated) { td_buf_puts(out, row ? "NA" : ""); }
+PRINT(name) { td_buf_puts(out, JOB(row)->spec.name ? JOB(row)->spec.name : ""); }
+PRINT(comment) { put_or_null(out, JOB(row)->spec.comment); }
+PRINT(detail) { put_or_null(out, JOB(row)->detail); }
+PRINT(limit) { job_put_limit(out, JOB(row), false); }
+PRINT(memory) { job_put_min_memory(out, JOB(row)); }
+PRINT(tmp_disk) { td_buf_putf(out, "%llu", (unsigned long long)NEED(row)->tmp_mb); }
+PRINT(elapsed) { td_elapsed_print(job_elapsed_s(row), out); }
+PRINT(req_nodes) { td_buf_puts(out, NEED(row)->req_nodes ? NEED(row)->req_nodes : ""); }
+PRINT(exc_nodes) { td_buf_puts(out, NEED(row)->exc_nodes ? NEED(row)->exc_nodes : ""); }
+PRINT(nodelist) { td_buf_puts(out, JOB(row)->nodelist ? JOB(row)->nodelist : ""); }
+PRINT(command) { job_put_command(out, JOB(row)); }
+PRINT(contiguous) { td_buf_putf(out, "%d", NEED(row)->contiguous); }
+PRINT(partition) { td_buf_puts(out, JOB(row)->partition ? JOB(row)->partition : ""); }
+PRINT(qos) { put_or_null(out, JOB(row)->spec.qos); }
+PRINT(priority_long) { td_buf_putf(out, "%llu", (unsigned long long)JOB(row)->priority); }
+PRINT(reason) { td_buf_puts(out, td_reason_word(JOB(row)->reason)); }
+PRINT(start) { put_moment(out, JOB(row)->start_ms, "N/A"); }
+PRINT(end) { put_moment(out, JOB(row)->end_ms, "N/A"); }
+PRINT(submitted) { put_moment(out, JOB(row)->submit_ms, "N/A"); }
+PRINT(eligible) { put_moment(out, JOB(row)->eligible_ms, "N/A"); }
+PRINT(deadline) { put_moment(out, JOB(row)->spec.deadline_ms, "N/A"); }
+PRINT(state_compact) { td_buf_puts(out, td_job_state_compact(JOB(row)->state, JOB(row)->outcome)); }
+PRINT(state) { td_buf_puts(out, td_job_state_word(JOB(row)->state, JOB(row)->outcome)); }
+PRINT(user) { job_put_user(out, JOB(row)); }
+PRINT(uid) { td_buf_putf(out, "%u", JOB(row)->uid); }
+PRINT(reservation) { put_or_null(out, JOB(row)->spec.reservation); }
+PRINT(wckey) { put_or_null(out, JOB(row)->spec.wckey); }
+PRINT(licenses) { put_or_null(out, JOB(row)->spec.licenses); }
+PRINT(nice) { td_buf_put_i64(out, JOB(row)->spec.nice); }
+PRINT(work_dir) { td_buf_puts(out, JOB(row)->spec.work_dir ? JOB(row)->spec.work_dir : ""); }
+PRINT(submit_host) { put_or_null(out, JOB(row)->spec.submit_host); }
+PRINT(requeue) { td_buf_putf(out, "%d", JOB(row)->requeue); }
+PRINT(restarts) { td_buf_putf(out, "%u", JOB(row)->attempt > 1 ? JOB(row)->attempt - 1 : 0); }
+PRINT(exit_code) { td_buf_putf(out, "%u", JOB(row)->exit_code); }
+PRINT(std_in) { job_put_file(out, JOB(row), JOB_STDIN, false); }
+PRINT(std_out) { job_put_file(out, JOB(row), JOB_STDOUT, false); }
+PRINT(std_err) { job_put_file(out, JOB(row), JOB_STDERR, false); }
+PRINT(is_batch) { td_buf_putf(out, "%d", !JOB(row)->spec.session); }
+PRINT(min_time) { td_elapsed_print(JOB(row)->spec.limit_min_s, out); }
+
+PRINT(min_cpus)
+{
+    const struct td_job_need *n = NEED(row);
+    td_buf_putf(out, "%u", TD_MAX(n->cpus_per_task, 1u) * TD_MAX(n->ntasks_per_node, 1u));
+}
+
+PRINT(left)
+{
+    const struct td_job_info *j = JOB(row);
+    uint64_t used = job_elapsed_s(row);
+
+    if (j->limit_s == TD_INFINITE || j->limit_s == 0)
+        job_put_limit(out, j, false);
+    else
+        td_elapsed_print(used < j->limit_s ? j->limit_s - used : 0, out);
+}
+
+/* The priority as a share of the largest 32-bit number, in fixed point: fourteen places, rounded. */
+PRINT(priority)
+{
+    uint64_t p = TD_MIN(JOB(row)->priority, (uint64_t)UINT32_MAX), rest, digits = 0;
+
+    rest = p % UINT32_MAX;
+    for (int i = 0; i < 14; i++) {
+        rest *= 10;
+        digits = digits * 10 + rest / UINT32_MAX;
+        rest %= UINT32_MAX;
+    }
+    if (rest >= UINT32_MAX / 2 + 1)
+        digits++;
+    td_buf_putf(out, "%llu.%014llu", (unsigned long long)(p / UINT32_MAX), (unsigned long long)digits);
+}
+
+PRINT(reason_list)
+{
+    const struct td_job_info *j = JOB(row);
+    bool failed = j->state == TD_JOB_DONE && j->outcome != TD_OUTCOME_COMPLETED &&
+                  j->outcome != TD_OUTCOME_CANCELLED && j->reason != TD_REASON_NONE;
+
+    if (j->state == TD_JOB_PENDING || failed)
+        td_buf_putf(out, "(%s)", td_reason_word(j->reason));
+    else
+        nodelist(out, row);
+}
+
+PRINT(pending_s)
+{
+    const struct job_row *r = row;
+    int64_t until = r->job->state == TD_JOB_PENDING ? r->now_ms : r->job->start_ms;
+
+    td_buf_put_i64(out, until > r->job->submit_ms ? (until - r->job->submit_ms) / 1000 : 0);
+}
+
+#define COMPARE(fn, expr)                                                     \
+    static int fn(const void *a, const void *b)                              \
+    {                                                                         \
+        const struct job_row *row;                                            \
+        row = a;                                                              \
+        __auto_type x = (expr);                                               \
+        row = b;                                                              \
+        __auto_type y = (expr);                                               \
+        return x < y ? -1 : x > y;                                            \
+    }
+COMPARE(by_job, row->job->job)
+COMPARE(by_cpus, row->job->cpus)
+COMPARE(by_tasks, row->job->tasks)
+COMPARE(by_nodes, row->job->nodes)
+COMPARE(by_priority, row->job->priority)
+COMPARE(by_elapsed, job_elapsed_s(row))
+COMPARE(by_limit, row->job->limit_s)
+COMPARE(by_left, row->job->limit_s - TD_MIN(job_elapsed_s(row), (uint64_t)row->job->limit_s))
+COMPARE(by_uid, row->job->uid)
+COMPARE(by_gid, row->job->gid)
+COMPARE(by_nice, row->job->spec.nice)
+COMPARE(by_start, row->job->start_ms ? row->job->start_ms : INT64_MAX)
+COMPARE(by_end, row->job->end_ms ? row->job->end_ms : INT64_MAX)
+COMPARE(by_submit, row->job->submit_ms)
+COMPARE(by_memory, TD_MAX(job_need(row->job)->mem_mb_per_node, job_need(row->job)->mem_mb_per_cpu))
+COMPARE(by_tmp, job_need(row->job)->tmp_mb)
+
+/* Array tasks stand together, in the order of their indices. */
+static int by_id(const void *a, const void *b)
+{
+    const struct td_job_info *x = JOB(a), *y = JOB(b);
+    uint32_t m = x->array_job ? x->array_job : x->job, n = y->array_job ? y->array_job : y->job;
+
+    if (m != n)
+        return m < n ? -1 : 1;
+    return x->array_task < y->array_task ? -1 : x->array_task > y->array_task;
+}
+
+static const struct field fields[] = {
+    {'i', "JobArrayID", "JOBID", NULL, JSON_NONE, array_id, by_id, SPLIT_NO},
+    {'A', "JobID", "JOBID", "job_id", JSON_NUMBER, job_id, by_job, SPLIT_NO},
+    {'F', "ArrayJobID", "ARRAY_JOB_ID", "array_job_id", JSON_NUMBER, array_job, by_id, SPLIT_NO},
+    {'K', "ArrayTaskID", "ARRAY_TASK_ID", "array_task_id", JSON_STRING, array_task, by_id, SPLIT_NO},
+    {'P', "Partition", "PARTITION", "partition", JSON_STRING, partition, NULL, SPLIT_NO},
+    {'j', "Name", "NAME", "name", JSON_STRING, name, NULL, SPLIT_NO},
+    {'u', "UserName", "USER", "user_name", JSON_STRING, user, NULL, SPLIT_NO},
+    {'U', "UserID", "UID", "user_id", JSON_NUMBER, uid, by_uid, SPLIT_NO},
+    {'g', "GroupName", "GROUP", "group_name", JSON_STRING, group, NULL, SPLIT_NO},
+    {'G', "GroupID", "GROUP", "group_id", JSON_NUMBER, gid, by_gid, SPLIT_NO},
+    {'t', "StateCompact", "ST", NULL, JSON_NONE, state_compact, NULL, SPLIT_NO},
+    {'T', "State", "STATE", "job_state", JSON_STRING, state, NULL, SPLIT_NO},
+    {'r', "Reason", "REASON", "state_reason", JSON_STRING, reason, NULL, SPLIT_NO},
+    {'R', "ReasonList", "NODELIST(REASON)", NULL, JSON_NONE, reason_list, NULL, SPLIT_NO},
+    {'M', "TimeUsed", "TIME", NULL, JSON_NONE, elapsed, by_elapsed, SPLIT_NO},
+    {'l', "TimeLimit", "TIME_LIMIT", "time_limit", JSON_STRING, limit, by_limit, SPLIT_NO},
+    {'L', "TimeLeft", "TIME_LEFT", NULL, JSON_NONE, left, by_left, SPLIT_NO},
+    {'D', "NumNodes", "NODES", "node_count", JSON_NUMBER, nodes, by_nodes, SPLIT_NO},
+    {'C', "NumCPUs", "CPUS", "cpus", JSON_NUMBER, cpus, by_cpus, SPLIT_NO},
+    {0, "NumTasks", "TASKS", "tasks", JSON_NUMBER, tasks, by_tasks, SPLIT_NO},
+    {'N', "NodeList", "NODELIST", "nodes", JSON_STRING, nodelist, NULL, SPLIT_NO},
+    {'B', "BatchHost", "EXEC_HOST", "batch_host", JSON_STRING, exec_host, NULL, SPLIT_NO},
+    {'a', "Account", "ACCOUNT", "account", JSON_STRING, account, NULL, SPLIT_NO},
+    {'q', "QOS", "QOS", "qos", JSON_STRING, qos, NULL, SPLIT_NO},
+    {'p', "Priority", "PRIORITY", NULL, JSON_NONE, priority, by_priority, SPLIT_NO},
+    {'Q', "PriorityLong", "PRIORITY", "priority", JSON_NUMBER, priority_long, by_priority, SPLIT_NO},
+    {'y', "Nice", "NICE", "nice", JSON_NUMBER, nice, by_nice, SPLIT_NO},
+    {'b', "tres-per-node", "TRES_PER_NODE", "tres_per_node", JSON_STRING, tres_per_node, NULL, SPLIT_NO},
+    {0, "tres-per-job", "TRES_PER_JOB", "tres_per_job", JSON_STRING, tres_per_job, NULL, SPLIT_NO},
+    {0, "tres-per-task", "TRES_PER_TASK", "tres_per_task", JSON_STRING, tres_per_task, NULL, SPLIT_NO},
+    {0, "tres-alloc", "TRES_ALLOC", "tres_alloc_str", JSON_STRING, tres_alloc, NULL, SPLIT_NO},
+    {'c', "MinCpus", "MIN_CPUS", "minimum_cpus_per_node", JSON_NUMBER, min_cpus, NULL, SPLIT_NO},
+    {0, "cpus-per-task", "CPUS_PER_TASK", "cpus_per_task", JSON_NUMBER, cpus_per_task, NULL, SPLIT_NO},
+    {'m', "MinMemory", "MIN_MEMORY", "minimum_memory", JSON_STRING, memory, by_memory, SPLIT_NO},
+    {'d', "MinTmpDisk", "MIN_TMP_DISK", "minimum_tmp_disk_per_node", JSON_NUMBER, tmp_disk, by_tmp, SPLIT_NO},
+    {'f', "Feature", "FEATURES", "features", JSON_STRING, features, NULL, SPLIT_NO},
+    {'E', "Dependency", "DEPENDENCY", "dependency", JSON_STRING, dependency, NULL, SPLIT_NO},
+    {'n', "ReqNodes", "REQ_NODES", "required_nodes", JSON_STRING, req_nodes, NULL, SPLIT_NO},
+    {'x', "ExcNodes", "EXC_NODES", "excluded_nodes", JSON_STRING, exc_nodes, NULL, SPLIT_NO},
+    {'S', "StartTime", "START_TIME", "start_time", JSON_STRING, start, by_start, SPLIT_NO},
+    {'e', "EndTime", "END_TIME", "end_time", JSON_STRING, end, by_end, SPLIT_NO},
+    {'V', "SubmitTime", "SUBMIT_TIME", "submit_time", JSON_STRING, submitted, by_submit, SPLIT_NO},
+    {0, "EligibleTime", "ELIGIBLE_TIME", "eligible_time", JSON_STRING, eligible, NULL, SPLIT_NO},
+    {0, "AccrueTime", "ACCRUE_TIME", NULL, JSON_NONE, eligible, NULL, SPLIT_NO},
+    {0, "Deadline", "DEADLINE", "deadline", JSON_STRING, deadline, NULL, SPLIT_NO},
+    {0, "PendingTime", "PENDING_TIME", NULL, JSON_NONE, pending_s, NULL, SPLIT_NO},
+    {0, "MinTime", "TIME_MIN", NULL, JSON_NONE, min_time, NULL, SPLIT_NO},
+    {'h', "OverSubscribe", "OVER_SUBSCRIBE", "oversubscribe", JSON_STRING, oversubscribe, NULL, SPLIT_NO},
+    {'O', "Contiguous", "CONTIGUOUS", "contiguous", JSON_BOOL, contiguous, NULL, SPLIT_NO},
+    {'k', "Comment", "COMMENT", "comment", JSON_STRING, comment, NULL, SPLIT_NO},
+    {0, "Detail", "DETAIL", "state_description", JSON_STRING, detail, NULL, SPLIT_NO},
+    {'o', "Command", "COMMAND", "command", JSON_STRING, command, NULL, SPLIT_NO},
+    {'Z', "WorkDir", "WORK_DIR", "current_working_directory", JSON_STRING, work_dir, NULL, SPLIT_NO},
+    {0, "STDIN", "STDIN", "standard_input", JSON_STRING, std_in, NULL, SPLIT_NO},
+    {0, "STDOUT", "STDOUT", "standard_output", JSON_STRING, std_out, NULL, SPLIT_NO},
+    {0, "STDERR", "STDERR", "standard_error", JSON_STRING, std_err, NULL, SPLIT_NO},
+    {'v', "Reservation", "RESERVATION", "resv_name", JSON_STRING, reservation, NULL, SPLIT_NO},
+    {'w', "WCKey", "WCKEY", "wckey", JSON_STRING, wckey, NULL, SPLIT_NO},
+    {'W', "Licenses", "LICENSES", "licenses", JSON_STRING, licenses, NULL, SPLIT_NO},
+    {0, "Requeue", "REQUEUE", "requeue", JSON_BOOL, requeue, NULL, SPLIT_NO},
+    {0, "RestartCnt", "RESTART_COUNT", "restart_cnt", JSON_NUMBER, restarts, NULL, SPLIT_NO},
+    {0, "exit_code", "EXIT_CODE", "exit_code", JSON_NUMBER, exit_code, NULL, SPLIT_NO},
+    {0, "DerivedEC", "DERIVED_EC", NULL, JSON_NONE, exit_code, NULL, SPLIT_NO},
+    {0, "BatchFlag", "BATCH_FLAG", "batch_flag", JSON_BOOL, is_batch, NULL, SPLIT_NO},
+    {0, "AllocNodes", "ALLOC_NODES", "allocating_node", JSON_STRING, submit_host, NULL, SPLIT_NO},
+    {0, "MaxNodes", "MAX_NODES", "max_nodes", JSON_NUMBER, max_nodes, NULL, SPLIT_NO},
+    {0, "MaxCPUs", "MAX_CPUS", NULL, JSON_NONE, cpus, NULL, SPLIT_NO},
+    {0, "NTPerNode", "NTASKS_PER_NODE", "tasks_per_node", JSON_NUMBER, tasks_per_node, NULL, SPLIT_NO},
+    /* what Tender does not have, as Slurm shows its absence */
+    {'H', "Sockets", "SOCKETS_PER_NODE", NULL, JSON_NONE, star, NULL, SPLIT_NO},
+    {'I', "Cores", "CORES_PER_SOCKET", NULL, JSON_NONE, star, NULL, SPLIT_NO},
+    {'J', "Threads", "THREADS_PER_CORE", NULL, JSON_NONE, star, NULL, SPLIT_NO},
+    {'z', "SCT", "S:C:T", NULL, JSON_NONE, stars, NULL, SPLIT_NO},
+    {'X', "CoreSpec", "CORE_SPEC", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {'Y', "SchedNodes", "SCHEDNODES", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {'s', "SelectJobInfo", "", NULL, JSON_NONE, nothing, NULL, SPLIT_NO},
+    {0, "admin_comment", "ADMIN_COMMENT", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "system_comment", "SYSTEM_COMMENT", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "AllocSID", "ALLOC_SID", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "AssocID", "ASSOC_ID", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "BoardsPerNode", "BOARDS_PER_NODE", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "BurstBuffer", "BURST_BUFFER", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "BurstBufferState", "BURST_BUFFER_STATE", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "ClusterFeature", "CLUSTER_FEATURES", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "Container", "CONTAINER", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "cpus-per-tres", "CPUS_PER_TRES", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "DelayBoot", "DELAY_BOOT", NULL, JSON_NONE, zero_time, NULL, SPLIT_NO},
+    {0, "HetJobID", "HET_JOB_ID", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "HetJobIDSet", "HET_JOB_ID_SET", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "HetJobOffset", "HET_JOB_OFFSET", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "MCSLabel", "MCSLABEL", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "mem-per-tres", "MEM_PER_TRES", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "Network", "NETWORK", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "NTPerBoard", "NTASKS_PER_BOARD", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "NTPerCore", "NTASKS_PER_CORE", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "NTPerSocket", "NTASKS_PER_SOCKET", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "Origin", "ORIGIN", NULL, JSON_NONE, not_federated, NULL, SPLIT_NO},
+    {0, "OriginRaw", "ORIGIN_RAW", NULL, JSON_NONE, not_federated, NULL, SPLIT_NO},
+    {0, "SiblingsActive", "ACTIVE_SIBLINGS", NULL, JSON_NONE, not_federated, NULL, SPLIT_NO},
+    {0, "SiblingsActiveRaw", "ACTIVE_SIBLINGS_RAW", NULL, JSON_NONE, not_federated, NULL, SPLIT_NO},
+    {0, "SiblingsViable", "VIABLE_SIBLINGS", NULL, JSON_NONE, not_federated, NULL, SPLIT_NO},
+    {0, "SiblingsViableRaw", "VIABLE_SIBLINGS_RAW", NULL, JSON_NONE, not_federated, NULL, SPLIT_NO},
+    {0, "PreemptTime", "PREEMPT_TIME", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "Prefer", "PREFER", NULL, JSON_NONE, none, NULL, SPLIT_NO},
+    {0, "Profile", "PROFILE", NULL, JSON_NONE, not_set, NULL, SPLIT_NO},
+    {0, "Reboot", "REBOOT", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "ReqSwitch", "REQ_SWITCH", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "ResizeTime", "RESIZE_TIME", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "LastSchedEval", "LAST_SCHED_EVAL", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "SPerBoard", "SOCKETS_PER_BOARD", NULL, JSON_NONE, zero, NULL, SPLIT_NO},
+    {0, "tres-bind", "TRES_BIND", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "tres-freq", "TRES_FREQ", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "tres-per-socket", "TRES_PER_SOCKET", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, "Wait4Switch", "WAIT4SWITCH", NULL, JSON_NONE, zero_time, NULL, SPLIT_NO},
+    {0, "Cluster", "CLUSTER", NULL, JSON_NONE, not_applicable, NULL, SPLIT_NO},
+    {0, NULL, NULL, NULL, JSON_NONE, NULL, NULL, SPLIT_NO},
+};
+const struct field_table job_fields = {.what = "job", .fields = fields};

@@ -1,0 +1,343 @@
+/* sbatch.c - a batch script to the queue
+ *
+ * Reads the command line once to find the script, then puts the request together in the order of rights (submit.h),
+ * sends it with a random key, so that a repeat after a lost answer gets the first answer, and prints the number. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "connect.h"
+#include "say.h"
+#include "submit.h"
+
+extern char **environ;
+
+/* A message of several lines, each behind "sbatch: error: ". */
+static void say_lines(const char *text)
+{
+    td_autofree char *copy = td_strdup(text);
+    char *save = NULL;
+
+    for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        say_error("%s", line);
+}
+
+static int apply_directives(struct submit *s, const struct script *script, struct td_error *err)
+{
+    struct directives d = {.script = script};
+    char **argv, origin[64];
+    int argc, r;
+
+    while ((r = directives_next(&d, s->arena, &argv, &argc, err)) > 0) {
+        struct option_parse p = {.cmd = &sbatch_command, .target = s, .arena = s->arena, .origin = origin};
+        struct td_error why = {0};
+        td_format(origin, sizeof(origin), "line %u: ", d.line);
+        if (argc == 2 && (strcmp(argv[1], "hetjob") == 0 || strcmp(argv[1], "packjob") == 0))
+            return td_fail(err, TD_E_NOT_SUPPORTED, "%s: line %u: heterogeneous jobs are not supported yet", script->name,
+                           d.line);
+        r = option_parse(&p, argc, argv, &why);
+        if (r < 0)
+            td_fail(err, why.code, "%s: line %u: %s", script->name, d.line, why.text);
+        else if (p.words.n)
+            r = td_fail(err, TD_E_USAGE, "Invalid directive found in batch script: %s (%s, line %u)", p.words.v[0],
+                        script->name, d.line);
+        option_parse_release(&p);
+        if (r < 0)
+            return r;
+    }
+    if (r == 0 && script_has_pbs(script) && !memmem(script->text, script->len, "\n#SBATCH", 8))
+        say_warning("%s has #PBS lines and no #SBATCH line: #PBS lines are not read", script->name);
+    return r;
+}
+
+/* Where the job works, and the name of its script as a path that means the same everywhere. */
+static int settle_paths(struct submit *s, const char *script_path, const char *cwd, struct td_error *err)
+{
+    struct td_buf b = {0};
+    char *real;
+
+    if (!s->chdir)
+        s->spec.work_dir = td_arena_strdup(s->arena, cwd);
+    else if (s->chdir[0] == '/')
+        s->spec.work_dir = s->chdir;
+    else {
+        td_buf_putf(&b, "%s/%s", cwd, s->chdir);
+        real = realpath(td_buf_str(&b), NULL);
+        s->spec.work_dir = td_arena_strdup(s->arena, real ? real : td_buf_str(&b));
+        free(real);
+    }
+    if (strlen(s->spec.work_dir) > TD_MAX_PATH_BYTES) {
+        td_buf_release(&b);
+        return td_fail(err, TD_E_TOO_BIG, "--chdir is longer than %d bytes", TD_MAX_PATH_BYTES);
+    }
+    if (script_path) {
+        real = realpath(script_path, NULL);
+        s->spec.command = td_arena_strdup(s->arena, real ? real : script_path);
+        free(real);
+    }
+    td_buf_release(&b);
+    return 0;
+}
+
+static int check_lengths(const struct submit *s, struct td_error *err)
+{
+    const struct {
+        const char *option, *value;
+        size_t max;
+    } texts[] = {
+        {"job-name", s->spec.name, TD_MAX_NAME_BYTES},     {"account", s->spec.account, TD_MAX_NAME_BYTES},
+        {"qos", s->spec.qos, TD_MAX_NAME_BYTES},           {"comment", s->spec.comment, TD_MAX_TEXT_BYTES},
+        {"wckey", s->spec.wckey, TD_MAX_NAME_BYTES},       {"reservation", s->spec.reservation, TD_MAX_NAME_BYTES},
+        {"input", s->spec.std_in, TD_MAX_PATH_BYTES},      {"output", s->spec.std_out, TD_MAX_PATH_BYTES},
+        {"error", s->spec.std_err, TD_MAX_PATH_BYTES},     {"mail-user", s->spec.mail_user, TD_MAX_NAME_BYTES},
+        {"mail-type", s->spec.mail_type, TD_MAX_NAME_BYTES}, {"partition", s->need.partition, TD_MAX_TEXT_BYTES},
+        {"constraint", s->need.features, TD_MAX_TEXT_BYTES}, {"licenses", s->spec.licenses, TD_MAX_TEXT_BYTES},
+        {"dependency", s->spec.dependency, TD_MAX_EXPR_BYTES}, {"array", s->spec.array, TD_MAX_EXPR_BYTES},
+        {"nodelist", s->need.req_nodes, TD_MAX_EXPR_BYTES}, {"exclude", s->need.exc_nodes, TD_MAX_EXPR_BYTES},
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(texts); i++)
+        if (texts[i].value && strlen(texts[i].value) > texts[i].max)
+            return td_fail(err, TD_E_TOO_BIG, "--%s is longer than %u bytes", texts[i].option, (uint32_t)texts[i].max);
+    if (s->spec.argv.n > TD_MAX_ARGS)
+        return td_fail(err, TD_E_TOO_BIG, "more than %d arguments for the script", TD_MAX_ARGS);
+    return 0;
+}
+
+static void settle_name(struct submit *s, const char *script_path)
+{
+    const char *slash = script_path ? strrchr(script_path, '/') : NULL;
+
+    if (td_str_empty(s->spec.name))
+        s->spec.name = s->wrap ? "wrap" : script_path ? (slash ? slash + 1 : script_path) : "sbatch";
+}
+
+static const char *random_key(struct td_arena *a)
+{
+    static const char hex[] = "0123456789abcdef";
+    uint8_t raw[16];
+    char *key = td_arena_alloc(a, 2 * sizeof(raw) + 1);
+
+    if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+        return NULL; /* a repeat cannot be told then; the broker takes a submission without a key */
+    for (size_t i = 0; i < sizeof(raw); i++) {
+        key[2 * i] = hex[raw[i] >> 4];
+        key[2 * i + 1] = hex[raw[i] & 15];
+    }
+    return key;
+}
+
+/* Everything that sbatch knows by itself. */
+static int settle(struct submit *s, const char *script_path, struct td_buf *env, struct td_error *err)
+{
+    char *cwd = td_arena_alloc(s->arena, TD_MAX_PATH_BYTES + 1), *host = td_arena_alloc(s->arena, 256);
+    const char *home = getenv("HOME");
+    struct td_job_need *need = td_arena_alloc(s->arena, sizeof(*need));
+    mode_t mask = umask(0);
+    int r;
+
+    umask(mask);
+    if (!getcwd(cwd, TD_MAX_PATH_BYTES))
+        return td_fail(err, TD_E_IO, "cannot tell the working directory: %s", strerror(errno));
+    if (gethostname(host, 255) < 0)
+        return td_fail(err, TD_E_IO, "cannot tell the host's name: %s", strerror(errno));
+    r = settle_paths(s, script_path, cwd, err);
+    settle_name(s, script_path);
+    s->spec.submit_host = host;
+    s->spec.umask = (uint32_t)mask & 0777;
+    s->spec.home = home ? home : "";
+    submit_rlimits(s, &s->spec.rlimits);
+    if (r == 0)
+        r = check_lengths(s, err);
+    if (r == 0)
+        r = environ_make(s, environ, cwd, host, env, err);
+    *need = s->need;
+    s->spec.needs = (struct td_job_need_list){.v = need, .n = 1};
+    return r;
+}
+
+static void pause_ms(long ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    nanosleep(&t, NULL);
+}
+
+/* Asks until every task is over; gently, because a later issue brings events. Returns the exit status. */
+static int wait_for_end(struct client *c, uint32_t job, struct td_error *err)
+{
+    static const char *const all[] = {"all"};
+    struct td_job_sel id = {.job = job};
+    struct td_query_jobs q = {
+        .filter = {.ids = {.v = &id, .n = 1}, .states = {.v = all, .n = 1}}, .history = true, .all = true};
+    long ms = 20;
+
+    for (;;) {
+        struct client_jobs jobs = {0};
+        int status = 0;
+        bool over = true;
+        int r = client_jobs(c, &q, &jobs, err);
+        for (uint32_t i = 0; i < jobs.rows.n; i++) {
+            const struct td_job_info *j = &jobs.rows.v[i];
+            over &= j->state == TD_JOB_DONE;
+            int code = j->exit_code ? (int)j->exit_code : j->outcome == TD_OUTCOME_COMPLETED ? 0 : 1;
+            status = TD_MAX(status, code);
+        }
+        over &= jobs.rows.n > 0;
+        td_vec_release(&jobs.rows);
+        if (r < 0 && err->code != TD_E_UNREACHABLE && err->code != TD_E_TIMED_OUT)
+            return r;
+        if (r == 0 && over)
+            return status;
+        pause_ms(ms);
+        ms = TD_MIN(ms * 2, 1000L);
+        if (r < 0) { /* the broker is away: the job is not */
+            td_call_close(&c->call);
+            c->open = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err) == 0;
+            *err = (struct td_error){0};
+        }
+    }
+}
+
+static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
+{
+    struct client c = {0};
+    struct td_submit m = {
+        .spec = s->spec,
+        .script = {.v = (const uint8_t *)script->text, .n = (uint32_t)script->len},
+        .env = {.v = env->data, .n = (uint32_t)env->len},
+        .client_key = random_key(s->arena),
+        .test_only = s->test_only,
+    };
+    void *body = NULL;
+    struct td_buf out = {0};
+    int r = client_open(&c, err);
+
+    if (r == 0)
+        r = client_ask(&c, TD_MSG_SUBMIT, &m, TD_MSG_SUBMITTED, &body, err);
+    if (r < 0) {
+        client_close(&c);
+        return r;
+    }
+    const struct td_submitted *done = body;
+    for (uint32_t i = 0; i < done->warnings.n; i++)
+        say_warning("%s", done->warnings.v[i]);
+    if (s->test_only)
+        say_note("the request could run here; nothing was queued");
+    else if (s->parsable)
+        td_buf_putf(&out, "%u\n", done->job);
+    else if (!s->quiet)
+        td_buf_putf(&out, "Submitted batch job %u\n", done->job);
+    say_out(&out);
+    if (s->wait && !s->test_only)
+        r = wait_for_end(&c, done->job, err);
+    td_buf_release(&out);
+    client_close(&c);
+    return r;
+}
+
+static void tell_request(const struct submit *s)
+{
+    struct td_buf b = {0};
+
+    td_wire_json(&b, &td_rec_job_spec, &s->spec, TD_SEE_OWNER);
+    say_note("request: %s", td_buf_str(&b));
+    td_buf_release(&b);
+}
+
+/* The command line, to find the script; then the request in the order of rights. */
+static int gather(struct submit *s, int argc, char **argv, struct script *script, const char **ret_path,
+                  struct td_error *err)
+{
+    struct submit scratch = {.arena = s->arena};
+    struct option_parse first = {
+        .cmd = &sbatch_command, .target = &scratch, .arena = s->arena, .posix = true, .quiet = true};
+    struct option_parse p = {.cmd = &sbatch_command, .target = s, .arena = s->arena, .posix = true};
+    const char *path = NULL;
+    int r = option_parse(&first, argc, argv, err);
+
+    say_quiet = scratch.quiet;
+    if (r == 0 && scratch.wrap && first.words.n)
+        r = td_fail(err, TD_E_INVALID_REQUEST, "Script arguments not permitted with --wrap option");
+    if (r == 0 && scratch.wrap) {
+        script_wrap(scratch.wrap, script);
+    } else if (r == 0) {
+        path = first.words.n && strcmp(first.words.v[0], "-") != 0 ? first.words.v[0] : NULL;
+        r = script_read(path, script, err);
+    }
+    if (r == 0)
+        r = script_check(script, err);
+    if (r == 0)
+        r = apply_directives(s, script, err);
+    s->mem_by = NULL; /* each layer may choose anew between --mem and its siblings */
+    if (r == 0)
+        r = option_parse_env(&p, err);
+    s->mem_by = NULL;
+    if (r == 0)
+        r = option_parse(&p, argc, argv, err);
+    if (r == 0 && p.words.n > 1)
+        s->spec.argv = (struct td_strs){.v = td_arena_dup(s->arena, p.words.v + 1, (p.words.n - 1) * sizeof(char *)),
+                                        .n = p.words.n - 1};
+    *ret_path = path;
+    option_parse_release(&first);
+    option_parse_release(&p);
+    return r;
+}
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct submit s = {.arena = &arena};
+    struct script script = {0};
+    struct td_buf env = {0}, tmp = {0};
+    struct td_error err = {0};
+    const char *path = NULL;
+    bool sent = false;
+    int r = gather(&s, argc, argv, &script, &path, &err);
+
+    if (r == 0)
+        r = settle(&s, path, &env, &err);
+    if (r == 0) {
+        if (s.verbose)
+            tell_request(&s);
+        sent = true;
+        r = send_it(&s, &script, &env, &err);
+    }
+    if (r < 0 && sent)
+        say_error("Batch job submission failed: %s", say_words(&err, &tmp));
+    else if (r < 0)
+        say_lines(err.text);
+    if (err.code == TD_E_USAGE)
+        say_plain("Try \"sbatch --help\" for more information");
+    script_release(&script);
+    td_buf_release(&env);
+    td_buf_release(&tmp);
+    td_arena_release(&arena);
+    if (r >= 0)
+        return r;
+    const char *exit_error = getenv("SLURM_EXIT_ERROR");
+    uint64_t code;
+    if (exit_error && td_parse_u64(exit_error, &code) && code < 256)
+        return (int)code;
+    return err.code == TD_E_USAGE ? sbatch_command.usage_exit : 1;
+}
+
+const struct command sbatch_command = {
+    .name = "sbatch",
+    .synopsis = "[OPTIONS] [SCRIPT [ARGUMENTS...]]",
+    .summary = "put a batch script into the queue",
+    .about = "sbatch queues a script and prints the number of the job. The script comes from a file, from standard\n"
+             "input, or from --wrap. Options are taken from its #SBATCH lines (up to the first command), over them from\n"
+             "SBATCH_ variables, over them from the command line. What is asked for and not supported is refused or\n"
+             "warned about by name.",
+    .options = sbatch_options,
+    .usage_exit = 255,
+    .run = run,
+};

@@ -1,0 +1,231 @@
+/* scontrol_show.c - scontrol show ... */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "render/job.h"
+#include "render/node.h"
+#include "render/value.h"
+#include "say.h"
+#include "scontrol.h"
+
+static int show_job(struct scontrol *s, const char *name, struct td_error *err)
+{
+    static const char *const all[] = {"all"};
+    struct td_job_sel sel = {0};
+    struct td_query_jobs q = {.filter.states = {.v = all, .n = 1}, .detail = s->details || s->json, .all = true};
+    struct client_jobs jobs = {0};
+    struct td_buf out = {0};
+    int r = 0;
+
+    if (name && *name) {
+        r = client_sel_parse(s->arena, name, &sel, err);
+        if (r < 0)
+            return td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
+        q.filter.ids = (struct td_job_sel_list){.v = &sel, .n = 1};
+        q.expand = sel.tasks.n > 0;
+    }
+    r = client_jobs(&s->client, &q, &jobs, err);
+    if (r == 0 && !jobs.rows.n && sel.job)
+        r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
+    if (r == 0 && s->json) {
+        td_buf_puts(&out, "{\n  \"jobs\": [");
+        for (uint32_t i = 0; i < jobs.rows.n; i++) {
+            td_buf_puts(&out, i ? ",\n    " : "\n    ");
+            td_wire_json(&out, &td_rec_job_info, &jobs.rows.v[i], TD_SEE_OWNER);
+        }
+        td_buf_puts(&out, "\n  ]\n}\n");
+    } else if (r == 0) {
+        if (!jobs.rows.n)
+            td_buf_puts(&out, "No jobs in the system\n");
+        for (uint32_t i = 0; i < jobs.rows.n; i++) {
+            struct job_row row = {.job = &jobs.rows.v[i], .now_ms = jobs.now_ms};
+            job_text(&out, &row, s->details > 0, s->oneliner);
+        }
+    }
+    say_out(&out);
+    td_buf_release(&out);
+    td_vec_release(&jobs.rows);
+    return r;
+}
+
+static int show_node(struct scontrol *s, const char *name, struct td_error *err)
+{
+    struct client_nodes nodes = {0};
+    struct td_buf out = {0};
+    int r = client_nodes(&s->client, name, &nodes, err);
+
+    if (r == 0 && !nodes.rows.n && !td_str_empty(name))
+        r = td_fail(err, TD_E_INVALID_NODE, "Node %s not found", name);
+    for (uint32_t i = 0; r == 0 && i < nodes.rows.n && !s->json; i++)
+        node_text(&out, &nodes.rows.v[i], s->details > 0, s->oneliner);
+    if (r == 0 && s->json) {
+        td_buf_puts(&out, "{\n  \"nodes\": [");
+        for (uint32_t i = 0; i < nodes.rows.n; i++) {
+            td_buf_puts(&out, i ? ",\n    " : "\n    ");
+            td_wire_json(&out, &td_rec_node_info, &nodes.rows.v[i], TD_SEE_OWNER);
+        }
+        td_buf_puts(&out, "\n  ]\n}\n");
+    }
+    say_out(&out);
+    td_buf_release(&out);
+    td_vec_release(&nodes.rows);
+    return r;
+}
+
+static int show_partition(struct scontrol *s, const char *name, struct td_error *err)
+{
+    struct td_partition_info_list parts = {0};
+    struct client_nodes nodes = {0};
+    struct td_buf out = {0};
+    uint32_t shown = 0;
+    int r = client_partitions(&s->client, NULL, &parts, err);
+
+    if (r == 0)
+        r = client_nodes(&s->client, NULL, &nodes, err);
+    if (r == 0 && s->json)
+        td_buf_puts(&out, "{\n  \"partitions\": [");
+    for (uint32_t i = 0; r == 0 && i < parts.n; i++) {
+        const struct td_partition_info *p = &parts.v[i];
+        if (td_str_empty(name) ? p->conf.hidden && !s->all : !td_str_equal(name, p->conf.name))
+            continue;
+        if (s->json) {
+            td_buf_puts(&out, shown ? ",\n    " : "\n    ");
+            td_wire_json(&out, &td_rec_partition_info, p, TD_SEE_OWNER);
+        } else {
+            partition_text(&out, p, nodes.rows.v, nodes.rows.n, s->oneliner);
+        }
+        shown++;
+    }
+    if (r == 0 && s->json)
+        td_buf_puts(&out, "\n  ]\n}\n");
+    if (r == 0 && !shown && !td_str_empty(name))
+        r = td_fail(err, TD_E_INVALID_PARTITION, "Partition %s not found", name);
+    else
+        say_out(&out);
+    td_buf_release(&out);
+    td_vec_release(&nodes.rows);
+    return r;
+}
+
+static int show_config(struct scontrol *s, const char *name TD_UNUSED, struct td_error *err)
+{
+    struct td_query_config q = {0};
+    struct td_buf out = {0};
+    void *body = NULL;
+    int r = client_ask(&s->client, TD_MSG_QUERY_CONFIG, &q, TD_MSG_CONFIG, &body, err);
+
+    if (r < 0)
+        return r;
+    const struct td_config *m = body;
+    td_buf_puts(&out, "Configuration data as of ");
+    put_moment(&out, client_now_ms(), "");
+    td_buf_putc(&out, '\n');
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        const char *key = m->rows.v[i].key ? m->rows.v[i].key : "", *value = m->rows.v[i].value;
+        size_t n = strlen(key);
+        td_buf_puts(&out, key);
+        td_buf_pad(&out, ' ', n < 23 ? 23 - n : 0);
+        td_buf_putf(&out, " = %s\n", td_str_empty(value) ? "(null)" : value);
+    }
+    td_buf_putf(&out, "\nSlurmctld(primary) at %s is UP\n", s->client.place.socket);
+    say_out(&out);
+    td_buf_release(&out);
+    return 0;
+}
+
+/* Host lists need no broker. */
+static int show_hostnames(const char *text)
+{
+    const char *list = text ? text : getenv("SLURM_JOB_NODELIST");
+    struct td_hostlist l = {0};
+    struct td_error err = {0};
+    struct td_buf out = {0};
+
+    if (!list)
+        list = getenv("SLURM_NODELIST");
+    if (td_str_empty(list)) {
+        say_error("host list is empty");
+        return 0;
+    }
+    if (td_hostlist_parse(list, TD_MAX_NODES, &l, &err) < 0) {
+        say_error("Invalid hostlist: %s", err.text);
+        return 1;
+    }
+    for (uint32_t i = 0; i < l.names.n; i++)
+        td_buf_putf(&out, "%s\n", l.names.v[i]);
+    say_out(&out);
+    td_hostlist_release(&l);
+    td_buf_release(&out);
+    return 0;
+}
+
+static int show_hostlist(struct td_arena *a, const char *text)
+{
+    struct td_hostlist l = {0};
+    struct td_error err = {0};
+    struct td_buf out = {0};
+    const char *list = text ? text : getenv("SLURM_JOB_NODELIST");
+
+    if (td_str_empty(list)) {
+        say_error("host list is empty");
+        return 0;
+    }
+    if (td_hostlist_parse(list, TD_MAX_NODES, &l, &err) < 0) {
+        say_error("Invalid hostlist: %s", err.text);
+        return 1;
+    }
+    const char **names = td_arena_dup(a, l.names.v, l.names.n * sizeof(*names));
+    td_hostlist_fold(names, l.names.n, &out);
+    td_buf_putc(&out, '\n');
+    say_out(&out);
+    td_hostlist_release(&l);
+    td_buf_release(&out);
+    return 0;
+}
+
+static const struct entity {
+    const char *name;
+    size_t least; /* letters that tell it from others */
+    int (*show)(struct scontrol *s, const char *name, struct td_error *err);
+    const char *error; /* what Slurm says before its error */
+} entities[] = {
+    {"jobs", 1, show_job, "slurm_load_jobs error: "},
+    {"jobid", 1, show_job, "slurm_load_jobs error: "},
+    {"nodes", 1, show_node, ""},
+    {"partitions", 1, show_partition, ""},
+    {"configuration", 1, show_config, "slurm_load_ctl_conf error: "},
+};
+
+int scontrol_show(struct scontrol *s, char **words, uint32_t n)
+{
+    static const char *const absent[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat",
+                                         "federation", "licenses", "reservations", "steps", "slurmd", "topology"};
+    const char *what = words[1], *name = n > 2 ? words[2] : NULL;
+    td_autofree char *key = td_strndup(what, strcspn(what, "="));
+    struct td_error err = {0};
+
+    if (strchr(what, '=') && !name)
+        name = strchr(what, '=') + 1;
+    if (strncasecmp(key, "hostnames", TD_MAX(strlen(key), 5u)) == 0)
+        return show_hostnames(name);
+    if (strncasecmp(key, "hostlist", TD_MAX(strlen(key), 5u)) == 0 || td_str_casecmp(key, "hostlistsorted") == 0)
+        return show_hostlist(s->arena, name);
+    for (size_t i = 0; i < TD_ARRAY_LEN(entities); i++) {
+        const struct entity *e = &entities[i];
+        if (strlen(key) < e->least || strncasecmp(e->name, key, strlen(key)) != 0)
+            continue;
+        int r = client_open(&s->client, &err);
+        if (r == 0)
+            r = e->show(s, name, &err);
+        return r < 0 ? scontrol_fail(s, e->error, &err) : 0;
+    }
+    for (size_t i = 0; i < TD_ARRAY_LEN(absent); i++) {
+        if (strncasecmp(absent[i], key, strlen(key)) == 0) {
+            say_plain("scontrol show %s is not supported yet", absent[i]);
+            return 1;
+        }
+    }
+    say_plain("invalid entity:%s for keyword:show", what);
+    return 1;
+}

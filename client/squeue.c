@@ -1,0 +1,295 @@
+/* squeue.c - the queue as a table
+ *
+ * One answer of the broker, rendered through the field table of render/job_fields.c. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "connect.h"
+#include "render/job.h"
+#include "render/value.h"
+#include "say.h"
+
+struct squeue {
+    bool no_header, long_form, all, array, me, start, json, state_only;
+    const char *format, *names, *sort;
+    uint32_t every_s;
+    struct td_job_filter filter;
+};
+
+static int take_jobs(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
+{
+    struct td_job_filter *f = &((struct squeue *)p->target)->filter;
+    td_autofree char *copy = td_strdup(value);
+    uint32_t cap = f->ids.n + 1, depth = 0;
+
+    for (char *c = copy; *c; c++) {
+        depth += *c == '[';
+        depth -= *c == ']' && depth;
+        if (*c == ',' && !depth) { /* commas inside 12_[1,3] stay */
+            *c = '\n';
+            cap++;
+        }
+    }
+    struct td_job_sel *v = td_arena_alloc(p->arena, cap * sizeof(*v));
+    if (f->ids.n)
+        memcpy(v, f->ids.v, f->ids.n * sizeof(*v));
+    char *save = NULL;
+    for (char *w = strtok_r(copy, "\n", &save); w; w = strtok_r(NULL, "\n", &save)) {
+        if (client_sel_parse(p->arena, w, &v[f->ids.n], err) < 0)
+            return td_fail(err, TD_E_INVALID_JOB, "Invalid job id: %s", w);
+        f->ids.n++;
+    }
+    f->ids.v = v;
+    return 0;
+}
+
+static int take_states(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
+{
+    struct td_strs words = str_list(p->arena, value);
+
+    for (uint32_t i = 0; i < words.n; i++) {
+        uint32_t state, outcome;
+        if (td_str_casecmp(words.v[i], "all") == 0 || td_job_state_parse(words.v[i], &state, &outcome))
+            continue;
+        struct td_buf all = {0};
+        for (uint32_t s = 0; s < TD_JOB_DONE; s++)
+            td_buf_putf(&all, "%s%s", s ? "," : "", td_job_state_word(s, 0));
+        for (uint32_t x = 1; x < TD_JOB_OUTCOME_COUNT; x++)
+            td_buf_putf(&all, ",%s", td_job_state_word(TD_JOB_DONE, x));
+        int r = td_fail(err, TD_E_INVALID_STATE, "Invalid job state specified: %s (valid: %s, all)", words.v[i],
+                        td_buf_str(&all));
+        td_buf_release(&all);
+        return r;
+    }
+    return opt_list(p, o, value, err);
+}
+
+static int take_every(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
+{
+    if (opt_u32(p, o, value, err) < 0)
+        return td_fail(err, TD_E_USAGE, "--iterate=%s: at least 1 second", value);
+    return 0;
+}
+
+/* The last of -o and -O counts, whichever of them the environment gave. */
+static int take_format(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
+{
+    struct squeue *q = p->target;
+
+    q->format = q->names = NULL;
+    return opt_str(p, o, value, err);
+}
+
+#define AT(field) offsetof(struct squeue, field)
+static const struct option options[] = {
+    {"account", 'A', "LIST", opt_list, AT(filter.accounts), "jobs of these accounts", "SQUEUE_ACCOUNT", false},
+    {"accounts", 0, "LIST", opt_list, AT(filter.accounts), "", NULL, true},
+    {"all", 'a', NULL, opt_flag, AT(all), "hidden partitions too", "SQUEUE_ALL", false},
+    {"array", 'r', NULL, opt_flag, AT(array), "one row for each array task", "SQUEUE_ARRAY", false},
+    {"array-unique", 0, NULL, opt_flag, AT(array), "one row for each waiting array task", NULL, false},
+    {"clusters", 'M', "NAMES", opt_refuse, 0, "a command speaks to one cluster, the one SLURM_CONF names", NULL, false},
+    {"Format", 'O', "FIELDS", take_format, AT(names), "columns by name: name[:[.]width][:text],...", "SQUEUE_FORMAT2", false},
+    {"format", 'o', "FORMAT", take_format, AT(format), "columns by letter: %[.][width]letter", "SQUEUE_FORMAT", false},
+    {"hide", 0, NULL, opt_warn, 0, "hidden partitions are left out anyway unless -a asks for them", NULL, false},
+    {"iterate", 'i', "SECONDS", take_every, AT(every_s), "show it again and again", NULL, false},
+    {"jobs", 'j', "IDS", take_jobs, 0, "these jobs: 12, 12_3, 12_[1-3]", NULL, false},
+    {"json", 0, NULL, opt_flag, AT(json), "as JSON", NULL, false},
+    {"licenses", 'L', "NAMES", opt_refuse, 0, "licences are not kept yet", NULL, false},
+    {"long", 'l', NULL, opt_flag, AT(long_form), "more columns, and the date", NULL, false},
+    {"me", 0, NULL, opt_flag, AT(me), "my own jobs", NULL, false},
+    {"name", 'n', "NAMES", opt_list, AT(filter.names), "jobs of these names", "SQUEUE_NAMES", false},
+    {"names", 0, "NAMES", opt_list, AT(filter.names), "", NULL, true},
+    {"nodelist", 'w', "NODES", opt_str, AT(filter.nodes), "jobs on any of these nodes", NULL, false},
+    {"nodes", 0, "NODES", opt_str, AT(filter.nodes), "", NULL, true},
+    {"noheader", 'h', NULL, opt_flag, AT(no_header), "no heading", NULL, false},
+    {"only-job-state", 0, NULL, opt_flag, AT(state_only), "ask only for ids, states and reasons", NULL, false},
+    {"partition", 'p', "NAMES", opt_list, AT(filter.partitions), "jobs of these partitions", "SQUEUE_PARTITION", false},
+    {"priority", 'P', NULL, opt_refuse, 0, "jobs that wait in several partitions are one row", NULL, false},
+    {"qos", 'q', "NAMES", opt_list, AT(filter.qos), "jobs of these QOS", "SQUEUE_QOS", false},
+    {"reservation", 'R', "NAMES", opt_list, AT(filter.reservations), "jobs of these reservations", NULL, false},
+    {"sort", 'S', "FIELDS", opt_str, AT(sort), "order by these letters, each with + or -: P,t,-p", "SQUEUE_SORT", false},
+    {"start", 0, NULL, opt_flag, AT(start), "waiting jobs and when they may start", NULL, false},
+    {"states", 't', "STATES", take_states, AT(filter.states), "jobs in these states, long or short words, or all", "SQUEUE_STATES", false},
+    {"steps", 's', "[IDS]", opt_refuse, 0, "steps are not listed yet", NULL, false},
+    {"user", 'u', "NAMES", opt_list, AT(filter.users), "jobs of these users", "SQUEUE_USERS", false},
+    {"users", 0, "NAMES", opt_list, AT(filter.users), "", NULL, true},
+    {"verbose", 'v', NULL, opt_warn, 0, "there is nothing more to tell", NULL, false},
+    {"yaml", 0, NULL, opt_refuse, 0, "use --json, which YAML readers read too", NULL, false},
+    OPTIONS_HELP,
+    {0},
+};
+
+static void name_unknown(const struct format *f)
+{
+    for (uint32_t i = 0; i < f->unknown.n; i++)
+        say_error("Invalid job format specification: %s", f->unknown.v[i]);
+}
+
+/* Unknown letters are named and printed as they are; unknown names leave no column and end the command. */
+static int make_format(const struct squeue *o, struct format *f)
+{
+    if (o->names) {
+        format_parse_names(f, &job_fields, o->names);
+        name_unknown(f);
+        return f->unknown.n ? -1 : 0;
+    }
+    format_parse(f, &job_fields,
+                 o->format       ? o->format
+                 : o->start      ? SQUEUE_FORMAT_START
+                 : o->long_form  ? SQUEUE_FORMAT_LONG
+                 : o->state_only ? "%.18i %.2t"
+                                 : SQUEUE_FORMAT);
+    name_unknown(f);
+    return 0;
+}
+
+static const void **make_rows(const struct client_jobs *jobs, struct td_arena *a)
+{
+    uint32_t n = jobs->rows.n;
+    struct job_row *v = td_arena_alloc(a, (n + 1) * sizeof(*v));
+    const void **rows = td_arena_alloc(a, (n + 1) * sizeof(*rows));
+
+    for (uint32_t i = 0; i < n; i++) {
+        v[i] = (struct job_row){.job = &jobs->rows.v[i], .now_ms = jobs->now_ms};
+        rows[i] = &v[i];
+    }
+    return rows;
+}
+
+static int show(const struct squeue *o, const struct client_jobs *jobs)
+{
+    struct td_arena arena = {0};
+    struct format f = {.arena = &arena};
+    struct td_buf out = {0};
+    struct td_error err = {0};
+    struct sort by = {0}, first_id = {0};
+    const void **rows = make_rows(jobs, &arena);
+    uint32_t n = jobs->rows.n;
+    int r = make_format(o, &f);
+
+    if (r == 0)
+        r = sort_parse(&by, &job_fields, o->sort ? o->sort : o->start ? "S,-p" : SQUEUE_SORT, &err);
+    if (err.code)
+        say_error("%s", err.text);
+    if (r == 0) {
+        sort_parse(&first_id, &job_fields, "i", &err);
+        sort_rows(&first_id, rows, n); /* ties end in the id */
+        sort_rows(&by, rows, n);
+        if (o->json) {
+            td_buf_puts(&out, "{\n  \"jobs\": ");
+            fields_json(&job_fields, rows, n, &out);
+            td_buf_puts(&out, "\n}\n");
+        } else {
+            format_fit(&f, rows, n);
+            if (o->long_form || o->every_s)
+                put_date_line(&out, jobs->now_ms);
+            if (!o->no_header)
+                format_heading(&f, &out);
+            for (uint32_t i = 0; i < n; i++)
+                format_row(&f, rows[i], &out);
+        }
+        say_out(&out);
+    }
+    format_release(&f);
+    td_buf_release(&out);
+    td_arena_release(&arena);
+    return r;
+}
+
+static int once(const struct squeue *o)
+{
+    struct client c = {0};
+    struct client_jobs jobs = {0};
+    struct td_error err = {0};
+    struct td_query_jobs q = {.filter = o->filter, .state_only = o->state_only, .expand = o->array, .all = o->all};
+    int r = client_open(&c, &err);
+
+    if (r == 0)
+        r = client_jobs(&c, &q, &jobs, &err);
+    /* One job named and nothing found: over already, or never known? */
+    if (r == 0 && o->filter.ids.n == 1 && !jobs.rows.n && !o->filter.states.n) {
+        static const char *const all[] = {"all"};
+        struct td_query_jobs any = {.filter = {.ids = o->filter.ids, .states = {.v = all, .n = 1}}, .all = true};
+        struct client_jobs known = {0};
+        r = client_jobs(&c, &any, &known, &err);
+        if (r == 0 && !known.rows.n)
+            r = td_fail(&err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
+        td_vec_release(&known.rows);
+    }
+    if (r < 0) {
+        struct td_buf tmp = {0};
+        say_plain("slurm_load_jobs error: %s", say_words(&err, &tmp));
+        td_buf_release(&tmp);
+    } else {
+        r = show(o, &jobs);
+    }
+    td_vec_release(&jobs.rows);
+    client_close(&c);
+    return r;
+}
+
+static void settle(struct squeue *o, struct td_arena *a)
+{
+    static const char *const waiting[] = {"PENDING"};
+
+    if (o->me) {
+        char *uid = td_arena_alloc(a, 16);
+        const char **v = td_arena_alloc(a, sizeof(*v));
+        td_format(uid, 16, "%u", (uint32_t)getuid());
+        v[0] = uid;
+        o->filter.users = (struct td_strs){.v = v, .n = 1};
+    }
+    if (o->start && !o->filter.states.n)
+        o->filter.states = (struct td_strs){.v = waiting, .n = 1};
+}
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct squeue o = {0};
+    struct option_parse p = {.cmd = &squeue_command, .target = &o, .arena = &arena};
+    struct td_error err = {0};
+    int r = option_parse_env(&p, &err);
+
+    if (r == 0)
+        r = option_parse(&p, argc, argv, &err);
+    if (r == 0 && p.words.n)
+        r = td_fail(&err, TD_E_USAGE, "Unrecognized option: %s", p.words.v[0]);
+    if (r < 0) {
+        say_error("%s", err.text);
+        if (err.code == TD_E_USAGE)
+            say_plain("Try \"squeue --help\" for more information");
+        return 1;
+    }
+    settle(&o, &arena);
+    do {
+        r = once(&o);
+        if (o.every_s && r == 0) {
+            struct td_buf blank = {0};
+            td_buf_putc(&blank, '\n');
+            say_out(&blank);
+            td_buf_release(&blank);
+            sleep(o.every_s);
+        }
+    } while (o.every_s && r == 0);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r < 0 ? 1 : 0;
+}
+
+const struct command squeue_command = {
+    .name = "squeue",
+    .synopsis = "[OPTIONS]",
+    .summary = "show the jobs in the queue",
+    .about = "squeue shows jobs that wait, run or are being ended. Without -t, jobs that are over are left out.\n"
+             "The default order is by partition, then state, then priority: waiting jobs stand above running ones.\n"
+             "Every letter of -o and every name of -O that is not known is named on standard error.",
+    .options = options,
+    .usage_exit = 1,
+    .run = run,
+};

@@ -1,0 +1,63 @@
+/* submit.h - sbatch's parts: the request being put together, the script, the environment
+ *
+ * Order of rights, as Slurm has it: the script's #SBATCH lines, over them SBATCH_ variables, over them the command line. */
+#ifndef TD_CLIENT_SUBMIT_H
+#define TD_CLIENT_SUBMIT_H
+
+#include "option.h"
+
+struct submit {
+    struct td_arena *arena;
+    struct td_job_spec spec;       /* needs are filled in at the end, from need */
+    struct td_job_need need;
+    bool parsable, test_only, wait, quiet, get_user_env;
+    uint32_t verbose;
+    const char *wrap, *export, *export_file, *chdir, *propagate;
+    const char *mem_by;            /* which of --mem, --mem-per-cpu, --mem-per-gpu was given in this pass */
+    bool gpus_per_node;            /* gres holds what --gpus-per-node said */
+};
+extern const struct option sbatch_options[];
+
+/* --- script.c: a batch script and its directives --- */
+struct script {
+    char *text;   /* owned */
+    size_t len;
+    const char *name; /* for messages */
+};
+/* Errors: NO_SCRIPT, NO_SHEBANG, TOO_BIG, INVALID_REQUEST (a NUL, DOS line ends), in Slurm's words, lines separated by \n. */
+int script_read(const char *path, struct script *ret, struct td_error *err); /* NULL: standard input */
+int script_check(const struct script *s, struct td_error *err);
+void script_wrap(const char *command, struct script *ret);
+void script_release(struct script *s);
+/* Walks the #SBATCH lines: words of one line at a time, in the arena, until the first line that is a command. */
+struct directives {
+    const struct script *script;
+    size_t at;
+    uint32_t line;
+};
+/* 1: argv (argv[0] is the script's name) of the next directive; 0: no more; <0: words that name the line. */
+int directives_next(struct directives *d, struct td_arena *a, char ***ret_argv, int *ret_argc, struct td_error *err);
+/* Splits a directive into words: quotes, backslashes, a # that ends it. */
+int directive_split(struct td_arena *a, const char *text, size_t len, char **words, int max, struct td_error *err);
+bool script_has_pbs(const struct script *s);
+
+/* --- environ.c: what the job gets to see --- */
+/* NUL-separated NAME=VALUE by --export. Errors: TOO_BIG, INVALID_REQUEST naming the word, IO for --export-file. */
+int environ_make(const struct submit *s, char *const *env, const char *cwd, const char *host, struct td_buf *ret,
+                 struct td_error *err);
+void submit_rlimits(const struct submit *s, struct td_rlimit_list *ret); /* in the arena */
+
+/* --- request.c: texts of options to numbers of a request --- */
+int request_nodes(const char *text, uint32_t *ret_min, uint32_t *ret_max, struct td_error *err); /* 2, 1-3, 2k */
+/* "gpu:2", "gpu:TitanXp:2,mps:50", "gres:gpu:1", "none" */
+int request_gres(struct td_arena *a, const char *option, const char *text, struct td_gres_need_list *ret,
+                 struct td_error *err);
+/* "2", "TitanXp:2", "TitanXp:1,V100:1" of kind gpu */
+int request_gpus(struct td_arena *a, const char *option, const char *text, struct td_gres_need_list *ret,
+                 struct td_error *err);
+/* A host list, or the file that holds one when the text has a slash. */
+int request_hosts(struct td_arena *a, const char *text, const char **ret, struct td_error *err);
+int request_signal(const char *text, struct td_error *err); /* [B:|R:]SIG[@seconds] */
+int request_dependency(const char *text, struct td_error *err);
+
+#endif
