@@ -1,4 +1,4 @@
-/* commit.c - one commit of a wake: its events encoded once, new blobs, rows of purged jobs, input log
+/* commit.c - one commit of a wake: its events encoded once, new blobs, rows of jobs that ended, input log
  *
  * Owns no memory of its own: the buffers in struct shell are used again each time. */
 #include "broker/shell.h"
@@ -26,11 +26,13 @@ static void encode_events(struct shell *s, const struct td_event *ev, uint32_t n
     }
 }
 
+/* A job is written down when it ends, with the event that says so: the core may drop it at any time after that. One that
+ * runs again is replaced at its next end. */
 static void history_row(struct shell *s, uint32_t job)
 {
     struct td_job_info info = {0};
-    if (!td_core_job_row(s->core, job, &s->history_arena, &info))
-        return;
+    if (!td_core_job_row(s->core, job, &s->history_arena, &info) || info.state != TD_JOB_DONE)
+        return; /* requeued in the same wake */
     struct td_buf body = {0};
     td_wire_put_record(&body, &td_rec_job_info, &info);
     const struct td_history_row h = {
@@ -57,12 +59,12 @@ static void history_row(struct shell *s, uint32_t job)
 static void note_event(struct shell *s, const struct td_event *ev)
 {
     switch (ev->id) {
-    case TD_EV_JOBS_PURGED: {
-        const struct td_ev_jobs_purged *e = ev->body;
-        for (uint32_t i = 0; i < e->jobs.n; i++)
-            history_row(s, e->jobs.v[i]);
+    case TD_EV_JOB_ENDED:
+        history_row(s, ((const struct td_ev_job_ended *)ev->body)->job);
         return;
-    }
+    case TD_EV_TASKS_CANCELLED:
+        history_row(s, ((const struct td_ev_tasks_cancelled *)ev->body)->array_job);
+        return;
     case TD_EV_JOB_SUBMITTED:
         s->next_job = TD_MAX(s->next_job, ((const struct td_ev_job_submitted *)ev->body)->job + 1);
         return;

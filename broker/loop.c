@@ -83,7 +83,7 @@ static bool anything_waits(const struct shell *s)
     return s->bus_has_more || s->accept_more || s->local_has_more;
 }
 
-/* Once a second: space on the disk, the journal's recovery, snapshots, and the log moved while nothing else is to do. */
+/* Once a second: space on the disk, and the recovery of a journal that took no more. */
 static int tick(struct shell *s, struct td_error *err)
 {
     if (shell_boot_us() < s->tick_us)
@@ -93,7 +93,6 @@ static int tick(struct shell *s, struct td_error *err)
     if (s->down)
         return shell_try_up(s, err);
     shell_space_check(s);
-    shell_snapshot_if_due(s);
     return 0;
 }
 
@@ -141,6 +140,7 @@ int shell_loop(struct shell *s, struct td_error *err)
             r = shell_wake_end(s, err);
         if (r < 0)
             return r;
+        shell_snapshot_if_due(s);
         log_move(s, !anything_waits(s) && shell_boot_us() - s->commit_at_us > SPARE_US);
     }
     return shut(s);

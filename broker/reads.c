@@ -204,10 +204,14 @@ static bool nodes_match(const struct td_job_filter *f, const struct td_job_info 
     return found;
 }
 
-/* A row of the history table: encoded as it was when the job left the core. */
+/* A row of the history table: encoded as it was when the job ended. Jobs that the core still has come from there. */
 static bool visit_history(void *ctx, const struct td_history_row *h)
 {
     struct answer *a = ctx;
+    bool known = false;
+    td_core_job_owner(a->s->core, h->job, &known);
+    if (known)
+        return true;
     const struct td_job_filter *f = &a->query->filter;
     struct td_job_info info = {0};
     struct td_error err = {0};

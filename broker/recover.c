@@ -220,6 +220,7 @@ int shell_snapshot(struct shell *s, struct td_error *err)
 {
     int64_t from = shell_boot_us();
     uint64_t seq = td_core_seq(s->core);
+    TD_ASSERT(!s->open); /* between wakes: what is applied is committed */
     struct snapshot p = {.s = s, .err = err};
     int r = s->ops->snapshot_begin(s->store, err);
     if (r < 0)
