@@ -90,6 +90,7 @@ void shell_read_status(struct shell *s, const struct shell_read *r)
     put(&out, "state_dir", "%s", s->state_dir);
     put(&out, "router", "%s", s->bus ? td_bus_server_router_endpoint(s->bus) : "none");
     put(&out, "pub", "%s", s->bus ? td_bus_server_pub_endpoint(s->bus) : "none");
+    put(&out, "server_key", "%s", s->keys.public_key);
     put(&out, "jobs", "%u", z.jobs);
     put(&out, "pending_tasks", "%u", z.pending_tasks);
     put(&out, "running", "%u", z.running);
