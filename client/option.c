@@ -39,7 +39,7 @@ static const char *nearest(const struct command *cmd, const char *name)
             best = o->name;
         }
     }
-    return best && best_d <= 1 + strlen(name) / 3 ? best : NULL;
+    return best && best_d <= TD_MAX(1u, (uint32_t)strlen(name) / 3) ? best : NULL;
 }
 
 static int unknown(const struct option_parse *p, const char *word, const char *name, struct td_error *err)

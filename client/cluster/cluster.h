@@ -63,6 +63,9 @@ int dirs_make(const char *path, mode_t mode, struct td_error *err);
 void local_conf_make(const char *cluster, const struct worker_lines *l, struct td_buf *out);
 /* A given slurm.conf fit for a rehearsal: where it lives and who controls it is ours, the rest stays line for line. */
 void local_conf_adjust(const char *text, const char *cluster, const char *dir, const char *host, struct td_buf *out);
+/* A given gres.conf for a machine without those devices: File= that is not here names a stand-in under `devices`, which
+ * is made. */
+int local_conf_devices(const char *text, const char *devices, struct td_buf *out, struct td_error *err);
 /* The nodes a configuration declares, as worker lines. */
 int local_conf_nodes(const char *conf, struct worker_lines *ret, struct td_error *err);
 

@@ -1,6 +1,9 @@
 /* local_conf.c - configurations of a local cluster: made, or a given one fitted for a rehearsal */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "cluster/cluster.h"
 
@@ -80,6 +83,93 @@ void local_conf_adjust(const char *text, const char *cluster, const char *dir, c
         whole_line = len == 0 || text[len - 1] != '\\';
         text += len + (text[len] == '\n');
     }
+}
+
+/* --- devices that this machine does not have ------------------------------------------------------------------------ */
+
+static bool all_exist(const struct td_hostlist *l)
+{
+    for (uint32_t i = 0; i < l->names.n; i++)
+        if (access(l->names.v[i], F_OK) < 0)
+            return false;
+    return true;
+}
+
+static int make_files(const struct td_hostlist *l, struct td_error *err)
+{
+    for (uint32_t i = 0; i < l->names.n; i++) {
+        int fd = open(l->names.v[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0)
+            return td_fail(err, TD_E_IO, "cannot make %s: %s", l->names.v[i], strerror(errno));
+        close(fd);
+    }
+    return 0;
+}
+
+/* Items of a File= value, at commas outside brackets; each that is not there is given a stand-in of the same name. */
+static int stand_in(const char *value, size_t len, const char *devices, struct td_buf *out, struct td_error *err)
+{
+    struct td_hostlist l = {0};
+    td_autofree char *item = td_strndup(value, len);
+    struct td_buf other = {0};
+    int r = td_hostlist_parse(item, TD_MAX_DEVICES_PER_NODE, &l, err);
+
+    if (r < 0)
+        return r;
+    if (all_exist(&l)) {
+        td_buf_puts(out, item);
+        td_hostlist_release(&l);
+        return 0;
+    }
+    td_hostlist_release(&l);
+    size_t bracket = strcspn(item, "[");
+    char *slash = memrchr(item, '/', bracket);
+    td_buf_putf(&other, "%s/%s", devices, slash ? slash + 1 : item);
+    td_buf_puts(out, td_buf_str(&other));
+    r = td_hostlist_parse(td_buf_str(&other), TD_MAX_DEVICES_PER_NODE, &l, err);
+    if (r == 0)
+        r = make_files(&l, err);
+    td_hostlist_release(&l);
+    td_buf_release(&other);
+    return r;
+}
+
+static int stand_ins(const char *value, size_t len, const char *devices, struct td_buf *out, struct td_error *err)
+{
+    size_t from = 0;
+    int depth = 0, r = 0;
+
+    for (size_t i = 0; i <= len && r == 0; i++) {
+        depth += i < len && value[i] == '[';
+        depth -= i < len && value[i] == ']';
+        if (i < len && (value[i] != ',' || depth))
+            continue;
+        if (from)
+            td_buf_putc(out, ',');
+        r = stand_in(value + from, i - from, devices, out, err);
+        from = i + 1;
+    }
+    return r;
+}
+
+int local_conf_devices(const char *text, const char *devices, struct td_buf *out, struct td_error *err)
+{
+    int r = dirs_make(devices, 0755, err);
+    bool word_start = true, comment = false;
+
+    while (*text && r == 0) {
+        comment = *text == '#' || (comment && *text != '\n');
+        if (word_start && !comment && strncasecmp(text, "File=", 5) == 0) {
+            size_t len = strcspn(text + 5, " \t\r\n#");
+            td_buf_put(out, text, 5);
+            r = stand_ins(text + 5, len, devices, out, err);
+            text += 5 + len;
+            continue;
+        }
+        word_start = *text == ' ' || *text == '\t' || *text == '\n';
+        td_buf_putc(out, *text++);
+    }
+    return r;
 }
 
 int local_conf_nodes(const char *conf, struct worker_lines *ret, struct td_error *err)

@@ -86,10 +86,18 @@ static int copy_beside(const struct up *o, const struct cluster *c, const char *
     td_format(to, sizeof(to), "%s/%s", c->dir, name);
     if (access(from, F_OK) < 0)
         return 0;
+    struct td_buf fitted = {0};
+    char devices[TD_MAX_PATH_BYTES + 64];
+    bool has_devices = strcmp(name, "gres.conf") == 0;
     int r = file_read(from, &text, err);
+    td_format(devices, sizeof(devices), "%s/devices", c->dir);
+    if (r == 0 && has_devices)
+        r = local_conf_devices(td_buf_str(&text), devices, &fitted, err);
+    const struct td_buf *b = has_devices ? &fitted : &text;
     if (r == 0)
-        r = file_write(to, text.data, text.len, 0644, err);
+        r = file_write(to, b->data, b->len, 0644, err);
     td_buf_release(&text);
+    td_buf_release(&fitted);
     return r;
 }
 
@@ -196,7 +204,7 @@ static int start_broker(const struct cluster *c, struct td_error *err)
         ;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return td_fail(err, TD_E_UNREACHABLE, "the broker did not start; its log: %s", log);
-    say_note("%s broker", mark());
+    say_note("%s broker runs", mark());
     return 1;
 }
 
@@ -286,7 +294,7 @@ static void hear(struct starting *s)
     if (s->failed)
         say_error("worker of %s: %s", s->line->node, s->text);
     else
-        say_note("%s worker of %s", mark(), s->line->node);
+        say_note("%s worker of %s runs", mark(), s->line->node);
 }
 
 static void hear_all(struct starting *v, uint32_t n, int64_t until)
