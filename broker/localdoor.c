@@ -92,7 +92,7 @@ static void client_add(struct shell *s, int fd)
         return;
     }
     struct shell_client *c = td_alloc(sizeof(*c));
-    td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES + ROOM_FOR_REFUSAL);
+    td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES + TD_MAX_FRAME_BYTES + ROOM_FOR_REFUSAL);
     c->handle = s->next_handle++;
     c->uid = uid;
     c->gid = gid;

@@ -24,7 +24,7 @@ static int wait_ms(struct shell *s)
     if (!s->down) {
         int64_t due = td_core_deadline(s->core);
         if (due != INT64_MAX)
-            ms = TD_MAX(TD_MIN(ms, due - s->clock.now_us / 1000), 0);
+            ms = TD_MAX(TD_MIN(ms, due - shell_now_ms(s)), 0);
     }
     return (int)ms;
 }

@@ -198,6 +198,7 @@ struct shell {
     int64_t tick_us;        /* next look at the disk */
     int64_t commit_at_us;   /* when the last commit was done */
     uint64_t send_full, send_gone;
+    int64_t enrol_told_us;  /* when a refused enrolment was last logged */
 };
 
 /* wake.c */
