@@ -171,7 +171,7 @@ static void free_part(struct td_core *c, struct core_part *p)
 {
     p->state = TD_ALLOC_GONE;
     td_ledger_give(c->ledger, p->node->no, p->job->id, p->job->attempt);
-    td_ledger_forget_refusals(c->ledger, p->node->no);
+    core_node_forget_refusals(c, p->node);
     core_part_unlink(p);
     c->dirty = true;
 }
@@ -183,6 +183,8 @@ static void apply_accepted(struct td_core *c, const struct td_ev_alloc_accepted 
     TD_ASSERT(p->state == TD_ALLOC_AWARDED);
     p->state = TD_ALLOC_HELD;
     p->due_ms = INT64_MAX;
+    p->backoff_ms = 0;
+    p->sent = false;
     for (uint32_t i = 0; i < j->alloc->nparts; i++) {
         if (j->alloc->parts[i].state != TD_ALLOC_HELD)
             return;

@@ -66,7 +66,7 @@ void core_node_tell_ledger(struct td_core *c, struct core_node *n)
         .version = ++n->version,
     };
     td_ledger_set_node(c->ledger, n->no, &is);
-    td_ledger_forget_refusals(c->ledger, n->no);
+    core_node_forget_refusals(c, n);
     td_arena_release(&a);
     c->dirty = true;
 }
@@ -78,6 +78,25 @@ void core_node_set_usable(struct td_core *c, struct core_node *n)
         return;
     n->usable = usable;
     td_ledger_set_usable(c->ledger, n->no, usable);
+    c->dirty = true;
+}
+
+bool core_node_refuse(struct td_core *c, struct core_node *n, uint32_t shape, uint32_t refusal, uint64_t shortage)
+{
+    if (!td_ledger_refuse(c->ledger, shape, n->no, refusal, shortage))
+        return false;
+    c->counters.refusals_cached++;
+    n->refused = true;
+    return true;
+}
+
+/* What it refused it may take now, so the plan may be another. */
+void core_node_forget_refusals(struct td_core *c, struct core_node *n)
+{
+    if (!n->refused)
+        return;
+    n->refused = false;
+    td_ledger_forget_refusals(c->ledger, n->no);
     c->dirty = true;
 }
 
@@ -224,8 +243,7 @@ void core_nodes_expire(struct td_core *c)
             continue;
         if (c->now_ms >= n->retry_ms) {
             n->retry_ms = 0;
-            td_ledger_forget_refusals(c->ledger, n->no);
-            c->dirty = true;
+            core_node_forget_refusals(c, n);
         } else {
             core_sooner(&c->leases_next_ms, n->retry_ms);
         }

@@ -51,8 +51,7 @@ static void declined(struct td_core *c, struct core_part *p, const struct td_rep
     core_emit(c, TD_EV_ALLOC_DECLINED, &ev);
     /* Freeing its part forgot the node's refusals; this one is news. It may pass without the node's allocation ever
      * changing, so it is forgotten after a while. */
-    td_ledger_refuse(c->ledger, shape, n->no, r->refusal ? r->refusal : TD_REFUSAL_STALE, 0);
-    c->counters.refusals_cached++;
+    core_node_refuse(c, n, shape, r->refusal ? r->refusal : TD_REFUSAL_STALE, 0);
     n->retry_ms = c->now_ms + CORE_RESEND_MS_MAX;
     core_sooner(&c->leases_next_ms, n->retry_ms);
     core_job_settle_end(c, j);
@@ -185,6 +184,7 @@ static void note_taken(struct core_node *n, uint64_t no)
 
 void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m)
 {
+    core_worker_version(c, n, m->node_version); /* first: what is declined below is declined by this version */
     if (m->base) /* its numbering need not begin where ours does, and has gaps where it gave something up */
         n->gap_base = TD_MAX(m->base - 1, n->gap_base);
     for (uint32_t i = 0; i < m->reports.n; i++) {
@@ -192,7 +192,6 @@ void core_report(struct td_core *c, struct core_node *n, const struct td_report_
         if (take(c, n, r) && r->no > n->acked && n->taken.n < TD_MAX_REPORTS_PER_MESSAGE * 16)
             note_taken(n, r->no);
     }
-    core_worker_version(c, n, m->node_version);
     n->ack_due = true;
     core_node_stir(c, n);
 }

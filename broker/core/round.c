@@ -207,12 +207,8 @@ static void take_lot_bid(struct td_core *c, struct core_node *n, const struct td
     struct core_lot *lot = &r->lots.v[lb->lot];
     struct core_bid bid = {.node = n->no, .lot = lb->lot, .score = lb->score, .fits = lb->fits};
     /* News only from a node the plan counted on; the others of its shard answer too. */
-    if (lb->fits == 0 && fresh && td_bits_get(lot->nodes, lot->nodes_bytes, n->no)) {
-        if (td_ledger_refuse(c->ledger, lot->shape, n->no, lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage)) {
-            c->counters.refusals_cached++;
-            r->refused++;
-        }
-    }
+    if (lb->fits == 0 && fresh && td_bits_get(lot->nodes, lot->nodes_bytes, n->no))
+        r->refused += core_node_refuse(c, n, lot->shape, lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage);
     td_record_copy(&r->arena, &td_rec_lot_bid, lb, &bid.body);
     td_vec_push(&lot->bids, r->bids.n);
     td_vec_push(&r->bids, bid);

@@ -200,9 +200,7 @@ static void learn_too_few(struct td_core *c, struct core_lot *lot)
         const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
         if (b->fits != least || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
             continue;
-        td_ledger_refuse(c->ledger, lot->shape, b->node, TD_REFUSAL_LAYOUT, 0);
-        c->counters.refusals_cached++;
-        c->round.refused++;
+        c->round.refused += core_node_refuse(c, c->nodes.v[b->node], lot->shape, TD_REFUSAL_LAYOUT, 0);
     }
 }
 

@@ -143,6 +143,7 @@ struct core_node {
     bool stirred;   /* something may be due for it in this wake */
     bool ack_due;
     bool usable;
+    bool refused;   /* a refusal of it is remembered */
     int64_t heard_ms, lease_until_ms;
     uint64_t node_version;
     int64_t retry_ms; /* refusals of a decline are forgotten then; 0 = none */
@@ -346,6 +347,8 @@ struct core_node *core_node_add(struct td_core *c, const char *name);
 void core_node_free(struct core_node *n);
 void core_node_tell_ledger(struct td_core *c, struct core_node *n); /* inventory, membership, usable */
 void core_node_set_usable(struct td_core *c, struct core_node *n);
+bool core_node_refuse(struct td_core *c, struct core_node *n, uint32_t shape, uint32_t refusal, uint64_t shortage); /* true: it was not known */
+void core_node_forget_refusals(struct td_core *c, struct core_node *n);
 void core_node_stir(struct td_core *c, struct core_node *n);
 uint32_t core_node_lease_ms(const struct td_core *c);
 void core_node_topic(const struct td_core *c, const struct core_membership *m, struct td_buf *out);

@@ -38,7 +38,7 @@ void core_worker_version(struct td_core *c, struct core_node *n, uint64_t versio
     if (version <= n->node_version)
         return;
     n->node_version = version;
-    td_ledger_forget_refusals(c->ledger, n->no);
+    core_node_forget_refusals(c, n);
 }
 
 static void drain(struct td_core *c, struct core_node *n, const struct td_drain *m)

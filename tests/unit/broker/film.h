@@ -1,0 +1,113 @@
+/* film.h - a broker core, its journal, a replica and workers of a few lines each, on virtual time
+ *
+ * Every line of a film ends quiet: messages have been carried until nobody has anything to say. After every wake the
+ * invariants are checked, the events are applied to a replica and the digests compared. A worker bids first fit,
+ * accepts what it is awarded and lets go of what is killed, unless the film tells it otherwise. */
+#ifndef TD_FILM_H
+#define TD_FILM_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "broker/core/state.h"
+
+#define SEC 1000
+#define FILM_T0 ((int64_t)1800000000000)
+#define FILM_WORKERS 8
+
+struct film_held {
+    uint32_t job, attempt;
+    uint8_t cpus[64], gpus[8];
+};
+struct film_worker {
+    char name[16], boot[16], instance[16];
+    uint32_t cpus, gpus, incarnation;
+    uint64_t version, report_no;
+    bool on;       /* its process lives and its network works */
+    bool silent;   /* hears, and says nothing */
+    bool deaf;     /* does not hear offers */
+    bool lazy;     /* does not answer awards by itself */
+    bool stubborn; /* does not let go when killed */
+    uint32_t declines;       /* turns down so many awards */
+    uint32_t refuses;        /* enum td_refusal: bids nothing, and says this */
+    TD_VEC(struct film_held) held;
+    TD_VEC(struct td_report) unacked;
+    uint32_t offers, awards, kills, hello_agains, refused_code;
+    uint32_t last_signal, last_limit;
+};
+struct film {
+    struct td_core *core, *replica;
+    int64_t now;
+    struct td_arena arena;
+    TD_VEC(struct td_event) journal;
+    TD_VEC(struct td_input) inbox;
+    struct film_worker workers[FILM_WORKERS];
+    uint32_t nworkers;
+    struct td_settings settings;
+    const char *nodes; /* NodeName line, NULL = nodes just join */
+    TD_VEC(struct td_partition_conf) partitions;
+    TD_VEC(struct td_node_conf) node_confs;
+    uint64_t epoch;
+    /* what the last request was answered */
+    uint32_t reply, code, job, count, nerrors;
+    char text[512];
+    uint32_t wakes;
+};
+
+struct film_job {
+    uint32_t uid;
+    uint32_t cores, gpus, nodes, tasks, limit_s;
+    uint64_t mem;
+    const char *name, *partition, *array, *key, *dependency, *features, *nodelist;
+    int64_t begin_ms, nice;
+    bool hold, session, no_requeue;
+};
+
+int film_open(void **state);   /* cmocka setup: elastic, one default partition, not started */
+int film_close(void **state);
+void film_partition(struct film *f, struct td_partition_conf p);
+void film_node(struct film *f, struct td_node_conf n);
+void film_start(struct film *f);                                          /* first reign, configuration */
+void film_restart(struct film *f, bool snapshot);                         /* the broker dies and comes back */
+void film_configure(struct film *f);
+struct film_worker *film_worker(struct film *f, const char *name, uint32_t cpus, uint32_t gpus); /* starts it */
+void film_worker_again(struct film *f, struct film_worker *w, bool reboot, bool forgets); /* its process starts anew */
+uint32_t film_submit_(struct film *f, struct film_job j);                 /* job id, 0 = refused */
+#define film_submit(f, ...) film_submit_(f, (struct film_job){__VA_ARGS__})
+void film_request(struct film *f, uint32_t uid, uint32_t id, const void *body);
+void film_cancel(struct film *f, uint32_t uid, uint32_t job);
+void film_cancel_task(struct film *f, uint32_t uid, uint32_t job, uint32_t task);
+void film_op(struct film *f, uint32_t uid, uint32_t job, uint32_t op);
+void film_update_node(struct film *f, const char *node, const char *state, const char *reason);
+void film_advance(struct film *f, int64_t ms);                            /* heartbeats go on */
+void film_run(struct film *f);                                            /* until quiet */
+void film_say(struct film *f, struct film_worker *w, uint32_t id, const void *body);
+void film_report(struct film *f, struct film_worker *w, struct td_report r, bool numbered);
+void film_exit(struct film *f, uint32_t job, uint32_t code);              /* leader says EXITED and GONE */
+void film_let_go(struct film *f, struct film_worker *w, uint32_t job);
+void film_accept(struct film *f, struct film_worker *w, uint32_t job);    /* of a lazy worker */
+
+struct core_job *film_job(struct film *f, uint32_t job);
+struct core_node *film_node_of(struct film *f, const char *name);
+uint32_t film_rows(struct film *f, const struct td_job_query *q, struct td_job_info *ret, uint32_t cap);
+uint32_t film_events(const struct film *f, uint32_t id);                  /* how many of them so far */
+#define film_expect(f, job, want)                                                                     \
+    do {                                                                                              \
+        assert_non_null(film_job(f, job));                                                            \
+        assert_string_equal(td_job_state_word(film_job(f, job)->state, film_job(f, job)->outcome), want); \
+    } while (0)
+#define film_expect_reason(f, job, want) assert_string_equal(td_reason_word(film_job(f, job)->reason), want)
+#define film_expect_refused(f, want)                         \
+    do {                                                     \
+        if ((f)->code != (uint32_t)(want))                   \
+            print_error("answer: %u %s\n", (f)->code, (f)->text); \
+        assert_int_equal((f)->code, want);                   \
+    } while (0)
+
+#endif

@@ -1,0 +1,479 @@
+/* test_core_requests.c - what people ask for, and what they are told: each success with a failing twin */
+#include "film.h"
+
+static void what_is_not_supported_is_refused_by_name(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    assert_int_equal(film_submit(f, .cores = 1, .dependency = "afterok:1"), 0);
+    film_expect_refused(f, TD_E_NOT_SUPPORTED);
+    assert_non_null(strstr(f->text, "--dependency"));
+    struct td_job_need needs[2] = {{.nodes_min = 1}, {.nodes_min = 1}};
+    struct td_submit s = {.spec = {.needs = {needs, 2}}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_NOT_SUPPORTED);
+    s = (struct td_submit){.spec = {.needs = {needs, 1}, .reservation = "r"}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_NOT_SUPPORTED);
+    s = (struct td_submit){.spec = {.needs = {needs, 1}, .licenses = "l"}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_NOT_SUPPORTED);
+    s = (struct td_submit){.spec = {.needs = {needs, 1}, .deadline_ms = 5}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_NOT_SUPPORTED);
+    s = (struct td_submit){0};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_INVALID_REQUEST);
+    assert_int_equal(f->core->jobs.n, 0);
+}
+
+static void what_can_never_run_is_refused_at_once(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    assert_int_equal(film_submit(f, .cores = 64), 1); /* nobody has joined yet: it may come */
+    film_expect_reason(f, 1, "Resources");
+    film_worker(f, "n1", 4, 2);
+    assert_int_equal(film_submit(f, .cores = 5), 0);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+    assert_string_equal(f->text, "Requested node configuration is not available");
+    assert_int_equal(film_submit(f, .nodes = 2), 0);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+    assert_int_equal(film_submit(f, .gpus = 3), 0);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+    assert_int_equal(film_submit(f, .mem = 1 << 20), 0);
+    assert_int_equal(film_submit(f, .nodelist = "n7"), 0);
+    film_expect_refused(f, TD_E_INVALID_NODE);
+    assert_int_equal(film_submit(f, .features = "a100"), 0);
+    film_expect_refused(f, TD_E_INVALID_FEATURE);
+    assert_int_not_equal(film_submit(f, .cores = 4, .gpus = 2), 0);
+}
+
+static void configured_nodes_count_before_they_come(void **state)
+{
+    struct film *f = *state;
+    f->settings.elastic = false;
+    film_node(f, (struct td_node_conf){.names = "n[1-2]", .cpus = 8, .memory_mb = 4000, .gres = "gpu:t4:4"});
+    film_start(f);
+    assert_int_not_equal(film_submit(f, .cores = 8, .gpus = 4), 0);
+    assert_int_equal(film_submit(f, .cores = 9), 0);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+    assert_int_equal(film_submit(f, .gpus = 5), 0);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+}
+
+static void partitions_and_their_limits(void **state)
+{
+    struct film *f = *state;
+    film_partition(f, (struct td_partition_conf){.name = "long", .is_default = true, .default_s = 600});
+    film_partition(f, (struct td_partition_conf){.name = "short", .max_s = 60, .nodes_max = 1, .priority_tier = 2});
+    film_partition(f, (struct td_partition_conf){.name = "off", .state = "INACTIVE"});
+    film_partition(f, (struct td_partition_conf){.name = "down", .state = "DOWN"});
+    film_partition(f, (struct td_partition_conf){.name = "root", .root_only = true});
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    film_worker(f, "n2", 4, 0);
+    assert_int_equal(film_submit(f, .partition = "none"), 0);
+    film_expect_refused(f, TD_E_INVALID_PARTITION);
+    assert_int_equal(film_submit(f, .partition = "off"), 0);
+    film_expect_refused(f, TD_E_PARTITION_DOWN);
+    assert_int_equal(film_submit(f, .partition = "root"), 0);
+    film_expect_refused(f, TD_E_DENIED);
+    uint32_t job = film_submit(f, .partition = "down");
+    film_expect_reason(f, job, "PartitionDown");
+    job = film_submit(f, .partition = "short", .limit_s = 61);
+    film_expect_reason(f, job, "PartitionTimeLimit");
+    job = film_submit(f, .partition = "short", .nodes = 2);
+    film_expect_reason(f, job, "PartitionNodeLimit");
+    job = film_submit(f, .cores = 1);
+    assert_int_equal(film_job(f, job)->limit_s, 600);
+    job = film_submit(f, .partition = "short");
+    assert_int_equal(film_job(f, job)->limit_s, 60);
+}
+
+static void the_tier_goes_before_the_order(void **state)
+{
+    struct film *f = *state;
+    film_partition(f, (struct td_partition_conf){.name = "low", .is_default = true});
+    film_partition(f, (struct td_partition_conf){.name = "high", .priority_tier = 9});
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    uint32_t runs = film_submit(f, .cores = 1), low = film_submit(f, .cores = 1), high = film_submit(f, .cores = 1, .partition = "high");
+    film_expect_reason(f, high, "Resources");
+    film_expect_reason(f, low, "Priority");
+    film_exit(f, runs, 0);
+    film_expect(f, high, "RUNNING");
+    film_expect(f, low, "PENDING");
+}
+
+static void several_partitions_and_the_first_award_wins(void **state)
+{
+    struct film *f = *state;
+    film_partition(f, (struct td_partition_conf){.name = "a", .nodes = "n1", .is_default = true});
+    film_partition(f, (struct td_partition_conf){.name = "b", .nodes = "n2"});
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    film_worker(f, "n2", 1, 0);
+    uint32_t x = film_submit(f, .cores = 1);
+    uint32_t y = film_submit(f, .cores = 1, .partition = "a,b");
+    film_expect(f, x, "RUNNING");
+    film_expect(f, y, "RUNNING");
+    assert_string_equal(film_job(f, y)->alloc->nodelist, "n2");
+    assert_int_equal(td_queue_length(f->core->queue), 0); /* the other candidate is withdrawn */
+    assert_int_equal(film_submit(f, .partition = "a,c"), 0);
+    film_expect_refused(f, TD_E_INVALID_PARTITION);
+}
+
+static void a_repeated_submission_gets_the_first_answer(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint32_t job = film_submit(f, .cores = 1, .key = "k1");
+    assert_int_equal(film_submit(f, .cores = 1, .key = "k1"), job);
+    assert_int_not_equal(film_submit(f, .cores = 1, .key = "k2"), job);
+    assert_int_not_equal(film_submit(f, .uid = 1001, .cores = 1, .key = "k1"), job); /* somebody else's key */
+    film_restart(f, false);
+    assert_int_equal(film_submit(f, .cores = 1, .key = "k1"), job);
+    film_restart(f, true);
+    assert_int_equal(film_submit(f, .cores = 1, .key = "k1"), job);
+    film_advance(f, 16 * 60 * SEC);
+    assert_int_not_equal(film_submit(f, .cores = 1, .key = "k1"), job);
+}
+
+static void rights_over_jobs(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1);
+    film_cancel(f, 1001, job);
+    film_expect_refused(f, TD_E_DENIED);
+    film_op(f, 1001, job, TD_OP_HOLD);
+    film_expect_refused(f, TD_E_DENIED);
+    film_op(f, 77, job, TD_OP_HOLD);
+    film_expect_reason(f, job, "JobHeldAdmin");
+    film_op(f, 1000, job, TD_OP_RELEASE);
+    film_expect_refused(f, TD_E_DENIED);
+    film_expect_reason(f, job, "JobHeldAdmin");
+    film_op(f, 77, job, TD_OP_RELEASE);
+    film_expect_refused(f, TD_E_OK);
+    film_op(f, 1000, job, TD_OP_HOLD);
+    film_expect_reason(f, job, "JobHeldUser");
+    film_op(f, 1000, job, TD_OP_RELEASE);
+    film_expect(f, job, "PENDING");
+    film_cancel(f, 0, job);
+    film_expect(f, job, "CANCELLED");
+    struct td_shutdown s = {0};
+    film_request(f, 1000, TD_MSG_SHUTDOWN, &s);
+    film_expect_refused(f, TD_E_DENIED);
+    struct td_hello h = {0};
+    film_request(f, 0, TD_MSG_HELLO, &h);
+    film_expect_refused(f, TD_E_DENIED); /* a worker's word from a person */
+}
+
+static void cancel_by_filter(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    for (uint32_t i = 0; i < 50; i++)
+        film_submit(f, .uid = i % 2 ? 1000 : 1001, .cores = 1, .name = i < 10 ? "first" : "rest");
+    const char *user = "1000", *name = "first";
+    struct td_cancel m = {.filter = {.users = {&user, 1}, .names = {&name, 1}}};
+    uint32_t wakes = f->wakes;
+    film_request(f, 1000, TD_MSG_CANCEL, &m);
+    assert_int_equal(f->wakes - wakes, 1);
+    assert_int_equal(f->count, 5);
+    m = (struct td_cancel){.filter = {.names = {&name, 1}}};
+    film_request(f, 1000, TD_MSG_CANCEL, &m); /* others' are not meant, and no error for each */
+    assert_int_equal(f->count, 0);
+    assert_int_equal(f->nerrors, 0);
+    film_request(f, 77, TD_MSG_CANCEL, &m);
+    assert_int_equal(f->count, 5);
+    m = (struct td_cancel){0};
+    film_request(f, 0, TD_MSG_CANCEL, &m);
+    film_expect_refused(f, TD_E_INVALID_REQUEST); /* not everything by accident */
+}
+
+static void requeue_of_what_runs(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    uint32_t job = film_submit(f, .cores = 1), other = film_submit(f, .cores = 1, .no_requeue = true);
+    film_op(f, 1000, other, TD_OP_REQUEUE);
+    film_expect_refused(f, TD_E_INVALID_STATE); /* it waits */
+    film_op(f, 1000, job, TD_OP_REQUEUEHOLD);
+    film_expect(f, job, "PENDING");
+    film_expect_reason(f, job, "JobHeldUser");
+    film_expect(f, other, "RUNNING");
+    film_op(f, 1000, other, TD_OP_REQUEUE);
+    film_expect_refused(f, TD_E_DISABLED);
+    film_expect(f, other, "RUNNING");
+    film_op(f, 1000, other, 99);
+    film_expect_refused(f, TD_E_INVALID_REQUEST);
+}
+
+static void update(struct film *f, uint32_t uid, uint32_t job, struct td_job_change ch)
+{
+    struct td_job_sel sel = {.job = job};
+    struct td_update_job m = {.ids = {&sel, 1}, .change = ch};
+    film_request(f, uid, TD_MSG_UPDATE_JOB, &m);
+}
+
+static void updates(void **state)
+{
+    struct film *f = *state;
+    film_partition(f, (struct td_partition_conf){.name = "main", .is_default = true});
+    film_partition(f, (struct td_partition_conf){.name = "other"});
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 1, 0);
+    uint32_t runs = film_submit(f, .cores = 1, .limit_s = 600), waits = film_submit(f, .cores = 1, .limit_s = 600);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 900});
+    film_expect_refused(f, TD_E_DENIED);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 300});
+    film_expect_refused(f, TD_E_OK);
+    assert_int_equal(w->last_limit, 300); /* the node enforces it */
+    update(f, 77, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 900});
+    assert_int_equal(w->last_limit, 900);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 4, .partition = "other"});
+    film_expect_refused(f, TD_E_NOT_PENDING);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 4 | 1u << 3, .partition = "other", .name = "new"});
+    film_expect_refused(f, TD_E_OK);
+    assert_string_equal(film_job(f, waits)->spec->body.name, "new");
+    assert_string_equal(core_job_need(film_job(f, waits))->partition, "other");
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 4, .partition = "nowhere"});
+    film_expect_refused(f, TD_E_INVALID_PARTITION);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 6, .priority = UINT32_MAX});
+    film_expect_refused(f, TD_E_DENIED);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 6, .priority = 0});
+    film_expect_reason(f, waits, "JobHeldUser");
+    update(f, 77, waits, (struct td_job_change){.set = 1u << 6, .priority = 5});
+    film_expect(f, waits, "PENDING");
+    assert_int_equal(film_job(f, waits)->held, 0);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 5, .nice = -5});
+    film_expect_refused(f, TD_E_DENIED);
+    update(f, 1001, waits, (struct td_job_change){.set = 1u << 3, .name = "x"});
+    film_expect_refused(f, TD_E_DENIED);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 10, .array_limit = 1});
+    film_expect_refused(f, TD_E_INVALID_REQUEST);
+    film_exit(f, runs, 0);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 3, .name = "x"});
+    film_expect_refused(f, TD_E_ALREADY_DONE);
+}
+
+static void nice_and_priority(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    film_submit(f, .cores = 1);
+    uint32_t meek = film_submit(f, .cores = 1, .nice = 100), plain = film_submit(f, .cores = 1);
+    assert_int_equal(film_job(f, 1)->priority, 4294901760u);
+    film_expect_reason(f, plain, "Resources");
+    film_expect_reason(f, meek, "Priority");
+    assert_int_equal(film_submit(f, .cores = 1, .nice = -1), 0);
+    film_expect_refused(f, TD_E_DENIED);
+    assert_int_not_equal(film_submit(f, .uid = 77, .cores = 1, .nice = -1), 0);
+}
+
+static void the_queue_has_a_bound(void **state)
+{
+    struct film *f = *state;
+    f->settings.max_jobs = 12;
+    film_start(f);
+    assert_int_not_equal(film_submit(f, .cores = 1, .array = "0-9"), 0);
+    assert_int_equal(film_submit(f, .cores = 1, .array = "0-2"), 0);
+    film_expect_refused(f, TD_E_TOO_MANY_JOBS);
+    assert_int_not_equal(film_submit(f, .cores = 1), 0);
+    assert_int_not_equal(film_submit(f, .cores = 1), 0);
+    assert_int_equal(film_submit(f, .cores = 1), 0);
+    film_expect_refused(f, TD_E_TOO_MANY_JOBS);
+}
+
+static void low_space_refuses_new_work(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct td_input in = {.kind = TD_IN_SPACE, .on = true};
+    td_vec_push(&f->inbox, in);
+    film_run(f);
+    assert_int_equal(film_submit(f, .cores = 1), 0);
+    film_expect_refused(f, TD_E_NO_SPACE);
+    in.on = false;
+    td_vec_push(&f->inbox, in);
+    film_run(f);
+    assert_int_not_equal(film_submit(f, .cores = 1), 0);
+}
+
+static void a_session_that_falls_silent_gives_its_nodes_back(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    uint32_t job = film_submit(f, .cores = 1, .session = true), next = film_submit(f, .cores = 1);
+    struct td_session_heard heard = {.job = job};
+    film_advance(f, 50 * SEC);
+    film_request(f, 1000, TD_MSG_SESSION_HEARD, &heard);
+    film_expect_refused(f, TD_E_OK);
+    film_request(f, 1001, TD_MSG_SESSION_HEARD, &heard);
+    film_expect_refused(f, TD_E_DENIED);
+    heard.job = next;
+    film_request(f, 1000, TD_MSG_SESSION_HEARD, &heard);
+    film_expect_refused(f, TD_E_INVALID_JOB);
+    film_advance(f, 50 * SEC);
+    film_expect(f, job, "RUNNING");
+    film_restart(f, true); /* paused: the lease begins anew */
+    assert_int_equal(film_job(f, job)->session_state, TD_SESSION_PAUSED);
+    film_advance(f, 50 * SEC);
+    film_expect(f, job, "RUNNING");
+    film_advance(f, 15 * SEC);
+    film_expect(f, job, "CANCELLED");
+    film_expect_reason(f, job, "InactiveLimit");
+    film_expect(f, next, "RUNNING");
+    heard.job = job;
+    film_request(f, 1000, TD_MSG_SESSION_HEARD, &heard);
+    film_expect_refused(f, TD_E_ALREADY_DONE);
+}
+
+static void a_session_closes(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    uint32_t job = film_submit(f, .cores = 1, .session = true), waits = film_submit(f, .cores = 1, .session = true);
+    struct td_session_close close = {.job = waits};
+    film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
+    film_expect(f, waits, "CANCELLED");
+    close.job = job;
+    film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
+    film_expect(f, job, "COMPLETED");
+    film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
+    film_expect_refused(f, TD_E_ALREADY_DONE);
+}
+
+static void rows_show_what_squeue_needs(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 4);
+    uint32_t runs = film_submit(f, .cores = 2, .gpus = 3, .limit_s = 600, .name = "a");
+    uint32_t waits = film_submit(f, .cores = 1, .gpus = 3, .limit_s = 600, .name = "b");
+    struct td_job_info rows[4];
+    struct td_job_query q = {.asker_uid = 1000, .detail = true};
+    assert_int_equal(film_rows(f, &q, rows, 4), 2);
+    assert_int_equal(rows[0].job, runs);
+    assert_int_equal(rows[0].cpus, 2);
+    assert_int_equal(rows[0].gres.v[0].count, 3);
+    assert_string_equal(rows[0].nodelist, "n1");
+    assert_int_equal(rows[0].end_ms, rows[0].start_ms + 600 * SEC);
+    assert_int_equal(rows[0].placements.n, 1);
+    assert_int_equal(rows[1].job, waits);
+    assert_true(rows[1].start_is_prediction);
+    assert_int_equal(rows[1].start_ms / SEC, rows[0].end_ms / SEC);
+    assert_string_equal(rows[1].partition, "main");
+    const char *pending = "pd";
+    struct td_job_filter filter = {.states = {&pending, 1}};
+    q.filter = &filter;
+    assert_int_equal(film_rows(f, &q, rows, 4), 1);
+    assert_int_equal(rows[0].job, waits);
+    film_exit(f, runs, 0);
+    q = (struct td_job_query){.asker_uid = 1000};
+    assert_int_equal(film_rows(f, &q, rows, 4), 1);
+    struct td_job_info row;
+    struct td_arena a = {0};
+    assert_true(td_core_job_row(f->core, runs, &a, &row));
+    assert_string_equal(row.nodelist, "n1");
+    assert_false(td_core_job_row(f->core, 999, &a, &row));
+    td_arena_release(&a);
+}
+
+static void rounds_can_be_looked_at(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    film_submit(f, .cores = 1);
+    film_submit(f, .cores = 1);
+    struct td_arena a = {0};
+    const struct td_round_info *rows;
+    assert_int_equal(td_core_rounds(f->core, 1, &a, &rows), 1);
+    assert_int_equal(td_core_rounds(f->core, 0, &a, &rows), 2);
+    assert_string_equal(rows[0].closed_by, "all bids");
+    assert_int_equal(rows[1].lots.n, 1);
+    assert_int_equal(rows[1].bids.n, 1);
+    assert_int_equal(rows[1].bids.v[0].won, 1);
+    assert_int_equal(rows[1].awarded, 1);
+    td_arena_release(&a);
+}
+
+static void tokens_and_keys(void **state)
+{
+    struct film *f = *state;
+    uint8_t hash[32] = {7};
+    struct td_error err;
+    film_start(f);
+    struct td_ev_token_made token = {.token = {hash, 32}, .names = "n[1-3]", .uses = 1, .expires_ms = f->now + 60 * SEC};
+    struct td_input in = {.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_MADE, .body = &token};
+    td_vec_push(&f->inbox, in);
+    film_run(f);
+    assert_true(td_core_token_usable(f->core, hash, "n2", f->now, &err));
+    assert_false(td_core_token_usable(f->core, hash, "x1", f->now, &err));
+    assert_int_equal(err.code, TD_E_BAD_TOKEN);
+    assert_false(td_core_token_usable(f->core, hash, "n2", f->now + 61 * SEC, &err));
+    struct td_ev_worker_enrolled ev = {.node = "n2", .key = "KEY", .token = {hash, 32}};
+    in = (struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &ev};
+    td_vec_push(&f->inbox, in);
+    film_run(f);
+    assert_string_equal(td_core_key_node(f->core, "KEY"), "n2");
+    assert_null(td_core_key_node(f->core, "OTHER"));
+    assert_false(td_core_token_usable(f->core, hash, "n2", f->now, &err)); /* used up */
+    film_restart(f, true);
+    assert_string_equal(td_core_key_node(f->core, "KEY"), "n2");
+    assert_false(td_core_token_usable(f->core, hash, "n2", f->now, &err));
+}
+
+static void configuration_is_read_again(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 1, 0);
+    uint32_t runs = film_submit(f, .cores = 1), waits = film_submit(f, .cores = 1);
+    f->partitions.v[0].state = "DOWN";
+    film_configure(f);
+    film_expect_reason(f, waits, "PartitionDown");
+    assert_true(w->hello_agains > 0);
+    film_exit(f, runs, 0);
+    film_expect(f, waits, "PENDING");
+    f->partitions.v[0].state = "UP";
+    film_configure(f);
+    film_advance(f, 50);
+    film_expect(f, waits, "RUNNING");
+    film_restart(f, true);
+}
+
+#define FILM(test) cmocka_unit_test_setup_teardown(test, film_open, film_close)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FILM(what_is_not_supported_is_refused_by_name),
+        FILM(what_can_never_run_is_refused_at_once),
+        FILM(configured_nodes_count_before_they_come),
+        FILM(partitions_and_their_limits),
+        FILM(the_tier_goes_before_the_order),
+        FILM(several_partitions_and_the_first_award_wins),
+        FILM(a_repeated_submission_gets_the_first_answer),
+        FILM(rights_over_jobs),
+        FILM(cancel_by_filter),
+        FILM(requeue_of_what_runs),
+        FILM(updates),
+        FILM(nice_and_priority),
+        FILM(the_queue_has_a_bound),
+        FILM(low_space_refuses_new_work),
+        FILM(a_session_that_falls_silent_gives_its_nodes_back),
+        FILM(a_session_closes),
+        FILM(rows_show_what_squeue_needs),
+        FILM(rounds_can_be_looked_at),
+        FILM(tokens_and_keys),
+        FILM(configuration_is_read_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
