@@ -175,11 +175,10 @@ static bool expand(const struct reading *r, const struct core_job *j, const stru
 static bool show(const struct reading *r, const struct core_job *j, const struct td_span *tasks, uint32_t ntasks)
 {
     const struct td_job_query *q = r->q;
-    bool named = q->filter && q->filter->ids.n;
     if (!q->all && !q->asker_operator && j->uid != q->asker_uid && is_hidden(r->c, j))
         return true;
     if (q->filter) {
-        if ((!named || q->filter->states.n) && !core_filter_state(q->filter, j->state, j->outcome))
+        if (!core_filter_state(q->filter, j->state, j->outcome))
             return true;
         if (!core_filter_job(r->c, q->filter, j, q->uids, q->nuids))
             return true;
