@@ -26,7 +26,8 @@ int td_bus_server_new(const char *address, const char *port_range, const struct 
 void td_bus_server_destroy(struct td_bus_server **p);
 const char *td_bus_server_router_endpoint(const struct td_bus_server *s); /* "tcp://127.0.0.1:41001" */
 const char *td_bus_server_pub_endpoint(const struct td_bus_server *s);
-/* The descriptor to poll for reading (one stands for all); after any wake call td_bus_server_next until it returns 0. */
+/* The descriptor to poll for reading, level-triggered; one stands for all. After a wake call td_bus_server_next, at best
+ * until it returns 0: only then are handshakes served and the descriptor rests. */
 int td_bus_server_fds(const struct td_bus_server *s, int *fds, int cap);
 struct td_bus_msg {
     uint8_t route[256];

@@ -220,6 +220,14 @@ static int link_receive(struct td_bus_client *c, struct link *l, int want)
     return -1;
 }
 
+/* More may wait and no command will say so: keeps the descriptor readable until service() has looked. */
+static void keep_awake(struct td_bus_client *c)
+{
+    if (!c->kicked)
+        kick(c->kick);
+    c->kicked = true;
+}
+
 int td_bus_client_next(struct td_bus_client *c, const uint8_t **ret_data, size_t *ret_len, bool *ret_published)
 {
     bool serviced = false;
@@ -233,6 +241,7 @@ int td_bus_client_next(struct td_bus_client *c, const uint8_t **ret_data, size_t
 
             c->sub_first = !published;
             if (r > 0) {
+                keep_awake(c);
                 *ret_data = zmq_msg_data(&c->frame);
                 *ret_len = zmq_msg_size(&c->frame);
                 *ret_published = published;
@@ -252,10 +261,8 @@ int td_bus_client_next(struct td_bus_client *c, const uint8_t **ret_data, size_t
 /* A call on a socket may have emptied its mailbox: see socket.c. */
 static void look_again(struct td_bus_client *c, struct link *l)
 {
-    if (!c->kicked && socket_readable(l->socket)) {
-        kick(c->kick);
-        c->kicked = true;
-    }
+    if (!c->kicked && socket_readable(l->socket))
+        keep_awake(c);
 }
 
 int td_bus_client_send(struct td_bus_client *c, const struct td_buf *frame)

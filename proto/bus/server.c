@@ -341,6 +341,14 @@ static int message_receive(struct td_bus_server *s, struct td_bus_msg *ret)
     return ok ? 1 : -1;
 }
 
+/* More may wait and no command will say so: keeps the descriptor readable until service() has looked. */
+static void keep_awake(struct td_bus_server *s)
+{
+    if (!s->kicked)
+        kick(s->kick);
+    s->kicked = true;
+}
+
 int td_bus_server_next(struct td_bus_server *s, struct td_bus_msg *ret)
 {
     uint32_t drops = 0;
@@ -351,12 +359,9 @@ int td_bus_server_next(struct td_bus_server *s, struct td_bus_msg *ret)
     for (;;) {
         int r = message_receive(s, ret);
 
-        if (r > 0)
-            return 1;
-        if (r < 0 && ++drops == DROPS_PER_CALL) {
-            kick(s->kick); /* more may wait, and no command will say so */
-            s->kicked = true;
-            return 0;
+        if (r > 0 || (r < 0 && ++drops == DROPS_PER_CALL)) {
+            keep_awake(s);
+            return r > 0;
         }
         if (r < 0)
             continue;
@@ -391,10 +396,8 @@ int td_bus_server_send(struct td_bus_server *s, const uint8_t *route, size_t rou
         } while (n < 0 && zmq_errno() == EINTR);
         TD_ASSERT(n >= 0); /* room was found with the route */
     }
-    if (!s->kicked && socket_readable(s->router)) {
-        kick(s->kick);
-        s->kicked = true;
-    }
+    if (!s->kicked && socket_readable(s->router))
+        keep_awake(s);
     return n < 0 ? n : 0;
 }
 

@@ -1,9 +1,10 @@
 /* socket.c - libzmq sockets, their monitors, and the one descriptor a loop polls
  *
  * A libzmq descriptor becomes readable when the socket's mailbox gets a command, not when a message waits; any call on
- * the socket, a send too, may empty the mailbox and with it the readiness. So after a send the socket is asked once
- * more, and if something can be read an eventfd keeps the wake readable (kick): a caller that drains, sends and polls never
- * sleeps over a message. */
+ * the socket, a send too, may empty the mailbox and with it the readiness; and while a reader has not met the end of what
+ * waits, nothing new is announced to it. So an eventfd (kick) keeps the wake readable from the first message taken until
+ * none was left, and after a send that finds something to read: a caller who reads one message a poll, or sends before he
+ * polls, never sleeps over one. */
 #include "bus/socket.h"
 
 #include <errno.h>
