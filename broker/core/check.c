@@ -74,12 +74,11 @@ static bool check_job(const struct td_core *c, const struct core_job *j, struct 
 
 static bool check_array(const struct core_array *a, struct td_error *err)
 {
-    uint32_t active = 0, pending = 0, done = 0;
+    uint32_t active = 0, pending = 0;
     for (uint32_t i = 0; i < a->jobs.n; i++) {
         const struct core_job *j = a->jobs.v[i];
         active += core_job_live(j);
         pending += j->state == TD_JOB_PENDING;
-        done += j->state == TD_JOB_DONE;
         if (i && a->jobs.v[i - 1]->id >= j->id)
             return bad(err, j, "is out of order in its array");
         if (td_bits_get(a->waiting, a->nbytes, j->task))
