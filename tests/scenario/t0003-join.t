@@ -9,7 +9,7 @@ SlurmdTimeout=4
 NodeName=n1 CPUs=2
 PartitionName=normal Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
-printf 'Elastic=yes\nLeaseTime=2s\n' > tender.conf
+printf 'Elastic=yes\nLeaseTime=2\n' > tender.conf
 cluster_up --conf "$WORK/slurm.conf"
 
 for i in 1 2 3 4; do mkfifo "go.$i"; done

@@ -45,7 +45,8 @@ like "$(show "$id")" "/no/such/shell" "a missing interpreter is named"
 
 id=$(submit -t 0:01 -o limit.out --wrap 'trap "echo asked" TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done; echo not reached')
 wait_until "a job past its limit ends" job_is "$id" TIMEOUT
-is "$(cat limit.out)" "asked" "it was asked before it was killed"
+like "$(cat limit.out)" '^asked$' "it was asked before it was killed"
+is "$(grep -c 'not reached' limit.out)" 0 "and did not get to its end"
 id=$(submit -o /dev/null --wrap 'sleep 600')
 wait_until "a long job runs" job_is "$id" RUNNING
 ok "scancel" scancel "$id"
