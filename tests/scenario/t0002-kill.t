@@ -6,7 +6,7 @@ cd "$WORK" || exit 1
 SEED=${SEED:-$RANDOM}
 RANDOM=$SEED
 echo "# SEED=$SEED"
-cluster_up --nodes 2 --cpus 16
+cluster_up --nodes 2 --cpus 4
 JOBS=${JOBS:-500}
 cat > job.sh <<'SCRIPT'
 #!/bin/sh

@@ -24,7 +24,7 @@ running() { [ "$(squeue -h -t R -o %i | wc -l)" -eq "$1" ]; }
 wait_until "the one node is full" running 2
 is "$(squeue -h -t PD -o %i | wc -l)" 2 "two jobs wait"
 
-token=$(tender join-token --dir "$DIR")
+token=$(tender join-token)
 like "$token" '^[a-z2-7]{60,}$' "an administrator gets a join token"
 tender-worker --join "$token" --node late --dir "$DIR/nodes/late" --cpus 2 >"$WORK/late.log" 2>&1 &
 late=$!
