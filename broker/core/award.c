@@ -188,6 +188,7 @@ static void add_part(struct td_core *c, struct core_part *p, struct outgoing *o)
     if (p->signal) {
         k.signal = p->signal;
         k.batch_only = p->signal_batch;
+        k.full = p->signal_full;
         k.no = p->signal_no;
         add_kill(c, p, o, &k);
     }

@@ -71,6 +71,7 @@ static void signal_job(struct td_core *c, struct core_job *j, const struct td_ca
             continue;
         p->signal = m->signal;
         p->signal_batch = m->batch_only;
+        p->signal_full = m->full;
         p->signal_no = c->signal_no;
         core_part_due(c, p, c->now_ms);
     }
