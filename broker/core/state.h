@@ -48,7 +48,7 @@ struct core_part {
     int64_t due_ms;       /* AWARD or KILL goes (again) when this is reached */
     uint32_t backoff_ms;
     bool sent;
-    bool signal_batch;
+    bool signal_batch, signal_full; /* whom: the batch shell alone, or it too */
     uint32_t signal, signal_no; /* asked for, not yet SIGNALLED */
     uint32_t adjust_s;          /* new limit, not yet ADJUSTED */
     int64_t early_gone_ms;      /* GONE came before EXITED: since when */
