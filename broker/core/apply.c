@@ -1,8 +1,8 @@
 /* apply.c - one function for each event: the only writer of durable state
  *
- * Live and in replay the same. It never decides, never queues an effect, and asserts instead of checking: what does
- * not follow from the state it meets is our fault, or the journal is not ours. Soft fields it touches (due times of
- * awards and kills) only say "look at this". */
+ * Live and in replay the same. It never decides, never queues an effect, and asserts instead of
+ * checking: what does not follow from the state it meets is our fault, or the journal is not ours.
+ * Soft fields it touches (due times of awards and kills) only say "look at this". */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -113,17 +113,14 @@ static void apply_split(struct td_core *c, const struct td_ev_task_split *ev)
         TD_ASSERT(a->nwaiting == 0);
         a->record = NULL;
         j->task = ev->task;
-        /* Sorted by id: the array's own is the smallest. */
-        td_vec_push(&a->jobs, j);
-        memmove(&a->jobs.v[1], &a->jobs.v[0], (a->jobs.n - 1) * sizeof(*a->jobs.v));
-        a->jobs.v[0] = j;
+        core_array_put(c, j);
         a->npending++;
     } else {
         TD_ASSERT(a->nwaiting > 0 && ev->job >= c->next_job);
         c->next_job = ev->job + 1;
         j = copy_of_record(c, a->record, ev->job);
         j->task = ev->task;
-        td_vec_push(&a->jobs, j);
+        core_array_put(c, j);
         begin_waiting(c, j);
         core_job_enqueue(c, a->record);
     }
@@ -134,7 +131,8 @@ static void apply_split(struct td_core *c, const struct td_ev_task_split *ev)
 static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
 {
     struct core_job *j = job_of(c, ev->job);
-    TD_ASSERT(j->state == TD_JOB_PENDING && !core_job_is_record(j) && ev->attempt > j->attempt && ev->places.n > 0);
+    TD_ASSERT(j->state == TD_JOB_PENDING && !core_job_is_record(j) && ev->attempt > j->attempt &&
+              ev->places.n > 0);
     j->attempt = ev->attempt;
     struct core_partition *p = core_partition_find(c, ev->partition);
     TD_ASSERT(p);
@@ -157,7 +155,8 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
     }
 }
 
-static struct core_part *part_of(struct td_core *c, uint32_t job, uint32_t attempt, const char *node)
+static struct core_part *part_of(struct td_core *c, uint32_t job, uint32_t attempt,
+                                 const char *node)
 {
     struct core_job *j = job_of(c, job);
     struct core_node *n = core_node_find(c, node);
@@ -194,7 +193,8 @@ static void apply_accepted(struct td_core *c, const struct td_ev_alloc_accepted 
     set_state(c, j, TD_JOB_RUNNING);
     j->start_ms = c->time_ms;
     for (uint32_t i = 0; i < j->alloc->nparts; i++)
-        td_ledger_set_until(c->ledger, j->alloc->parts[i].node->no, j->id, j->attempt, core_job_until(j, j->start_ms, j->limit_s));
+        td_ledger_set_until(c->ledger, j->alloc->parts[i].node->no, j->id, j->attempt,
+                            core_job_until(j, j->start_ms, j->limit_s));
     c->counters.jobs_started++;
 }
 
@@ -303,7 +303,8 @@ static void apply_ended(struct td_core *c, const struct td_ev_job_ended *ev)
     if (j->array)
         td_bits_set(j->array->finished, j->task);
     td_vec_push(&c->ended, j->id);
-    c->purge_next_ms = TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
+    c->purge_next_ms =
+        TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
     c->counters.jobs_ended++;
 }
 
@@ -315,7 +316,9 @@ static void apply_requeued(struct td_core *c, const struct td_ev_job_requeued *e
         j->restarts++;
     j->begin_ms = ev->begin_ms;
     j->eligible_ms = TD_MAX(c->time_ms, ev->begin_ms);
-    j->held = ev->hold ? (uint8_t)(ev->reason == TD_REASON_HELD_ADMIN ? TD_REASON_HELD_ADMIN : TD_REASON_HELD_USER) : 0;
+    j->held = ev->hold ? (uint8_t)(ev->reason == TD_REASON_HELD_ADMIN ? TD_REASON_HELD_ADMIN
+                                                                      : TD_REASON_HELD_USER)
+                       : 0;
     back_to_queue(c, j);
     c->counters.jobs_requeued++;
 }
@@ -350,10 +353,10 @@ static void change_spec(struct td_core *c, struct core_job *j, const struct td_j
     struct td_job_need need = body.needs.v[0];
     bool changed = false;
 
-#define TAKE(key, field)            \
-    if (is_set(ch, key)) {          \
-        body.field = ch->field;     \
-        changed = true;             \
+#define TAKE(key, field)                                                                           \
+    if (is_set(ch, key)) {                                                                         \
+        body.field = ch->field;                                                                    \
+        changed = true;                                                                            \
     }
     TAKE(3, name)
     TAKE(5, nice)
@@ -395,7 +398,9 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
             struct core_part *p = &j->alloc->parts[i];
             if (p->state == TD_ALLOC_GONE)
                 continue;
-            td_ledger_set_until(c->ledger, p->node->no, j->id, j->attempt, core_job_until(j, j->start_ms ? j->start_ms : c->time_ms, j->limit_s));
+            td_ledger_set_until(
+                c->ledger, p->node->no, j->id, j->attempt,
+                core_job_until(j, j->start_ms ? j->start_ms : c->time_ms, j->limit_s));
             c->dirty = true;
         }
     }
@@ -438,18 +443,23 @@ static void apply_tasks_cancelled(struct td_core *c, const struct td_ev_tasks_ca
     TD_ASSERT(a && a->record);
     struct core_job *j = a->record;
     uint32_t before = a->nwaiting;
+    struct td_arena arena = {0};
+    const uint8_t *named =
+        ev->tasks.n ? core_spans_bits(&arena, ev->tasks.v, ev->tasks.n, a->nbytes) : NULL;
     if (!a->cancelled) {
         a->cancelled = td_alloc(a->nbytes);
         c->bytes_jobs += a->nbytes;
     }
-    for (int64_t t = td_bits_next(a->waiting, a->nbytes, 0); t >= 0; t = td_bits_next(a->waiting, a->nbytes, (uint32_t)t + 1)) {
-        if (ev->tasks.n && !core_spans_have(ev->tasks.v, ev->tasks.n, (uint32_t)t))
+    for (int64_t t = td_bits_next(a->waiting, a->nbytes, 0); t >= 0;
+         t = td_bits_next(a->waiting, a->nbytes, (uint32_t)t + 1)) {
+        if (named && !td_bits_get(named, a->nbytes, (uint32_t)t))
             continue;
         td_bits_clear(a->waiting, (uint32_t)t);
         td_bits_set(a->finished, (uint32_t)t);
         td_bits_set(a->cancelled, (uint32_t)t);
         a->nwaiting--;
     }
+    td_arena_release(&arena);
     c->nwaiting_tasks -= before - a->nwaiting;
     if (a->nwaiting) {
         core_job_enqueue(c, j);
@@ -462,8 +472,23 @@ static void apply_tasks_cancelled(struct td_core *c, const struct td_ev_tasks_ca
     j->cancel_uid = ev->uid;
     j->end_ms = c->time_ms;
     td_vec_push(&c->ended, j->id);
-    c->purge_next_ms = TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
+    c->purge_next_ms =
+        TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
     c->counters.jobs_ended++;
+}
+
+static void forget_tasks(struct td_core *c, struct core_array *a)
+{
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < a->jobs.n; i++) {
+        if (a->jobs.v[i]->state != UINT8_MAX)
+            a->jobs.v[k++] = a->jobs.v[i];
+        else
+            td_map_del(&c->task_by_index, (uint64_t)a->id << 32 | a->jobs.v[i]->task);
+    }
+    a->jobs.n = k;
+    if (a->record && a->record->state == UINT8_MAX)
+        a->record = NULL;
 }
 
 static void apply_purged(struct td_core *c, const struct td_ev_jobs_purged *ev)
@@ -473,38 +498,26 @@ static void apply_purged(struct td_core *c, const struct td_ev_jobs_purged *ev)
         struct core_job *j = job_of(c, ev->jobs.v[i]);
         TD_ASSERT(j->state == TD_JOB_DONE);
         td_map_del(&c->job_by_id, j->id);
-        j->state = UINT8_MAX; /* for the two sweeps below */
-        if (j->array && (touched.n == 0 || touched.v[touched.n - 1] != j->array))
-            td_vec_push(&touched, j->array);
+        j->state = UINT8_MAX; /* for the sweeps below */
+        if (!j->array || j->array->touched)
+            continue;
+        j->array->touched = true;
+        td_vec_push(&touched, j->array);
     }
     for (uint32_t i = 0; i < touched.n; i++) {
-        struct core_array *a = touched.v[i];
-        uint32_t k = 0;
-        for (uint32_t t = 0; t < a->jobs.n; t++) {
-            if (a->jobs.v[t]->state != UINT8_MAX)
-                a->jobs.v[k++] = a->jobs.v[t];
-        }
-        a->jobs.n = k;
-        if (a->record && a->record->state == UINT8_MAX)
-            a->record = NULL;
+        touched.v[i]->touched = false;
+        forget_tasks(c, touched.v[i]);
     }
     uint32_t k = 0;
     for (uint32_t i = 0; i < c->jobs.n; i++) {
-        struct core_job *j = c->jobs.v[i];
-        if (j->state != UINT8_MAX) {
-            c->jobs.v[k++] = j;
-            continue;
-        }
-        core_job_free(c, j);
+        if (c->jobs.v[i]->state != UINT8_MAX)
+            c->jobs.v[k++] = c->jobs.v[i];
+        else
+            core_job_free(c, c->jobs.v[i]);
     }
     c->jobs.n = k;
-    for (uint32_t i = 0; i < touched.n; i++) {
-        bool again = false; /* named twice when its jobs did not come in a row */
-        for (uint32_t t = 0; t < i; t++)
-            again |= touched.v[t] == touched.v[i];
-        if (!again)
-            core_array_free_if_empty(c, touched.v[i]);
-    }
+    if (touched.n)
+        core_arrays_free_empty(c);
     td_vec_release(&touched);
 }
 

@@ -1,8 +1,9 @@
 /* array.c - arrays: one record until a task starts or is touched
  *
- * Owns: struct core_array. A waiting task is a bit; it becomes a job of its own by TASK_SPLIT, and the last one left
- * takes over the record and with it the array's id, as in Slurm. A million waiting tasks are two bitmaps of 125 KB.
- * Invariants: waiting and finished do not overlap; a bit in neither belongs to a task with an id of its own. */
+ * Owns: struct core_array. A waiting task is a bit; it becomes a job of its own by TASK_SPLIT, and
+ * the last one left takes over the record and with it the array's id, as in Slurm. A million
+ * waiting tasks are two bitmaps of 125 KB. Invariants: waiting and finished do not overlap; a bit
+ * in neither belongs to a task with an id of its own. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -12,7 +13,8 @@ struct core_array *core_array_find(const struct td_core *c, uint32_t id)
     return td_map_get(&c->array_by_id, id);
 }
 
-struct core_array *core_array_new(struct td_core *c, uint32_t id, const struct td_span *spans, uint32_t nspans)
+struct core_array *core_array_new(struct td_core *c, uint32_t id, const struct td_span *spans,
+                                  uint32_t nspans)
 {
     struct core_array *a = td_alloc(sizeof(*a));
     a->id = id;
@@ -56,19 +58,36 @@ void core_array_free(struct td_core *c, struct core_array *a)
     td_free(a);
 }
 
-void core_array_free_if_empty(struct td_core *c, struct core_array *a)
+void core_arrays_free_empty(struct td_core *c)
 {
-    if (a->record || a->jobs.n)
-        return;
+    uint32_t k = 0;
     for (uint32_t i = 0; i < c->arrays.n; i++) {
-        if (c->arrays.v[i] == a) {
-            memmove(&c->arrays.v[i], &c->arrays.v[i + 1], (c->arrays.n - i - 1) * sizeof(*c->arrays.v));
-            c->arrays.n--;
-            break;
+        struct core_array *a = c->arrays.v[i];
+        if (a->record || a->jobs.n) {
+            c->arrays.v[k++] = a;
+            continue;
         }
+        td_map_del(&c->array_by_id, a->id);
+        core_array_free(c, a);
     }
-    td_map_del(&c->array_by_id, a->id);
-    core_array_free(c, a);
+    c->arrays.n = k;
+}
+
+static uint64_t task_key(const struct core_array *a, uint32_t task)
+{
+    return (uint64_t)a->id << 32 | task;
+}
+
+/* Ids only grow, except that the last task takes the array's own, which is the smallest. */
+void core_array_put(struct td_core *c, struct core_job *j)
+{
+    struct core_array *a = j->array;
+    td_vec_push(&a->jobs, j);
+    if (a->jobs.n > 1 && a->jobs.v[a->jobs.n - 2]->id > j->id) {
+        memmove(&a->jobs.v[1], &a->jobs.v[0], (a->jobs.n - 1) * sizeof(*a->jobs.v));
+        a->jobs.v[0] = j;
+    }
+    td_map_put(&c->task_by_index, task_key(a, j->task), j);
 }
 
 uint32_t core_array_room(const struct core_array *a)
@@ -103,13 +122,17 @@ void core_array_touch(struct td_core *c, struct core_array *a)
     }
 }
 
-struct core_job *core_array_task(const struct core_array *a, uint32_t task)
+struct core_job *core_array_task(const struct td_core *c, const struct core_array *a, uint32_t task)
 {
-    for (uint32_t i = 0; i < a->jobs.n; i++) {
-        if (a->jobs.v[i]->task == task)
-            return a->jobs.v[i];
-    }
-    return NULL;
+    return td_map_get(&c->task_by_index, task_key(a, task));
+}
+
+int64_t core_array_next(struct core_array *a)
+{
+    int64_t task = td_bits_next(a->waiting, a->nbytes, a->from);
+    if (task >= 0)
+        a->from = (uint32_t)task;
+    return task;
 }
 
 struct core_job *core_array_split(struct td_core *c, struct core_array *a, uint32_t task)

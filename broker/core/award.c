@@ -1,6 +1,8 @@
-/* award.c - AWARD and KILL: sent in one message for each node and wake, and again until they are answered
+/* award.c - AWARD and KILL: sent in one message for each node and wake, and again until they are
+ * answered
  *
- * What has to be sent follows from the parts' states; here is only when. Awards of one array share its submission. */
+ * What has to be sent follows from the parts' states; here is only when. Awards of one array share
+ * its submission. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -15,7 +17,8 @@ void core_part_due(struct td_core *c, struct core_part *p, int64_t at_ms)
 
 static void put_again(struct td_core *c, struct core_part *p)
 {
-    p->backoff_ms = p->backoff_ms ? TD_MIN(p->backoff_ms * 2, (uint32_t)CORE_RESEND_MS_MAX) : CORE_RESEND_MS;
+    p->backoff_ms =
+        p->backoff_ms ? TD_MIN(p->backoff_ms * 2, (uint32_t)CORE_RESEND_MS_MAX) : CORE_RESEND_MS;
     p->due_ms = c->now_ms + p->backoff_ms;
     p->sent = true;
     core_sooner(&c->resend_next_ms, p->due_ms);
@@ -45,7 +48,8 @@ static const char *by_node(struct td_core *c, const struct core_job *j, bool cpu
     return s;
 }
 
-static void fill_award(struct td_core *c, const struct core_part *p, uint32_t spec, struct td_award *ret)
+static void fill_award(struct td_core *c, const struct core_part *p, uint32_t spec,
+                       struct td_award *ret)
 {
     const struct core_job *j = p->job;
     const struct core_array *a = j->array;
@@ -87,7 +91,8 @@ struct outgoing {
     TD_VEC(struct td_kill) kills;
 };
 
-/* Blobs are large; one the node had lately is not named again. A worker that lacks one after all asks for it. */
+/* Blobs are large; one the node had lately is not named again. A worker that lacks one after all
+ * asks for it. */
 static void want_blob(struct core_node *n, struct outgoing *o, struct td_bin hash, bool again)
 {
     if (hash.n != 32)
@@ -114,7 +119,8 @@ static void send_awards(struct td_core *c, struct core_node *n, struct outgoing 
     *m = (struct td_award_batch){
         .epoch = c->epoch,
         .incarnation = n->incarnation,
-        .awards = {td_arena_dup(&c->wake, o->awards.v, o->awards.n * sizeof(*o->awards.v)), o->awards.n},
+        .awards = {td_arena_dup(&c->wake, o->awards.v, o->awards.n * sizeof(*o->awards.v)),
+                   o->awards.n},
         .specs = {td_arena_dup(&c->wake, o->specs.v, o->specs.n * sizeof(*o->specs.v)), o->specs.n},
     };
     uint8_t(*blobs)[32] = o->blobs.n ? td_arena_alloc(&c->wake, o->blobs.n * sizeof(*blobs)) : NULL;
@@ -162,7 +168,8 @@ static void add_award(struct td_core *c, struct core_part *p, struct outgoing *o
         send_awards(c, p->node, o);
 }
 
-static void add_kill(struct td_core *c, struct core_part *p, struct outgoing *o, const struct td_kill *k)
+static void add_kill(struct td_core *c, struct core_part *p, struct outgoing *o,
+                     const struct td_kill *k)
 {
     td_vec_push(&o->kills, *k);
     if (p->sent)

@@ -1,4 +1,5 @@
-/* check.c - the invariants, recounted from the ground: for the simulator after every step, for tests, for doctor */
+/* check.c - the invariants, recounted from the ground: for the simulator after every step, for
+ * tests, for doctor */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -47,9 +48,12 @@ static bool check_queue(const struct td_core *c, const struct core_job *j, struc
 {
     if (j->state != TD_JOB_PENDING)
         return j->queued ? bad(err, j, "is in the queue and does not wait") : true;
-    uint32_t why = core_job_blocked(c, j, j->reason == TD_REASON_BEGIN_TIME ? j->begin_ms - 1 : c->time_ms);
+    uint32_t why =
+        core_job_blocked(c, j, j->reason == TD_REASON_BEGIN_TIME ? j->begin_ms - 1 : c->time_ms);
     if (j->queued != (why == TD_REASON_NONE))
-        return bad(err, j, j->queued ? "is in the queue and may not start" : "may start and is not in the queue");
+        return bad(err, j,
+                   j->queued ? "is in the queue and may not start"
+                             : "may start and is not in the queue");
     if (why != TD_REASON_NONE && j->reason != why)
         return bad(err, j, "waits for another reason than it says");
     if (j->queued && j->reason != TD_REASON_PRIORITY && !core_reason_is_head(j->reason))
@@ -67,7 +71,8 @@ static bool check_job(const struct td_core *c, const struct core_job *j, struct 
         return bad(err, j, "is over without an outcome");
     if (j->state != TD_JOB_DONE && j->state != TD_JOB_ENDING && j->outcome != TD_OUTCOME_NONE)
         return bad(err, j, "has an outcome and is not over");
-    if (core_job_is_record(j) && (j->array->record != j || (j->state == TD_JOB_PENDING) != (j->array->nwaiting > 0)))
+    if (core_job_is_record(j) &&
+        (j->array->record != j || (j->state == TD_JOB_PENDING) != (j->array->nwaiting > 0)))
         return bad(err, j, "is the record of waiting tasks, and they disagree");
     return check_parts(j, err) && check_queue(c, j, err);
 }
@@ -87,15 +92,17 @@ static bool check_array(const struct core_array *a, struct td_error *err)
             return bad(err, j, "and its array disagree whether it is over");
     }
     uint32_t waiting = td_bits_count(a->waiting, a->nbytes);
-    if (td_bits_overlap((struct td_bin){a->waiting, a->nbytes}, (struct td_bin){a->finished, a->nbytes}) || waiting != a->nwaiting ||
-        active != a->active || pending != a->npending) {
-        td_fail(err, TD_E_JOURNAL, "array %u: waiting %u (%u), active %u (%u), pending %u (%u)", a->id, waiting, a->nwaiting, active,
-                a->active, pending, a->npending);
+    if (td_bits_overlap((struct td_bin){a->waiting, a->nbytes},
+                        (struct td_bin){a->finished, a->nbytes}) ||
+        waiting != a->nwaiting || active != a->active || pending != a->npending) {
+        td_fail(err, TD_E_JOURNAL, "array %u: waiting %u (%u), active %u (%u), pending %u (%u)",
+                a->id, waiting, a->nwaiting, active, a->active, pending, a->npending);
         return false;
     }
     uint32_t finished = td_bits_count(a->finished, a->nbytes);
     if (waiting + active + pending + finished != a->total) {
-        td_fail(err, TD_E_JOURNAL, "array %u: %u tasks, and %u of them accounted for", a->id, a->total, waiting + active + pending + finished);
+        td_fail(err, TD_E_JOURNAL, "array %u: %u tasks, and %u of them accounted for", a->id,
+                a->total, waiting + active + pending + finished);
         return false;
     }
     return true;
@@ -113,7 +120,8 @@ static bool check_node(const struct td_core *c, const struct core_node *n, struc
     struct td_ledger_free free;
     td_ledger_get_free(c->ledger, n->no, &free);
     if (k != n->nparts || free.holdings != k) {
-        td_fail(err, TD_E_JOURNAL, "node %s: %u parts, counted %u, held in the ledger %u", n->name, k, n->nparts, free.holdings);
+        td_fail(err, TD_E_JOURNAL, "node %s: %u parts, counted %u, held in the ledger %u", n->name,
+                k, n->nparts, free.holdings);
         return false;
     }
     if (n->state == TD_NODE_LOST && k) {
@@ -139,8 +147,10 @@ bool td_core_check(const struct td_core *c, struct td_error *err)
             waiting += core_job_is_record(j) ? j->array->nwaiting : 1;
     }
     if (pending != c->npending || running != c->nrunning || waiting != c->nwaiting_tasks) {
-        td_fail(err, TD_E_JOURNAL, "counts: pending %u (%u), running %u (%u), waiting tasks %llu (%llu)", pending, c->npending, running,
-                c->nrunning, (unsigned long long)waiting, (unsigned long long)c->nwaiting_tasks);
+        td_fail(err, TD_E_JOURNAL,
+                "counts: pending %u (%u), running %u (%u), waiting tasks %llu (%llu)", pending,
+                c->npending, running, c->nrunning, (unsigned long long)waiting,
+                (unsigned long long)c->nwaiting_tasks);
         return false;
     }
     for (uint32_t i = 0; i < c->arrays.n; i++) {

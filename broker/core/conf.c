@@ -1,7 +1,8 @@
 /* conf.c - the configuration in force: partitions, membership, what a NodeName line promises
  *
- * Owns: struct core_partition. A partition keeps its number for ever, by name; one that is no longer configured stays
- * as `gone` because jobs and history name it. Positions within a partition decide the offer topic of a node. */
+ * Owns: struct core_partition. A partition keeps its number for ever, by name; one that is no
+ * longer configured stays as `gone` because jobs and history name it. Positions within a partition
+ * decide the offer topic of a node. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -81,12 +82,14 @@ static void fill_partition(struct td_core *c, struct core_partition *p)
     td_hostlist_release(&l);
 }
 
-/* A node that is in no NodeName line: partitions whose list names it or says ALL, else the default one. */
+/* A node that is in no NodeName line: partitions whose list names it or says ALL, else the default
+ * one. */
 void core_conf_join(struct td_core *c, struct core_node *n)
 {
     for (uint32_t i = 0; i < c->partitions.n; i++) {
         struct core_partition *p = c->partitions.v[i];
-        if (!p->gone && (takes_all(p) || (!td_str_empty(p->conf.nodes) && td_hostlist_match(p->conf.nodes, n->name))))
+        if (!p->gone && (takes_all(p) || (!td_str_empty(p->conf.nodes) &&
+                                          td_hostlist_match(p->conf.nodes, n->name))))
             put_in(p, n);
     }
     struct core_partition *p = core_partition_default(c);
@@ -143,7 +146,11 @@ void core_conf_build(struct td_core *c)
     for (uint32_t i = 0; i < c->conf->partitions.n; i++)
         take_partition(c, &c->conf->partitions.v[i]);
     if (c->conf->partitions.n == 0) {
-        static const struct td_partition_conf all = {.name = "normal", .nodes = "ALL", .is_default = true, .max_s = TD_INFINITE, .priority_tier = 1};
+        static const struct td_partition_conf all = {.name = "normal",
+                                                     .nodes = "ALL",
+                                                     .is_default = true,
+                                                     .max_s = TD_INFINITE,
+                                                     .priority_tier = 1};
         take_partition(c, &all);
     }
     /* Nodes that joined keep their place behind the configured ones. */
@@ -154,7 +161,8 @@ void core_conf_build(struct td_core *c)
     }
 }
 
-/* Marks of a NodeName line's State= count when the node is first seen; afterwards they are the administrator's. */
+/* Marks of a NodeName line's State= count when the node is first seen; afterwards they are the
+ * administrator's. */
 static void first_marks(struct td_core *c, uint32_t known, int64_t now_ms)
 {
     for (uint32_t i = known; i < c->nodes.n; i++) {
@@ -163,7 +171,8 @@ static void first_marks(struct td_core *c, uint32_t known, int64_t now_ms)
         n->down = td_str_casecmp(state ? state : "", "DOWN") == 0;
         n->drain = td_str_casecmp(state ? state : "", "DRAIN") == 0;
         if (n->down || n->drain) {
-            n->reason = td_strdup(td_str_empty(n->conf->reason) ? "configured so" : n->conf->reason);
+            n->reason =
+                td_strdup(td_str_empty(n->conf->reason) ? "configured so" : n->conf->reason);
             n->reason_ms = now_ms;
         }
     }
@@ -201,7 +210,8 @@ static struct td_bin range_bits(struct td_arena *a, uint32_t from, uint32_t n)
 }
 
 /* "gpu:TitanXp:4(S:0-1),gpu:2,license:10" */
-static uint32_t parse_gres(const char *text, struct td_arena *a, struct td_gres_stock *ret, uint32_t cap)
+static uint32_t parse_gres(const char *text, struct td_arena *a, struct td_gres_stock *ret,
+                           uint32_t cap)
 {
     uint32_t n = 0;
     char *s = td_arena_strdup(a, text ? text : "");
@@ -246,7 +256,8 @@ static uint32_t parse_gres(const char *text, struct td_arena *a, struct td_gres_
     return n;
 }
 
-bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a, struct td_inventory *ret)
+bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a,
+                         struct td_inventory *ret)
 {
     uint32_t threads = TD_MAX(conf->threads_per_core, 1u);
     uint32_t sockets = TD_MAX(conf->sockets, 1u);
@@ -266,7 +277,8 @@ bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a, st
     *ret = (struct td_inventory){
         .cpus = range_bits(a, 0, cpus),
         .sockets = sockets,
-        .cores_per_socket = conf->cores_per_socket ? conf->cores_per_socket : (ncores + sockets - 1) / sockets,
+        .cores_per_socket =
+            conf->cores_per_socket ? conf->cores_per_socket : (ncores + sockets - 1) / sockets,
         .threads_per_core = threads,
         .memory_mb = conf->memory_mb ? conf->memory_mb : 1,
         .tmp_mb = conf->tmp_mb,

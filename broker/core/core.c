@@ -1,7 +1,8 @@
 /* core.c - a wake from end to end: time in, inputs, finish, events and effects out
  *
- * Owns: the wake's arena, its events and effects. An input decides and emits; emitting applies at once (law 3), so the
- * next input of the same wake already sees what the one before did. Effects are only queued. */
+ * Owns: the wake's arena, its events and effects. An input decides and emits; emitting applies at
+ * once (law 3), so the next input of the same wake already sees what the one before did. Effects
+ * are only queued. */
 #include <stdarg.h>
 #include <string.h>
 
@@ -61,6 +62,7 @@ void td_core_destroy(struct td_core **p)
     free_conf_state(c);
     td_map_release(&c->job_by_id);
     td_map_release(&c->array_by_id);
+    td_map_release(&c->task_by_index);
     td_strmap_release(&c->node_by_name);
     td_strmap_release(&c->partition_by_name);
     td_strmap_release(&c->client_key_by_name);
@@ -83,7 +85,8 @@ void td_core_wake(struct td_core *c, int64_t now_ms)
 {
     td_arena_reset(&c->wake);
     c->events.n = c->effects.n = 0;
-    /* Journal time never runs backwards (law 10); a shell whose clock does is held at the last event. */
+    /* Journal time never runs backwards (law 10); a shell whose clock does is held at the last
+     * event. */
     c->now_ms = TD_MAX(now_ms, c->time_ms);
     c->in_wake = true;
     c->counters.wakes++;
@@ -161,24 +164,29 @@ static void log_event(struct td_core *c, uint32_t id, const void *body)
     switch (id) {
     case TD_EV_JOB_AWARDED: {
         const struct td_ev_job_awarded *e = body;
-        core_log(c, "info job=%u PENDING->AWARDED attempt=%u nodes=%u leader=%s", e->job, e->attempt, e->places.n, e->places.v[0].node);
+        core_log(c, "info job=%u PENDING->AWARDED attempt=%u nodes=%u leader=%s", e->job,
+                 e->attempt, e->places.n, e->places.v[0].node);
         return;
     }
     case TD_EV_ALLOC_DECLINED: {
         const struct td_ev_alloc_declined *e = body;
-        core_log(c, "info job=%u AWARDED->PENDING event=DECLINED attempt=%u node=%s refusal=%s %s", e->job, e->attempt, e->node,
-                 td_refusal_name(e->refusal) ? td_refusal_name(e->refusal) : "?", e->text ? e->text : "");
+        core_log(c, "info job=%u AWARDED->PENDING event=DECLINED attempt=%u node=%s refusal=%s %s",
+                 e->job, e->attempt, e->node,
+                 td_refusal_name(e->refusal) ? td_refusal_name(e->refusal) : "?",
+                 e->text ? e->text : "");
         return;
     }
     case TD_EV_JOB_ENDING: {
         const struct td_ev_job_ending *e = body;
-        core_log(c, "info job=%u ->ENDING attempt=%u outcome=%s status=%u signal=%u%s", e->job, e->attempt,
-                 td_job_state_word(TD_JOB_DONE, e->outcome), e->exit_code, e->signal, e->requeue ? " requeue" : "");
+        core_log(c, "info job=%u ->ENDING attempt=%u outcome=%s status=%u signal=%u%s", e->job,
+                 e->attempt, td_job_state_word(TD_JOB_DONE, e->outcome), e->exit_code, e->signal,
+                 e->requeue ? " requeue" : "");
         return;
     }
     case TD_EV_JOB_ENDED: {
         const struct td_ev_job_ended *e = body;
-        core_log(c, "info job=%u ->DONE outcome=%s", e->job, td_job_state_word(TD_JOB_DONE, e->outcome));
+        core_log(c, "info job=%u ->DONE outcome=%s", e->job,
+                 td_job_state_word(TD_JOB_DONE, e->outcome));
         return;
     }
     case TD_EV_JOB_REQUEUED: {
@@ -188,14 +196,17 @@ static void log_event(struct td_core *c, uint32_t id, const void *body)
     }
     case TD_EV_NODE_REGISTERED: {
         const struct td_ev_node_registered *e = body;
-        core_log(c, "info worker=%s#%u registered boot=%s", e->node, e->incarnation, e->boot_id ? e->boot_id : "");
+        core_log(c, "info worker=%s#%u registered boot=%s", e->node, e->incarnation,
+                 e->boot_id ? e->boot_id : "");
         return;
     }
     case TD_EV_NODE_CHANGED: {
         const struct td_ev_node_changed *e = body;
-        core_log(c, "%s worker=%s ->%s%s%s%s reason=\"%s\"", e->state == TD_NODE_LOST || e->state == TD_NODE_SUSPECT ? "warn" : "info",
-                 e->node, td_node_state_name(e->state), e->drain ? " drain" : "", e->worker_drain ? " worker-drain" : "",
-                 e->down ? " down" : "", e->reason ? e->reason : "");
+        core_log(c, "%s worker=%s ->%s%s%s%s reason=\"%s\"",
+                 e->state == TD_NODE_LOST || e->state == TD_NODE_SUSPECT ? "warn" : "info", e->node,
+                 td_node_state_name(e->state), e->drain ? " drain" : "",
+                 e->worker_drain ? " worker-drain" : "", e->down ? " down" : "",
+                 e->reason ? e->reason : "");
         return;
     }
     default:
@@ -203,7 +214,8 @@ static void log_event(struct td_core *c, uint32_t id, const void *body)
     }
 }
 
-/* The body may live on the caller's stack and point into state that the event itself will change: it is copied. */
+/* The body may live on the caller's stack and point into state that the event itself will change:
+ * it is copied. */
 void core_emit(struct td_core *c, uint32_t id, const void *body)
 {
     const struct td_event_row *row = td_event_row(id);
@@ -233,7 +245,8 @@ static void *copy_message(struct td_core *c, uint32_t id, const void *body)
     return copy;
 }
 
-void core_send(struct td_core *c, const struct core_node *n, uint64_t peer, uint32_t id, const void *body)
+void core_send(struct td_core *c, const struct core_node *n, uint64_t peer, uint32_t id,
+               const void *body)
 {
     struct td_effect *e = core_effect(c, TD_DO_SEND);
     e->node = n->name;
@@ -359,7 +372,8 @@ void td_core_input(struct td_core *c, const struct td_input *in)
     switch (in->kind) {
     case TD_IN_REQUEST:
         if (!core_request(c, in))
-            core_refuse(c, in, TD_E_UNKNOWN_MESSAGE, "the broker's core does not answer message %u", in->id);
+            core_refuse(c, in, TD_E_UNKNOWN_MESSAGE, "the broker's core does not answer message %u",
+                        in->id);
         return;
     case TD_IN_WORKER:
         core_worker(c, in);
@@ -374,16 +388,20 @@ void td_core_input(struct td_core *c, const struct td_input *in)
             if (!n->greeted)
                 continue;
             /* Topics, units and partitions may be others now. */
-            struct td_refused r = {.code = TD_E_OK, .text = "the configuration was read again", .hello_again = true};
+            n->probed = false;
+            struct td_refused r = {
+                .code = TD_E_OK, .text = "the configuration was read again", .hello_again = true};
             core_send(c, n, n->peer, TD_MSG_REFUSED, &r);
         }
+        core_probe_want(c);
         return;
     case TD_IN_CLOCK:
         core_emit(c, TD_EV_CLOCK_STEPPED, in->body);
         return;
     case TD_IN_SPACE:
         if (c->low_space != in->on)
-            core_log(c, in->on ? "error journal: space is low, new work is refused" : "info journal: space is back");
+            core_log(c, in->on ? "error journal: space is low, new work is refused"
+                               : "info journal: space is back");
         c->low_space = in->on;
         return;
     case TD_IN_ENROL:

@@ -1,7 +1,7 @@
 /* eligible.c - may a waiting job start at all, and if not, why: membership in the queue
  *
- * Follows from durable state and the time of the last event alone, so a replica keeps the same queue. Whoever changes
- * what this reads calls core_job_enqueue in the same apply. */
+ * Follows from durable state and the time of the last event alone, so a replica keeps the same
+ * queue. Whoever changes what this reads calls core_job_enqueue in the same apply. */
 #include "broker/core/state.h"
 
 struct core_candidate *core_job_candidates(struct core_job *j)
@@ -17,7 +17,8 @@ uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32
     return (uint64_t)(0xffffu - tier) << 48 | (UINT32_MAX - priority) << 16;
 }
 
-uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j, uint32_t partition)
+uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,
+                                uint32_t partition)
 {
     const struct core_partition *p = c->partitions.v[partition];
     if (p->gone || p->state == PARTITION_INACTIVE)
@@ -81,7 +82,8 @@ void core_job_set_candidates(struct td_core *c, struct core_job *j)
         struct td_shape shape;
         core_need_shape(c, need, p, &a, &shape);
         if (j->ncandidates < UINT8_MAX)
-            to[j->ncandidates++] = (struct core_candidate){p->no, td_ledger_shape(c->ledger, &shape, p->no)};
+            to[j->ncandidates++] =
+                (struct core_candidate){p->no, td_ledger_shape(c->ledger, &shape, p->no)};
         s = comma ? comma + 1 : NULL;
     }
     td_arena_release(&a);
@@ -89,7 +91,8 @@ void core_job_set_candidates(struct td_core *c, struct core_job *j)
 
 bool core_reason_is_head(uint32_t reason)
 {
-    return reason == TD_REASON_RESOURCES || reason == TD_REASON_REQ_NODE_NOT_AVAIL || reason == TD_REASON_BAD_CONSTRAINTS;
+    return reason == TD_REASON_RESOURCES || reason == TD_REASON_REQ_NODE_NOT_AVAIL ||
+           reason == TD_REASON_BAD_CONSTRAINTS;
 }
 
 void core_job_set_reason(struct td_core *c, struct core_job *j, uint32_t reason)
@@ -106,8 +109,9 @@ static uint32_t startable(const struct core_job *j)
     return TD_MIN(j->array->nwaiting, core_array_room(j->array));
 }
 
-/* The queue's key is (job, component, partition): putting one again changes it in place. Candidates may have dropped
- * out (a partition went down), so a job that was queued for several leaves first. */
+/* The queue's key is (job, component, partition): putting one again changes it in place. Candidates
+ * may have dropped out (a partition went down), so a job that was queued for several leaves first.
+ */
 void core_job_enqueue(struct td_core *c, struct core_job *j)
 {
     uint32_t why = j->state == TD_JOB_PENDING ? core_job_blocked(c, j, c->time_ms) : TD_REASON_NONE;

@@ -17,7 +17,8 @@ void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enroll
     struct core_token *t = ev->token.n == sizeof(t->hash) ? token_of(c, ev->token.v) : NULL;
     if (t)
         t->used++;
-    struct core_key k = {.key = td_strdup(ev->key ? ev->key : ""), .node = td_strdup(ev->node ? ev->node : "")};
+    struct core_key k = {.key = td_strdup(ev->key ? ev->key : ""),
+                         .node = td_strdup(ev->node ? ev->node : "")};
     if (ev->token.n == sizeof(k.token))
         memcpy(k.token, ev->token.v, sizeof(k.token));
     uintptr_t at = (uintptr_t)td_strmap_get(&c->key_by_name, k.key);
@@ -33,7 +34,10 @@ void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enroll
 
 void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev)
 {
-    struct core_token t = {.uses = ev->uses, .uid = ev->uid, .expires_ms = ev->expires_ms, .names = td_strdup(ev->names ? ev->names : "")};
+    struct core_token t = {.uses = ev->uses,
+                           .uid = ev->uid,
+                           .expires_ms = ev->expires_ms,
+                           .names = td_strdup(ev->names ? ev->names : "")};
     if (ev->token.n == sizeof(t.hash))
         memcpy(t.hash, ev->token.v, sizeof(t.hash));
     td_vec_push(&c->tokens, t);
@@ -45,11 +49,13 @@ const char *td_core_key_node(const struct td_core *c, const char *key)
     return at ? c->keys.v[at - 1].node : NULL;
 }
 
-bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node, int64_t now_ms, struct td_error *err)
+bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node,
+                          int64_t now_ms, struct td_error *err)
 {
     const struct core_token *t = token_of(c, hash);
     if (!t) {
-        td_fail(err, TD_E_BAD_TOKEN, "%s: it was not made by this cluster", td_error_words(TD_E_BAD_TOKEN));
+        td_fail(err, TD_E_BAD_TOKEN, "%s: it was not made by this cluster",
+                td_error_words(TD_E_BAD_TOKEN));
         return false;
     }
     if (t->expires_ms && now_ms >= t->expires_ms) {
@@ -57,11 +63,13 @@ bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const
         return false;
     }
     if (t->uses && t->used >= t->uses) {
-        td_fail(err, TD_E_BAD_TOKEN, "%s: it has been used %u times, as often as it may", td_error_words(TD_E_BAD_TOKEN), t->used);
+        td_fail(err, TD_E_BAD_TOKEN, "%s: it has been used %u times, as often as it may",
+                td_error_words(TD_E_BAD_TOKEN), t->used);
         return false;
     }
     if (!td_str_empty(t->names) && !td_hostlist_match(t->names, node)) {
-        td_fail(err, TD_E_BAD_TOKEN, "%s: it is for %s, not for %s", td_error_words(TD_E_BAD_TOKEN), t->names, node);
+        td_fail(err, TD_E_BAD_TOKEN, "%s: it is for %s, not for %s", td_error_words(TD_E_BAD_TOKEN),
+                t->names, node);
         return false;
     }
     return true;

@@ -1,7 +1,8 @@
 /* hello.c - registration: who may be this node, what it runs, what must not live
  *
- * HELLO is idempotent and may come at any time. Its list is believed only when it is not older than what the node has
- * said since: a HELLO that was delayed behind an accepted award must not make us give that award up. */
+ * HELLO is idempotent and may come at any time. Its list is believed only when it is not older than
+ * what the node has said since: a HELLO that was delayed behind an accepted award must not make us
+ * give that award up. */
 #include "broker/core/state.h"
 
 void core_hello_again(struct td_core *c, const struct td_input *in, const char *why)
@@ -43,30 +44,42 @@ static bool is_stale(const struct core_node *n, const struct td_hello *m)
     return (n->confirmed && m->incarnation < n->incarnation) || m->node_version < n->node_version;
 }
 
-static int admit(struct td_core *c, const struct td_input *in, const struct td_hello *m, struct core_node *n, struct td_error *err)
+static int admit(struct td_core *c, const struct td_input *in, const struct td_hello *m,
+                 struct core_node *n, struct td_error *err)
 {
     if (m->version < TD_PROTOCOL_VERSION_MIN || m->version > TD_PROTOCOL_VERSION)
-        return td_fail(err, TD_E_VERSION, "%s: %u, this broker speaks %u to %u", td_error_words(TD_E_VERSION), m->version, TD_PROTOCOL_VERSION_MIN, TD_PROTOCOL_VERSION);
+        return td_fail(err, TD_E_VERSION, "%s: %u, this broker speaks %u to %u",
+                       td_error_words(TD_E_VERSION), m->version, TD_PROTOCOL_VERSION_MIN,
+                       TD_PROTOCOL_VERSION);
     if (!td_str_empty(m->node) && !td_str_equal(m->node, in->node))
-        return td_fail(err, TD_E_DENIED, "the key is good for node %s, not for %s", in->node, m->node);
+        return td_fail(err, TD_E_DENIED, "the key is good for node %s, not for %s", in->node,
+                       m->node);
     if (!n || (!n->conf && n->incarnation == 0)) {
         if (!c->settings.elastic)
-            return td_fail(err, TD_E_INVALID_NODE, "node %s is in no NodeName line, and nodes may not just join (Elastic=no)", in->node);
+            return td_fail(
+                err, TD_E_INVALID_NODE,
+                "node %s is in no NodeName line, and nodes may not just join (Elastic=no)",
+                in->node);
         if (c->nodes.n >= TD_MAX_NODES)
-            return td_fail(err, TD_E_TOO_BIG, "the cluster has %u nodes, the most it may have", c->nodes.n);
+            return td_fail(err, TD_E_TOO_BIG, "the cluster has %u nodes, the most it may have",
+                           c->nodes.n);
         return 0;
     }
-    bool live = n->greeted && (n->state == TD_NODE_UP || n->state == TD_NODE_SUSPECT) && c->now_ms < n->lease_until_ms;
+    bool live = n->greeted && (n->state == TD_NODE_UP || n->state == TD_NODE_SUSPECT) &&
+                c->now_ms < n->lease_until_ms;
     if (live && !td_str_equal(n->instance, m->instance) && !proves_itself(n, m)) {
         long long left = (n->lease_until_ms - c->now_ms + 999) / 1000;
-        return td_fail(err, TD_E_NODE_CLAIMED, "%s: %s; if that worker is gone, its lease ends in %lld s and you may try again",
-                       td_error_words(TD_E_NODE_CLAIMED), n->name, left);
+        return td_fail(
+            err, TD_E_NODE_CLAIMED,
+            "%s: %s; if that worker is gone, its lease ends in %lld s and you may try again",
+            td_error_words(TD_E_NODE_CLAIMED), n->name, left);
     }
     return 0;
 }
 
 /* Its attempts there died with the boot, or it no longer knows them. */
-static void lose_what_is_gone(struct td_core *c, struct core_node *n, const struct td_hello *m, bool rebooted)
+static void lose_what_is_gone(struct td_core *c, struct core_node *n, const struct td_hello *m,
+                              bool rebooted)
 {
     struct core_part **parts;
     uint32_t k = core_node_parts(c, n, &parts);
@@ -84,7 +97,8 @@ static void lose_what_is_gone(struct td_core *c, struct core_node *n, const stru
     }
 }
 
-static bool is_ours(const struct td_core *c, const struct core_node *n, uint32_t job, uint32_t attempt)
+static bool is_ours(const struct td_core *c, const struct core_node *n, uint32_t job,
+                    uint32_t attempt)
 {
     const struct core_job *j = core_job_find(c, job);
     if (!j || j->attempt != attempt)
@@ -93,7 +107,8 @@ static bool is_ours(const struct td_core *c, const struct core_node *n, uint32_t
     return p && p->state != TD_ALLOC_GONE;
 }
 
-static void welcome(struct td_core *c, const struct td_input *in, struct core_node *n, const struct td_hello *m)
+static void welcome(struct td_core *c, const struct td_input *in, struct core_node *n,
+                    const struct td_hello *m)
 {
     struct td_attempt_ref *kills = td_arena_alloc(&c->wake, (m->running.n + 1) * sizeof(*kills));
     uint32_t nkills = 0;
@@ -128,9 +143,10 @@ static void welcome(struct td_core *c, const struct td_input *in, struct core_no
     core_reply(c, in, TD_MSG_WELCOME, &w);
 }
 
-/* Slurm's ReturnToService: 0 = stays down until resumed, 1 = comes back when it was only silent, 2 = always. Nodes
- * that just join (elastic) always come back: there may be nobody to resume them. */
-static void marks_on_return(struct td_core *c, struct core_node *n, const struct td_hello *m, uint32_t state_was, bool rebooted)
+/* Slurm's ReturnToService: 0 = stays down until resumed, 1 = comes back when it was only silent, 2
+ * = always. Nodes that just join (elastic) always come back: there may be nobody to resume them. */
+static void marks_on_return(struct td_core *c, struct core_node *n, const struct td_hello *m,
+                            uint32_t state_was, bool rebooted)
 {
     bool down = n->down;
     const char *reason = n->reason;
@@ -138,8 +154,9 @@ static void marks_on_return(struct td_core *c, struct core_node *n, const struct
     if (strict && c->settings.return_to_service == 0 && state_was == TD_NODE_LOST) {
         down = true;
         reason = "Not responding";
-    } else if (strict && c->settings.return_to_service < 2 && rebooted && state_was != TD_NODE_LEFT && state_was != TD_NODE_LOST &&
-               m->inventory.boot_ms && n->inv && m->inventory.boot_ms != n->inv->boot_ms) {
+    } else if (strict && c->settings.return_to_service < 2 && rebooted &&
+               state_was != TD_NODE_LEFT && state_was != TD_NODE_LOST && m->inventory.boot_ms &&
+               n->inv && m->inventory.boot_ms != n->inv->boot_ms) {
         down = true;
         reason = "Node unexpectedly rebooted";
     } else if (!n->down && !n->drain && !m->draining) {
@@ -181,8 +198,9 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
     bool rebooted = known && !td_str_equal(n->boot_id, m->boot_id);
     uint32_t state_was = n ? n->state : TD_NODE_UNKNOWN;
     bool boot_ms_changed = rebooted;
-    bool same = known && n->greeted && n->state == TD_NODE_UP && !rebooted && td_str_equal(n->instance, m->instance) &&
-                m->incarnation == n->incarnation && td_record_equal(&td_rec_inventory, n->inv, &m->inventory);
+    bool same = known && n->greeted && n->state == TD_NODE_UP && !rebooted &&
+                td_str_equal(n->instance, m->instance) && m->incarnation == n->incarnation &&
+                td_record_equal(&td_rec_inventory, n->inv, &m->inventory);
     if (n)
         core_round_forget_node(c, n);
     if (!same) {
@@ -202,7 +220,8 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
         n = core_node_find(c, in->node);
         forget_soft(n, in, m);
         if (!known && m->draining)
-            core_node_change(c, n, TD_NODE_UP, n->drain, n->down, true, "the worker is being stopped", 0);
+            core_node_change(c, n, TD_NODE_UP, n->drain, n->down, true,
+                             "the worker is being stopped", 0);
         core_node_set_usable(c, n);
         core_probe_want(c);
     } else {

@@ -1,7 +1,8 @@
 /* job.c - the table of jobs, their submissions and their allocations
  *
- * Owns: struct core_job, core_spec, core_alloc. Ids only grow, so the table stays sorted by appending.
- * Invariants: a job with live parts is AWARDED, RUNNING or ENDING; a part is in its node's list while it is not GONE. */
+ * Owns: struct core_job, core_spec, core_alloc. Ids only grow, so the table stays sorted by
+ * appending. Invariants: a job with live parts is AWARDED, RUNNING or ENDING; a part is in its
+ * node's list while it is not GONE. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -113,7 +114,8 @@ const char *core_job_name(const struct core_job *j, struct td_arena *a)
 }
 
 /* One block: parts, then the placements they point to. Nodes are known by name. */
-struct core_alloc *core_alloc_new(struct td_core *c, struct core_job *j, const struct td_placement *places, uint32_t n)
+struct core_alloc *core_alloc_new(struct td_core *c, struct core_job *j,
+                                  const struct td_placement *places, uint32_t n)
 {
     struct td_ev_job_awarded list = {.places = {places, n}};
     size_t head = (sizeof(struct core_alloc) + n * sizeof(struct core_part) + 15) & ~(size_t)15;
@@ -201,4 +203,16 @@ uint32_t td_core_job_owner(const struct td_core *c, uint32_t job, bool *ret_know
     const struct core_job *j = core_job_find(c, job);
     *ret_known = j != NULL;
     return j ? j->uid : 0;
+}
+
+void core_ids_sort(uint32_t *v, uint32_t n)
+{
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t id = v[i], k = i;
+            for (; k >= gap && v[k - gap] > id; k -= gap)
+                v[k] = v[k - gap];
+            v[k] = id;
+        }
+    }
 }

@@ -1,8 +1,9 @@
 /* lives.c - the four lives as complete tables (DESIGN law 6)
  *
- * Every cell is filled: GO (it happens; a guard may still ask for more), IGNORE (late or twice: normal on a bus,
- * counted), REJECT (the peer's fault: the caller says so in words), BUG (ours: asserted). States are written only in
- * apply.c; these tables say which inputs may lead to an event at all. */
+ * Every cell is filled: GO (it happens; a guard may still ask for more), IGNORE (late or twice:
+ * normal on a bus, counted), REJECT (the peer's fault: the caller says so in words), BUG (ours:
+ * asserted). States are written only in apply.c; these tables say which inputs may lead to an event
+ * at all. */
 #include "broker/core/state.h"
 
 #define GO CORE_GO
@@ -165,7 +166,8 @@ static const uint8_t node_life[TD_NODE_STATE_COUNT][TD_NODE_INPUT_COUNT] = {
             [TD_NODE_IN_HELLO] = GO,
             [TD_NODE_IN_HEARD] = RE,
             [TD_NODE_IN_LEASE_OUT] = IG,
-            [TD_NODE_IN_TIME_OUT] = GO, /* jobs stayed with its shepherd and nobody came back for them */
+            [TD_NODE_IN_TIME_OUT] =
+                GO, /* jobs stayed with its shepherd and nobody came back for them */
             [TD_NODE_IN_BYE] = IG,
             [TD_NODE_IN_DOWN] = GO,
         },

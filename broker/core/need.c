@@ -1,6 +1,7 @@
 /* need.c - from what a job asks for to the shape a worker is asked about
  *
- * Slurm's counting: tasks follow from nodes and tasks-per-node, nodes from tasks; without -N the tasks may spread. */
+ * Slurm's counting: tasks follow from nodes and tasks-per-node, nodes from tasks; without -N the
+ * tasks may spread. */
 #include "broker/core/state.h"
 
 #define NODES_ANY TD_MAX_NODES_PER_JOB
@@ -35,7 +36,8 @@ void core_need_tally(const struct td_job_need *need, struct core_tally *ret)
     };
 }
 
-static void set_memory(const struct td_core *c, const struct td_job_need *need, const struct core_partition *p, struct td_shape *ret)
+static void set_memory(const struct td_core *c, const struct td_job_need *need,
+                       const struct core_partition *p, struct td_shape *ret)
 {
     if (need->mem_all) {
         ret->mem_all = true;
@@ -53,12 +55,14 @@ static void set_memory(const struct td_core *c, const struct td_job_need *need, 
     } else if (c->settings.def_mem_mb_per_node) {
         ret->mem_mb = c->settings.def_mem_mb_per_node;
     } else if (c->settings.memory_counts) {
-        ret->mem_all = true; /* Slurm: where memory is consumed and nobody says how much, a job gets all of the node's */
+        ret->mem_all = true; /* Slurm: where memory is consumed and nobody says how much, a job gets
+                                all of the node's */
     }
 }
 
 /* Strings and lists are borrowed from the need and the partition. */
-void core_need_shape(const struct td_core *c, const struct td_job_need *need, const struct core_partition *p, struct td_arena *a, struct td_shape *ret)
+void core_need_shape(const struct td_core *c, const struct td_job_need *need,
+                     const struct core_partition *p, struct td_arena *a, struct td_shape *ret)
 {
     struct core_tally t;
     core_need_tally(need, &t);
@@ -88,8 +92,10 @@ void core_need_shape(const struct td_core *c, const struct td_job_need *need, co
     }
     set_memory(c, need, p, ret);
     if (need->gres_job.n) {
-        /* submit.c lets it through for one node only, where "of the job" and "of the node" are the same. */
-        struct td_gres_need *all = td_arena_alloc(a, (need->gres.n + need->gres_job.n) * sizeof(*all));
+        /* submit.c lets it through for one node only, where "of the job" and "of the node" are the
+         * same. */
+        struct td_gres_need *all =
+            td_arena_alloc(a, (need->gres.n + need->gres_job.n) * sizeof(*all));
         uint32_t n = 0;
         for (uint32_t i = 0; i < need->gres.n; i++)
             all[n++] = need->gres.v[i];

@@ -1,7 +1,8 @@
 /* node.c - nodes: the table, what the ledger is told of them, leases, marks
  *
- * Owns: struct core_node. Numbers are given in order of appearance and never reused, so they may serve the ledger.
- * A node takes new work iff it is UP, said hello in this reign, and nobody marked it. */
+ * Owns: struct core_node. Numbers are given in order of appearance and never reused, so they may
+ * serve the ledger. A node takes new work iff it is UP, said hello in this reign, and nobody marked
+ * it. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -39,7 +40,8 @@ static bool node_is_usable(const struct core_node *n)
     return n->state == TD_NODE_UP && n->greeted && !n->drain && !n->down && !n->worker_drain;
 }
 
-/* A node that never registered counts with what its NodeName line promises, for "could it ever run". */
+/* A node that never registered counts with what its NodeName line promises, for "could it ever
+ * run". */
 void core_node_tell_ledger(struct td_core *c, struct core_node *n)
 {
     struct td_arena a = {0};
@@ -81,7 +83,8 @@ void core_node_set_usable(struct td_core *c, struct core_node *n)
     c->dirty = true;
 }
 
-bool core_node_refuse(struct td_core *c, struct core_node *n, uint32_t shape, uint32_t refusal, uint64_t shortage)
+bool core_node_refuse(struct td_core *c, struct core_node *n, uint32_t shape, uint32_t refusal,
+                      uint64_t shortage)
 {
     if (!td_ledger_refuse(c->ledger, shape, n->no, refusal, shortage))
         return false;
@@ -123,16 +126,24 @@ void core_node_topic(const struct td_core *c, const struct core_membership *m, s
     td_buf_putc(out, '/');
 }
 
-void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down, bool worker_drain, const char *reason, uint32_t uid)
+void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down,
+                      bool worker_drain, const char *reason, uint32_t uid)
 {
-    if (n->state == state && n->drain == drain && n->down == down && n->worker_drain == worker_drain && td_str_equal(n->reason, reason))
+    if (n->state == state && n->drain == drain && n->down == down &&
+        n->worker_drain == worker_drain && td_str_equal(n->reason, reason))
         return;
-    struct td_ev_node_changed ev = {
-        .node = n->name, .state = state, .drain = drain, .down = down, .reason = reason, .uid = uid, .worker_drain = worker_drain};
+    struct td_ev_node_changed ev = {.node = n->name,
+                                    .state = state,
+                                    .drain = drain,
+                                    .down = down,
+                                    .reason = reason,
+                                    .uid = uid,
+                                    .worker_drain = worker_drain};
     core_emit(c, TD_EV_NODE_CHANGED, &ev);
 }
 
-/* The job ends as NODE_FAIL or goes back to the queue; one that was ending anyway ends as it was going to. */
+/* The job ends as NODE_FAIL or goes back to the queue; one that was ending anyway ends as it was
+ * going to. */
 static void fail_job(struct td_core *c, struct core_part *p, const char *what)
 {
     struct core_job *j = p->job;
@@ -157,13 +168,15 @@ void core_node_lose_part(struct td_core *c, struct core_part *p)
         return;
     fail_job(c, p, "was lost");
     if (core_alloc_may(c, p, TD_ALLOC_IN_NODE_LOST)) {
-        struct td_ev_alloc_gone gone = {.job = j->id, .attempt = j->attempt, .node = p->node->name, .node_lost = true};
+        struct td_ev_alloc_gone gone = {
+            .job = j->id, .attempt = j->attempt, .node = p->node->name, .node_lost = true};
         core_emit(c, TD_EV_ALLOC_GONE, &gone);
     }
     core_job_settle_end(c, j);
 }
 
-/* The node's list is in order of award, which a restored core does not know: decisions go by job id. */
+/* The node's list is in order of award, which a restored core does not know: decisions go by job
+ * id. */
 uint32_t core_node_parts(struct td_core *c, const struct core_node *n, struct core_part ***ret)
 {
     struct core_part **v = td_arena_alloc(&c->wake, (n->nparts + 1) * sizeof(*v));
@@ -186,7 +199,8 @@ void core_node_lose_all(struct td_core *c, struct core_node *n)
         core_node_lose_part(c, parts[i]);
 }
 
-/* Set down by a person: a worker that can still be told ends its jobs and says GONE; else they are given up now. */
+/* Set down by a person: a worker that can still be told ends its jobs and says GONE; else they are
+ * given up now. */
 static void end_all(struct td_core *c, struct core_node *n)
 {
     if (n->state != TD_NODE_UP && n->state != TD_NODE_SUSPECT) {
@@ -201,7 +215,8 @@ static void end_all(struct td_core *c, struct core_node *n)
 
 static void expire(struct td_core *c, struct core_node *n)
 {
-    int64_t timeout = c->settings.node_timeout_s ? (int64_t)c->settings.node_timeout_s * 1000 : INT64_MAX / 2;
+    int64_t timeout =
+        c->settings.node_timeout_s ? (int64_t)c->settings.node_timeout_s * 1000 : INT64_MAX / 2;
     int64_t lost_at = TD_MAX(n->heard_ms + timeout, n->lease_until_ms);
 
     if (n->state == TD_NODE_UP) {
@@ -211,7 +226,8 @@ static void expire(struct td_core *c, struct core_node *n)
         }
         if (core_node_may(c, n, TD_NODE_IN_LEASE_OUT)) {
             c->counters.leases_out++;
-            core_node_change(c, n, TD_NODE_SUSPECT, n->drain, n->down, n->worker_drain, n->reason, n->reason_uid);
+            core_node_change(c, n, TD_NODE_SUSPECT, n->drain, n->down, n->worker_drain, n->reason,
+                             n->reason_uid);
             core_round_forget_node(c, n);
         }
     }
@@ -224,13 +240,14 @@ static void expire(struct td_core *c, struct core_node *n)
     if (core_node_may(c, n, TD_NODE_IN_TIME_OUT)) {
         c->counters.nodes_lost++;
         const char *why = n->drain || n->down ? n->reason : "Not responding";
-        core_node_change(c, n, TD_NODE_LOST, n->drain, n->down, n->worker_drain, why, n->reason_uid);
+        core_node_change(c, n, TD_NODE_LOST, n->drain, n->down, n->worker_drain, why,
+                         n->reason_uid);
         core_node_lose_all(c, n);
     }
 }
 
-/* Called once all input of the wake was read (law 10). The next look is when the earliest lease may end: being heard
- * only moves that later. */
+/* Called once all input of the wake was read (law 10). The next look is when the earliest lease may
+ * end: being heard only moves that later. */
 void core_nodes_expire(struct td_core *c)
 {
     if (c->now_ms < c->leases_next_ms)
@@ -255,7 +272,8 @@ static bool word(const char *s, const char *is)
     return td_str_casecmp(s ? s : "", is) == 0;
 }
 
-static int update_one(struct td_core *c, struct core_node *n, const struct td_update_node *u, uint32_t uid, struct td_error *err)
+static int update_one(struct td_core *c, struct core_node *n, const struct td_update_node *u,
+                      uint32_t uid, struct td_error *err)
 {
     bool has_reason = !td_str_empty(u->reason);
     const char *reason = has_reason ? u->reason : n->reason;
@@ -271,21 +289,26 @@ static int update_one(struct td_core *c, struct core_node *n, const struct td_up
             return td_fail(err, TD_E_INVALID_REQUEST, "setting a node %s needs a Reason", u->state);
         bool down = word(u->state, "DOWN");
         if (!core_node_may(c, n, TD_NODE_IN_DOWN))
-            return td_fail(err, TD_E_INVALID_STATE, "node %s cannot be set %s now", n->name, u->state);
-        core_node_change(c, n, n->state, down ? n->drain : true, down || n->down, n->worker_drain, reason, uid);
+            return td_fail(err, TD_E_INVALID_STATE, "node %s cannot be set %s now", n->name,
+                           u->state);
+        core_node_change(c, n, n->state, down ? n->drain : true, down || n->down, n->worker_drain,
+                         reason, uid);
         if (down)
             end_all(c, n);
         return 0;
     }
     if (word(u->state, "RESUME") || word(u->state, "IDLE") || word(u->state, "UNDRAIN")) {
         bool down = word(u->state, "UNDRAIN") ? n->down : false;
-        core_node_change(c, n, n->state, false, down, n->worker_drain, down ? n->reason : NULL, uid);
+        core_node_change(c, n, n->state, false, down, n->worker_drain, down ? n->reason : NULL,
+                         uid);
         return 0;
     }
-    return td_fail(err, TD_E_INVALID_STATE, "node state '%s' is not one of RESUME DRAIN DOWN IDLE UNDRAIN", u->state);
+    return td_fail(err, TD_E_INVALID_STATE,
+                   "node state '%s' is not one of RESUME DRAIN DOWN IDLE UNDRAIN", u->state);
 }
 
-void core_request_update_node(struct td_core *c, const struct td_input *in, const struct td_update_node *u)
+void core_request_update_node(struct td_core *c, const struct td_input *in,
+                              const struct td_update_node *u)
 {
     struct td_hostlist names = {0};
     struct td_error err = {0};
@@ -301,7 +324,8 @@ void core_request_update_node(struct td_core *c, const struct td_input *in, cons
     for (uint32_t i = 0; i < names.names.n; i++) {
         if (core_node_find(c, names.names.v[i]))
             continue;
-        core_refuse(c, in, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE), names.names.v[i]);
+        core_refuse(c, in, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE),
+                    names.names.v[i]);
         goto out;
     }
     for (uint32_t i = 0; i < names.names.n; i++) {

@@ -23,7 +23,8 @@ static const char *gres_text(const struct td_inventory *inv, struct td_arena *a)
 }
 
 /* gpu:TitanXp:2(IDX:0-1) */
-static const char *gres_used_text(const struct td_core *c, const struct core_node *n, struct td_arena *a)
+static const char *gres_used_text(const struct td_core *c, const struct core_node *n,
+                                  struct td_arena *a)
 {
     struct td_buf b = {0};
     for (uint32_t i = 0; i < n->inv->gres.n; i++) {
@@ -54,7 +55,8 @@ static const char *gres_used_text(const struct td_core *c, const struct core_nod
     return text;
 }
 
-static void fill(const struct td_core *c, const struct core_node *n, struct td_arena *a, struct td_node_info *ret)
+static void fill(const struct td_core *c, const struct core_node *n, struct td_arena *a,
+                 struct td_node_info *ret)
 {
     struct td_inventory declared = {0};
     const struct td_inventory *inv = n->inv;
@@ -106,7 +108,8 @@ static void fill(const struct td_core *c, const struct core_node *n, struct td_a
     };
 }
 
-void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a, td_node_visit_fn *visit, void *ctx)
+void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a,
+                   td_node_visit_fn *visit, void *ctx)
 {
     /* Configured ones first, in their order; then those that joined. */
     for (int joined = 0; joined < 2; joined++) {
@@ -123,7 +126,8 @@ void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, stru
     }
 }
 
-uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a, const struct td_partition_info **ret_rows)
+uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a,
+                            const struct td_partition_info **ret_rows)
 {
     struct td_partition_info *rows = td_arena_alloc(a, (c->partitions.n + 1) * sizeof(*rows));
     uint32_t n = 0;

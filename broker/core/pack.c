@@ -1,7 +1,7 @@
 /* pack.c - deep copies of records in one block of exactly their size
  *
- * A queue of a hundred thousand jobs is a hundred thousand of these, so each costs one allocation and no slack. Walks
- * the record's descriptor twice: once to measure, once to copy. */
+ * A queue of a hundred thousand jobs is a hundred thousand of these, so each costs one allocation
+ * and no slack. Walks the record's descriptor twice: once to measure, once to copy. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -40,7 +40,8 @@ static const void *pack_bytes(struct packer *p, const void *v, size_t n, size_t 
     return to;
 }
 
-static void pack_fields(struct packer *p, const struct td_record *rec, const uint8_t *from, uint8_t *to);
+static void pack_fields(struct packer *p, const struct td_record *rec, const uint8_t *from,
+                        uint8_t *to);
 
 static void pack_field(struct packer *p, const struct td_field *f, const uint8_t *from, uint8_t *to)
 {
@@ -94,7 +95,11 @@ static void pack_field(struct packer *p, const struct td_field *f, const uint8_t
         for (uint32_t i = 0; i < l->n; i++)
             pack_fields(p, f->sub, l->v + i * f->sub->size, v ? v + i * f->sub->size : NULL);
         if (dst)
-            memcpy(dst, &(struct { const uint8_t *v; uint32_t n; }){v, l->n}, sizeof(*l));
+            memcpy(dst, &(struct {
+                       const uint8_t *v;
+                       uint32_t n;
+                   }){v, l->n},
+                   sizeof(*l));
         return;
     }
     case TD_T_BOOL:
@@ -105,7 +110,8 @@ static void pack_field(struct packer *p, const struct td_field *f, const uint8_t
     }
 }
 
-static void pack_fields(struct packer *p, const struct td_record *rec, const uint8_t *from, uint8_t *to)
+static void pack_fields(struct packer *p, const struct td_record *rec, const uint8_t *from,
+                        uint8_t *to)
 {
     for (uint32_t i = 0; i < rec->n; i++)
         pack_field(p, &rec->fields[i], from, to);

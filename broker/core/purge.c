@@ -1,9 +1,31 @@
-/* purge.c - what the core forgets in time: finished jobs after MinJobAge, client keys after 15 minutes */
+/* purge.c - what the core forgets in time: finished jobs after MinJobAge, client keys after 15
+ * minutes */
 #include <string.h>
 
 #include "broker/core/state.h"
 
 #define PURGE_BATCH 20000u /* jobs of one wake */
+
+static bool ended_before(const struct td_core *c, uint32_t a, uint32_t b)
+{
+    const struct core_job *x = core_job_find(c, a), *y = core_job_find(c, b);
+    int64_t x_ms = x ? x->end_ms : 0, y_ms = y ? y->end_ms : 0;
+    return x_ms != y_ms ? x_ms < y_ms : a < b;
+}
+
+static void sort_ended(struct td_core *c)
+{
+    uint32_t *v = c->ended.v, n = c->ended.n;
+    for (uint32_t gap = n / 2; c->ended_mixed && gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t id = v[i], k = i;
+            for (; k >= gap && ended_before(c, id, v[k - gap]); k -= gap)
+                v[k] = v[k - gap];
+            v[k] = id;
+        }
+    }
+    c->ended_mixed = false;
+}
 
 /* MinJobAge 0 means never, as in Slurm. */
 void core_purge_run(struct td_core *c)
@@ -14,6 +36,7 @@ void core_purge_run(struct td_core *c)
     if (c->settings.min_job_age_s == 0)
         return;
     int64_t age = (int64_t)c->settings.min_job_age_s * 1000;
+    sort_ended(c);
     TD_VEC(uint32_t) ids = {0};
     for (; c->ended_first < c->ended.n; c->ended_first++) {
         struct core_job *j = core_job_find(c, c->ended.v[c->ended_first]);
@@ -27,17 +50,13 @@ void core_purge_run(struct td_core *c)
         td_vec_push(&ids, j->id);
     }
     if (c->ended_first > c->ended.n / 2) {
-        memmove(c->ended.v, c->ended.v + c->ended_first, (c->ended.n - c->ended_first) * sizeof(*c->ended.v));
+        memmove(c->ended.v, c->ended.v + c->ended_first,
+                (c->ended.n - c->ended_first) * sizeof(*c->ended.v));
         c->ended.n -= c->ended_first;
         c->ended_first = 0;
     }
-    /* A job that ended twice (requeued from DONE) is listed twice, by its last end only once. */
-    for (uint32_t i = 1; i < ids.n; i++) {
-        uint32_t id = ids.v[i], k = i;
-        for (; k > 0 && ids.v[k - 1] > id; k--)
-            ids.v[k] = ids.v[k - 1];
-        ids.v[k] = id;
-    }
+    /* A job that ended twice (requeued from DONE) is listed twice. */
+    core_ids_sort(ids.v, ids.n);
     uint32_t n = 0;
     for (uint32_t i = 0; i < ids.n; i++) {
         if (n == 0 || ids.v[n - 1] != ids.v[i])
@@ -58,7 +77,8 @@ static const char *full_key(uint32_t uid, const char *key, struct td_buf *b)
     return td_buf_str(b);
 }
 
-const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid, const char *key)
+const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid,
+                                                    const char *key)
 {
     struct td_buf b = {0};
     uintptr_t at = (uintptr_t)td_strmap_get(&c->client_key_by_name, full_key(uid, key, &b));
@@ -72,17 +92,23 @@ static void compact_keys(struct td_core *c)
     uint32_t first = c->client_keys_first;
     if (first < 1024 || first < c->client_keys.n / 2)
         return;
-    memmove(c->client_keys.v, c->client_keys.v + first, (c->client_keys.n - first) * sizeof(*c->client_keys.v));
+    memmove(c->client_keys.v, c->client_keys.v + first,
+            (c->client_keys.n - first) * sizeof(*c->client_keys.v));
     c->client_keys.n -= first;
     c->client_keys_first = 0;
     for (uint32_t i = 0; i < c->client_keys.n; i++)
         td_strmap_put(&c->client_key_by_name, c->client_keys.v[i].key, (void *)(uintptr_t)(i + 1));
 }
 
-void core_client_keys_add(struct td_core *c, uint32_t uid, const char *key, uint32_t job, uint64_t seq, int64_t at_ms)
+void core_client_keys_add(struct td_core *c, uint32_t uid, const char *key, uint32_t job,
+                          uint64_t seq, int64_t at_ms)
 {
     struct td_buf b = {0};
-    struct core_client_key k = {.uid = uid, .job = job, .seq = seq, .at_ms = at_ms, .key = td_strdup(full_key(uid, key, &b))};
+    struct core_client_key k = {.uid = uid,
+                                .job = job,
+                                .seq = seq,
+                                .at_ms = at_ms,
+                                .key = td_strdup(full_key(uid, key, &b))};
     td_buf_release(&b);
     td_vec_push(&c->client_keys, k);
     td_strmap_put(&c->client_key_by_name, k.key, (void *)(uintptr_t)c->client_keys.n);
@@ -95,7 +121,8 @@ void core_client_keys_prune(struct td_core *c, int64_t before_ms)
         if (k->at_ms >= before_ms)
             break;
         /* A key used again after it was forgotten belongs to the later submission. */
-        if ((uintptr_t)td_strmap_get(&c->client_key_by_name, k->key) == (uintptr_t)c->client_keys_first + 1)
+        if ((uintptr_t)td_strmap_get(&c->client_key_by_name, k->key) ==
+            (uintptr_t)c->client_keys_first + 1)
             td_strmap_del(&c->client_key_by_name, k->key);
         td_free(k->key);
         k->key = NULL;

@@ -1,6 +1,7 @@
 /* reasons.c - telling waiting jobs why they wait: what a plan found, and begin times that come
  *
- * Only changes are events. PRIORITY is what apply gives a job that may start, so a long queue costs nothing here. */
+ * Only changes are events. PRIORITY is what apply gives a job that may start, so a long queue costs
+ * nothing here. */
 #include "broker/core/state.h"
 
 struct list {
@@ -11,7 +12,9 @@ struct list {
 static void emit_list(struct td_core *c, struct list *l)
 {
     for (uint32_t at = 0; at < l->ids.n; at += TD_MAX_EVENTS_PER_WAKE) {
-        struct td_ev_job_reason ev = {.reason = l->reason, .jobs = {l->ids.v + at, TD_MIN(l->ids.n - at, (uint32_t)TD_MAX_EVENTS_PER_WAKE)}};
+        struct td_ev_job_reason ev = {
+            .reason = l->reason,
+            .jobs = {l->ids.v + at, TD_MIN(l->ids.n - at, (uint32_t)TD_MAX_EVENTS_PER_WAKE)}};
         core_emit(c, TD_EV_JOB_REASON, &ev);
     }
     td_vec_release(&l->ids);
@@ -35,7 +38,8 @@ static bool named_node_missing(const struct td_core *c, const struct core_job *j
     return missing;
 }
 
-static uint32_t head_reason(const struct td_core *c, const struct core_job *j, const struct td_plan_promise *p)
+static uint32_t head_reason(const struct td_core *c, const struct core_job *j,
+                            const struct td_plan_promise *p)
 {
     if (p->at_ms != TD_FOREVER)
         return TD_REASON_RESOURCES;
@@ -44,18 +48,6 @@ static uint32_t head_reason(const struct td_core *c, const struct core_job *j, c
     if (!c->settings.elastic && td_ledger_ever(c->ledger, p->shape, &(uint32_t){0}) == 0)
         return TD_REASON_BAD_CONSTRAINTS;
     return TD_REASON_RESOURCES;
-}
-
-static void sort_ids(uint32_t *v, uint32_t n)
-{
-    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
-        for (uint32_t i = gap; i < n; i++) {
-            uint32_t id = v[i], k = i;
-            for (; k >= gap && v[k - gap] > id; k -= gap)
-                v[k] = v[k - gap];
-            v[k] = id;
-        }
-    }
 }
 
 void core_reasons_note(struct td_core *c, const struct td_plan *plan)
@@ -86,10 +78,11 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
         }
     }
     uint32_t k = 0;
-    sort_ids(c->heads.v, c->heads.n);
+    core_ids_sort(c->heads.v, c->heads.n);
     for (uint32_t i = 0; i < c->heads.n; i++) {
         struct core_job *j = core_job_find(c, c->heads.v[i]);
-        if (!j || j->state != TD_JOB_PENDING || !core_reason_is_head(j->reason) || (k && c->heads.v[k - 1] == j->id))
+        if (!j || j->state != TD_JOB_PENDING || !core_reason_is_head(j->reason) ||
+            (k && c->heads.v[k - 1] == j->id))
             continue;
         c->heads.v[k++] = j->id;
         if (j->promise_mark != mark) {
@@ -99,7 +92,7 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
     }
     c->heads.n = k;
     for (uint32_t i = 0; i < TD_ARRAY_LEN(lists); i++) {
-        sort_ids(lists[i].ids.v, lists[i].ids.n);
+        core_ids_sort(lists[i].ids.v, lists[i].ids.n);
         emit_list(c, &lists[i]);
     }
 }
@@ -111,10 +104,11 @@ void core_begins_run(struct td_core *c)
     struct list come = {.reason = TD_REASON_PRIORITY};
     uint32_t k = 0;
     c->begins_next_ms = INT64_MAX;
-    sort_ids(c->begins.v, c->begins.n);
+    core_ids_sort(c->begins.v, c->begins.n);
     for (uint32_t i = 0; i < c->begins.n; i++) {
         struct core_job *j = core_job_find(c, c->begins.v[i]);
-        if (!j || j->state != TD_JOB_PENDING || j->reason != TD_REASON_BEGIN_TIME || (i && c->begins.v[i - 1] == j->id && k && c->begins.v[k - 1] == j->id))
+        if (!j || j->state != TD_JOB_PENDING || j->reason != TD_REASON_BEGIN_TIME ||
+            (i && c->begins.v[i - 1] == j->id && k && c->begins.v[k - 1] == j->id))
             continue;
         if (j->begin_ms > c->now_ms) {
             c->begins.v[k++] = j->id;

@@ -1,13 +1,14 @@
 /* report.c - what happened to attempts, as their workers tell it
  *
- * A report is told apart by (job, attempt, node) and what the life tables say of it, never by its number: the number
- * only serves acknowledgement. Numbers are acknowledged without a gap, because a worker forgets what is acknowledged
- * and the report in the gap may be on its way. */
+ * A report is told apart by (job, attempt, node) and what the life tables say of it, never by its
+ * number: the number only serves acknowledgement. Numbers are acknowledged without a gap, because a
+ * worker forgets what is acknowledged and the report in the gap may be on its way. */
 #include <string.h>
 
 #include "broker/core/state.h"
 
-#define EARLY_GONE_MS 5000 /* how long GONE waits for the EXITED that should have come before it */
+#define EARLY_GONE_MS 5000 /* how long GONE waits for the EXITED that should have come before it   \
+                            */
 
 static void stray(struct td_core *c, struct core_node *n, const struct td_report *r)
 {
@@ -28,7 +29,8 @@ static void accepted(struct td_core *c, struct core_part *p)
         c->counters.reports_repeated++;
         return;
     }
-    struct td_ev_alloc_accepted ev = {.job = p->job->id, .attempt = p->job->attempt, .node = p->node->name};
+    struct td_ev_alloc_accepted ev = {
+        .job = p->job->id, .attempt = p->job->attempt, .node = p->node->name};
     core_emit(c, TD_EV_ALLOC_ACCEPTED, &ev);
 }
 
@@ -46,11 +48,14 @@ static void declined(struct td_core *c, struct core_part *p, const struct td_rep
         if (cand[i].partition == j->partition)
             shape = cand[i].shape;
     }
-    struct td_ev_alloc_declined ev = {
-        .job = j->id, .attempt = j->attempt, .node = n->name, .refusal = r->refusal, .text = r->text};
+    struct td_ev_alloc_declined ev = {.job = j->id,
+                                      .attempt = j->attempt,
+                                      .node = n->name,
+                                      .refusal = r->refusal,
+                                      .text = r->text};
     core_emit(c, TD_EV_ALLOC_DECLINED, &ev);
-    /* Freeing its part forgot the node's refusals; this one is news. It may pass without the node's allocation ever
-     * changing, so it is forgotten after a while. */
+    /* Freeing its part forgot the node's refusals; this one is news. It may pass without the node's
+     * allocation ever changing, so it is forgotten after a while. */
     core_node_refuse(c, n, shape, r->refusal ? r->refusal : TD_REFUSAL_STALE, 0);
     n->retry_ms = c->now_ms + CORE_RESEND_MS_MAX;
     core_sooner(&c->leases_next_ms, n->retry_ms);
@@ -121,7 +126,8 @@ static bool gone(struct td_core *c, struct core_part *p, const struct td_report 
             .attempt = j->attempt,
             .outcome = TD_OUTCOME_NODE_FAIL,
             .reason = TD_REASON_WORKER_LOST,
-            .detail = core_text(&c->wake, "node %s let go of it without saying how it ended", p->node->name),
+            .detail = core_text(&c->wake, "node %s let go of it without saying how it ended",
+                                p->node->name),
             .usage = r->usage,
             .requeue = core_job_requeues(c, j),
         };
@@ -184,8 +190,10 @@ static void note_taken(struct core_node *n, uint64_t no)
 
 void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m)
 {
-    core_worker_version(c, n, m->node_version); /* first: what is declined below is declined by this version */
-    if (m->base) /* its numbering need not begin where ours does, and has gaps where it gave something up */
+    core_worker_version(
+        c, n, m->node_version); /* first: what is declined below is declined by this version */
+    if (m->base) /* its numbering need not begin where ours does, and has gaps where it gave
+                    something up */
         n->gap_base = TD_MAX(m->base - 1, n->gap_base);
     for (uint32_t i = 0; i < m->reports.n; i++) {
         const struct td_report *r = &m->reports.v[i];

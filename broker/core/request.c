@@ -1,9 +1,11 @@
-/* request.c - what people ask for: rights, cancel, hold, release, requeue; one answer for each request */
+/* request.c - what people ask for: rights, cancel, hold, release, requeue; one answer for each
+ * request */
 #include <string.h>
 
 #include "broker/core/state.h"
 
-void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j, uint32_t id, int code, const char *text)
+void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
+                     uint32_t id, int code, const char *text)
 {
     if (e->v.n >= TD_MAX_ROWS_PER_ANSWER)
         return; /* the answer is full; the count says how many were done */
@@ -46,19 +48,24 @@ static void say(struct td_core *c, struct core_errors *e, const struct core_job 
 
 static void too_many(struct td_core *c, struct core_errors *e)
 {
-    core_errors_add(c, e, NULL, 0, TD_E_TOO_BIG, "too many jobs for one request: the first were done, ask again for the rest");
+    core_errors_add(c, e, NULL, 0, TD_E_TOO_BIG,
+                    "too many jobs for one request: the first were done, ask again for the rest");
 }
 
 static void cancel_record(struct td_core *c, const struct core_pick *p, uint32_t uid)
 {
-    struct td_ev_tasks_cancelled ev = {.array_job = p->job->array->id, .tasks = {p->tasks, p->ntasks}, .uid = uid};
+    struct td_ev_tasks_cancelled ev = {
+        .array_job = p->job->array->id, .tasks = {p->tasks, p->ntasks}, .uid = uid};
     core_emit(c, TD_EV_TASKS_CANCELLED, &ev);
 }
 
 static void end_job(struct td_core *c, struct core_job *j, uint32_t uid)
 {
-    struct td_ev_job_ending how = {
-        .job = j->id, .attempt = j->attempt, .outcome = TD_OUTCOME_CANCELLED, .reason = TD_REASON_NONE, .uid = uid};
+    struct td_ev_job_ending how = {.job = j->id,
+                                   .attempt = j->attempt,
+                                   .outcome = TD_OUTCOME_CANCELLED,
+                                   .reason = TD_REASON_NONE,
+                                   .uid = uid};
     core_job_end(c, j, &how);
 }
 
@@ -77,7 +84,8 @@ static void signal_job(struct td_core *c, struct core_job *j, const struct td_ca
     }
 }
 
-static void cancel_one(struct td_core *c, const struct core_pick *p, const struct td_cancel *m, const struct td_input *in, bool named, struct core_errors *e)
+static void cancel_one(struct td_core *c, const struct core_pick *p, const struct td_cancel *m,
+                       const struct td_input *in, bool named, struct core_errors *e)
 {
     struct core_job *j = p->job;
     if (!core_job_is_mine(c, j, in->uid)) {
@@ -90,12 +98,15 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
             signal_job(c, j, m);
             e->count++;
         } else if (named) {
-            core_errors_add(c, e, j, j->id, j->state == TD_JOB_PENDING ? TD_E_INVALID_STATE : TD_E_ALREADY_DONE,
-                            j->state == TD_JOB_PENDING ? "Job is pending execution: nothing to signal" : td_error_words(TD_E_ALREADY_DONE));
+            core_errors_add(
+                c, e, j, j->id, j->state == TD_JOB_PENDING ? TD_E_INVALID_STATE : TD_E_ALREADY_DONE,
+                j->state == TD_JOB_PENDING ? "Job is pending execution: nothing to signal"
+                                           : td_error_words(TD_E_ALREADY_DONE));
         }
         return;
     }
-    bool ends = core_life_job(j->state, TD_JOB_IN_END) == CORE_GO && !(j->state == TD_JOB_ENDING && !j->requeue_after);
+    bool ends = core_life_job(j->state, TD_JOB_IN_END) == CORE_GO &&
+                !(j->state == TD_JOB_ENDING && !j->requeue_after);
     if (!ends) {
         if (named && !j->array)
             say(c, e, j, TD_E_ALREADY_DONE);
@@ -111,8 +122,9 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
 void core_request_cancel(struct td_core *c, const struct td_input *in, const struct td_cancel *m)
 {
     const struct td_job_filter *f = &m->filter;
-    if (!f->ids.n && !f->users.n && !f->partitions.n && !f->names.n && !f->states.n && !f->accounts.n && !f->qos.n &&
-        td_str_empty(f->nodes) && !f->wckeys.n && !f->reservations.n) {
+    if (!f->ids.n && !f->users.n && !f->partitions.n && !f->names.n && !f->states.n &&
+        !f->accounts.n && !f->qos.n && td_str_empty(f->nodes) && !f->wckeys.n &&
+        !f->reservations.n) {
         core_refuse(c, in, TD_E_INVALID_REQUEST, "No job identification provided");
         return;
     }
@@ -131,7 +143,8 @@ void core_request_cancel(struct td_core *c, const struct td_input *in, const str
     /* An array all of whose tasks are over: one sentence for it, not one for each task. */
     for (uint32_t i = 0; i < f->ids.n && e.count == 0 && e.v.n == 0 && picks.n; i++) {
         struct core_job *j = core_job_find(c, f->ids.v[i].job);
-        core_errors_add(c, &e, j, f->ids.v[i].job, TD_E_ALREADY_DONE, td_error_words(TD_E_ALREADY_DONE));
+        core_errors_add(c, &e, j, f->ids.v[i].job, TD_E_ALREADY_DONE,
+                        td_error_words(TD_E_ALREADY_DONE));
     }
     td_vec_release(&picks);
     core_errors_reply(c, in, &e);
@@ -147,7 +160,8 @@ static void hold(struct td_core *c, struct core_job *j, const struct td_input *i
     core_emit(c, TD_EV_JOB_HELD, &ev);
 }
 
-static void release(struct td_core *c, struct core_job *j, const struct td_input *in, struct core_errors *e)
+static void release(struct td_core *c, struct core_job *j, const struct td_input *in,
+                    struct core_errors *e)
 {
     if (!j->held)
         return;
@@ -165,11 +179,17 @@ static int requeue(struct td_core *c, struct core_job *j, const struct td_input 
     if (!core_job_requeues(c, j))
         return TD_E_DISABLED;
     if (j->state == TD_JOB_DONE) {
-        struct td_ev_job_requeued ev = {.job = j->id, .hold = held, .reason = held ? TD_REASON_HELD_USER : TD_REASON_NONE};
+        struct td_ev_job_requeued ev = {
+            .job = j->id, .hold = held, .reason = held ? TD_REASON_HELD_USER : TD_REASON_NONE};
         core_emit(c, TD_EV_JOB_REQUEUED, &ev);
         return TD_E_OK;
     }
-    struct td_ev_job_ending how = {.job = j->id, .attempt = j->attempt, .outcome = TD_OUTCOME_CANCELLED, .uid = in->uid, .requeue = true, .hold = held};
+    struct td_ev_job_ending how = {.job = j->id,
+                                   .attempt = j->attempt,
+                                   .outcome = TD_OUTCOME_CANCELLED,
+                                   .uid = in->uid,
+                                   .requeue = true,
+                                   .hold = held};
     core_job_end(c, j, &how);
     return TD_E_OK;
 }
@@ -189,7 +209,8 @@ static enum td_job_input op_input(uint32_t op)
     return TD_JOB_INPUT_COUNT;
 }
 
-static void op_one(struct td_core *c, struct core_job *j, const struct td_input *in, uint32_t op, struct core_errors *e)
+static void op_one(struct td_core *c, struct core_job *j, const struct td_input *in, uint32_t op,
+                   struct core_errors *e)
 {
     if (!core_job_is_mine(c, j, in->uid)) {
         deny(c, e, j);
@@ -198,7 +219,9 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
     enum td_job_input what = op_input(op);
     if (!core_job_may(c, j, what)) {
         if (what == TD_JOB_IN_REQUEUE)
-            core_errors_add(c, e, j, j->id, TD_E_INVALID_STATE, j->state == TD_JOB_PENDING ? "Job is pending execution" : td_error_words(TD_E_ALREADY_DONE));
+            core_errors_add(c, e, j, j->id, TD_E_INVALID_STATE,
+                            j->state == TD_JOB_PENDING ? "Job is pending execution"
+                                                       : td_error_words(TD_E_ALREADY_DONE));
         else
             say(c, e, j, j->state == TD_JOB_DONE ? TD_E_ALREADY_DONE : TD_E_NOT_PENDING);
         return;
@@ -212,7 +235,8 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
         release(c, j, in, e);
         return;
     }
-    int code = core_job_is_record(j) ? TD_E_INVALID_STATE : requeue(c, j, in, op == TD_OP_REQUEUEHOLD);
+    int code =
+        core_job_is_record(j) ? TD_E_INVALID_STATE : requeue(c, j, in, op == TD_OP_REQUEUEHOLD);
     if (code) {
         say(c, e, j, code);
         e->count--;
@@ -239,7 +263,8 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
             break;
         }
         struct core_job *j = picks.v[i].job;
-        /* "hold 12" of an array means what of it can be held: tasks that run or are over are no error. */
+        /* "hold 12" of an array means what of it can be held: tasks that run or are over are no
+         * error. */
         bool whole_array = j->array && picks.v[i].named == j->array->id && picks.n > 1;
         if (whole_array && core_life_job(j->state, op_input(m->op)) != CORE_GO)
             continue;
@@ -273,7 +298,8 @@ bool core_request(struct td_core *c, const struct td_input *in)
     if (!row)
         return false;
     if (!right_ok(c, row->right, in->uid)) {
-        core_refuse(c, in, TD_E_DENIED, "%s: %s is not for user %u", td_error_words(TD_E_DENIED), row->name, in->uid);
+        core_refuse(c, in, TD_E_DENIED, "%s: %s is not for user %u", td_error_words(TD_E_DENIED),
+                    row->name, in->uid);
         return true;
     }
     switch ((enum td_msg_id)in->id) {

@@ -1,8 +1,9 @@
 /* round.c - one round at a time: plan, offer, collect bids, close (DESIGN section 4)
  *
- * A round is soft: it is in no event. Closed by all expected answers, by enough perfect bids, or by a deadline that
- * follows how long answers take. When a round awards nothing and nothing was learned, the next waits for a change, or
- * for a while that doubles: an offer may have been lost. */
+ * A round is soft: it is in no event. Closed by all expected answers, by enough perfect bids, or by
+ * a deadline that follows how long answers take. When a round awards nothing and nothing was
+ * learned, the next waits for a change, or for a while that doubles: an offer may have been lost.
+ */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -51,7 +52,8 @@ static void add_start(struct td_core *c, const struct td_plan_start *s, uint32_t
     if (*at == 0) {
         if (r->lots.n == TD_MAX_LOTS_PER_OFFER)
             return; /* next round */
-        struct core_lot lot = {.shape = s->shape, .partition = s->partition, .rank = s->rank, .limit_s = s->limit_s};
+        struct core_lot lot = {
+            .shape = s->shape, .partition = s->partition, .rank = s->rank, .limit_s = s->limit_s};
         lot.multi = td_ledger_get_shape(c->ledger, s->shape)->nodes_max > 1;
         td_vec_push(&r->lots, lot);
         *at = r->lots.n;
@@ -67,7 +69,9 @@ static void plan(struct td_core *c)
     const char *policy = c->settings.backfill;
     struct td_plan_params params = {
         .now_ms = c->now_ms,
-        .policy = td_str_equal(policy, "fifo") ? TD_POLICY_FIFO : td_str_equal(policy, "conservative") ? TD_POLICY_CONSERVATIVE : TD_POLICY_EASY,
+        .policy = td_str_equal(policy, "fifo")           ? TD_POLICY_FIFO
+                  : td_str_equal(policy, "conservative") ? TD_POLICY_CONSERVATIVE
+                                                         : TD_POLICY_EASY,
         .depth = c->settings.depth ? c->settings.depth : 1,
         .starts_max = CORE_STARTS_MAX,
         .lots_max = TD_MAX_LOTS_PER_OFFER,
@@ -78,7 +82,8 @@ static void plan(struct td_core *c)
     core_reasons_note(c, &p);
     clear(&c->round);
     if (p.starts.n) {
-        uint32_t *lot_of_shape = td_arena_alloc(&c->round.arena, td_ledger_shapes(c->ledger) * sizeof(*lot_of_shape));
+        uint32_t *lot_of_shape =
+            td_arena_alloc(&c->round.arena, td_ledger_shapes(c->ledger) * sizeof(*lot_of_shape));
         for (uint32_t i = 0; i < p.starts.n; i++)
             add_start(c, &p.starts.v[i], lot_of_shape);
     }
@@ -101,14 +106,15 @@ static bool answers(const struct core_node *n)
     return n->usable && n->probed;
 }
 
-/* A lot goes to the shards of nodes that could take it, as many as it needs twice over: what they refuse is remembered,
- * and the next round asks others. */
+/* A lot goes to the shards of nodes that could take it, as many as it needs twice over: what they
+ * refuse is remembered, and the next round asks others. */
 static void choose_shards(struct td_core *c, uint32_t lot_no, topics_t *topics)
 {
     struct core_lot *lot = &c->round.lots.v[lot_no];
     const struct core_partition *p = c->partitions.v[lot->partition];
     uint32_t size = shard_size(c);
-    uint64_t want = 2 * (uint64_t)lot->count * TD_MAX(td_ledger_get_shape(c->ledger, lot->shape)->nodes_min, 1u);
+    uint64_t want = 2 * (uint64_t)lot->count *
+                    TD_MAX(td_ledger_get_shape(c->ledger, lot->shape)->nodes_min, 1u);
     uint64_t found = 0;
 
     uint32_t nbytes = lot->nodes_bytes = c->nodes.n / 8 + 1;
@@ -147,9 +153,13 @@ static void expect(struct td_core *c, const struct topic *t)
 static void fill_lot(struct td_core *c, uint32_t no, struct td_lot *ret)
 {
     const struct core_lot *lot = &c->round.lots.v[no];
-    *ret = (struct td_lot){
-        .lot = no, .shape_id = lot->shape, .count = lot->count, .window_s = lot->limit_s, .rank = lot->rank};
-    td_record_copy(&c->wake, &td_rec_shape, td_ledger_get_shape(c->ledger, lot->shape), &ret->shape);
+    *ret = (struct td_lot){.lot = no,
+                           .shape_id = lot->shape,
+                           .count = lot->count,
+                           .window_s = lot->limit_s,
+                           .rank = lot->rank};
+    td_record_copy(&c->wake, &td_rec_shape, td_ledger_get_shape(c->ledger, lot->shape),
+                   &ret->shape);
 }
 
 static void publish(struct td_core *c, const struct topic *t, uint32_t closes_in_ms)
@@ -158,7 +168,10 @@ static void publish(struct td_core *c, const struct topic *t, uint32_t closes_in
     for (uint32_t i = 0; i < t->lots.n; i++)
         fill_lot(c, t->lots.v[i], &lots[i]);
     struct td_offer *offer = td_arena_alloc(&c->wake, sizeof(*offer));
-    *offer = (struct td_offer){.epoch = c->epoch, .round = c->round.no, .closes_in_ms = closes_in_ms, .lots = {lots, t->lots.n}};
+    *offer = (struct td_offer){.epoch = c->epoch,
+                               .round = c->round.no,
+                               .closes_in_ms = closes_in_ms,
+                               .lots = {lots, t->lots.n}};
     struct td_buf b = {0};
     core_node_topic(c, &(struct core_membership){t->partition, t->shard * shard_size(c)}, &b);
     struct td_effect *e = core_effect(c, TD_DO_PUBLISH);
@@ -181,7 +194,8 @@ static bool open_round(struct td_core *c)
         expect(c, &topics.v[i]);
     bool open = r->expected > 0; /* else an echo of the probe will make us plan again */
     if (open) {
-        uint32_t deadline = TD_MIN(TD_MAX(c->answer_x16 / 4, (uint32_t)CORE_DEADLINE_MS_MIN), (uint32_t)CORE_DEADLINE_MS_MAX);
+        uint32_t deadline = TD_MIN(TD_MAX(c->answer_x16 / 4, (uint32_t)CORE_DEADLINE_MS_MIN),
+                                   (uint32_t)CORE_DEADLINE_MS_MAX);
         c->rounds++;
         c->counters.rounds++;
         r->open = true;
@@ -201,14 +215,16 @@ static bool is_perfect(const struct td_lot_bid *b)
     return b->fit == 1000 && b->frag == 1000 && b->health == 1000;
 }
 
-static void take_lot_bid(struct td_core *c, struct core_node *n, const struct td_lot_bid *lb, bool fresh)
+static void take_lot_bid(struct td_core *c, struct core_node *n, const struct td_lot_bid *lb,
+                         bool fresh)
 {
     struct core_round *r = &c->round;
     struct core_lot *lot = &r->lots.v[lb->lot];
     struct core_bid bid = {.node = n->no, .lot = lb->lot, .score = lb->score, .fits = lb->fits};
     /* News only from a node the plan counted on; the others of its shard answer too. */
     if (lb->fits == 0 && fresh && td_bits_get(lot->nodes, lot->nodes_bytes, n->no))
-        r->refused += core_node_refuse(c, n, lot->shape, lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage);
+        r->refused += core_node_refuse(c, n, lot->shape,
+                                       lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage);
     td_record_copy(&r->arena, &td_rec_lot_bid, lb, &bid.body);
     td_vec_push(&lot->bids, r->bids.n);
     td_vec_push(&r->bids, bid);
@@ -229,11 +245,13 @@ void core_round_bid(struct td_core *c, struct core_node *n, const struct td_bid 
         n->lots_answered = td_arena_alloc(&r->arena, TD_MAX_LOTS_PER_OFFER / 8);
     }
     c->counters.bids++;
-    /* A picture older than the last we have would be remembered as a refusal of a node that has changed since. */
+    /* A picture older than the last we have would be remembered as a refusal of a node that has
+     * changed since. */
     bool fresh = m->node_version >= n->node_version;
     for (uint32_t i = 0; i < m->lots.n; i++) {
         const struct td_lot_bid *lb = &m->lots.v[i];
-        if (lb->lot >= r->lots.n || td_bits_get(n->lots_answered, TD_MAX_LOTS_PER_OFFER / 8, lb->lot))
+        if (lb->lot >= r->lots.n ||
+            td_bits_get(n->lots_answered, TD_MAX_LOTS_PER_OFFER / 8, lb->lot))
             continue;
         td_bits_set(n->lots_answered, lb->lot);
         if (n->usable)
@@ -311,7 +329,9 @@ static void close_round(struct td_core *c, const char *why)
         c->retry_ms = INT64_MAX;
         return;
     }
-    c->retry_backoff_ms = c->retry_backoff_ms && !stale ? TD_MIN(c->retry_backoff_ms * 2, RETRY_MS_MAX) : RETRY_MS_FIRST;
+    c->retry_backoff_ms = c->retry_backoff_ms && !stale
+                              ? TD_MIN(c->retry_backoff_ms * 2, RETRY_MS_MAX)
+                              : RETRY_MS_FIRST;
     c->retry_ms = c->now_ms + c->retry_backoff_ms;
 }
 
@@ -324,7 +344,8 @@ void core_rounds_run(struct td_core *c)
             if (!why)
                 return;
             close_round(c, why);
-            core_awards_send(c); /* before the next offer: workers shall bid knowing what they were given */
+            core_awards_send(
+                c); /* before the next offer: workers shall bid knowing what they were given */
         }
         if ((!c->dirty && c->now_ms < c->retry_ms) || td_core_full(c))
             return;

@@ -14,11 +14,13 @@ static const char *fold_bits(struct td_arena *a, const uint8_t *v, uint32_t n)
 
 static const char *waiting_text(const struct core_array *array, struct td_arena *a, bool done)
 {
-    const char *s = fold_bits(a, done && array->cancelled ? array->cancelled : array->waiting, array->nbytes);
+    const char *s =
+        fold_bits(a, done && array->cancelled ? array->cancelled : array->waiting, array->nbytes);
     return array->limit && !done ? core_text(a, "%s%%%u", s, array->limit) : s;
 }
 
-static void add_gres(struct td_gres_held *v, uint32_t *n, const char *name, const char *type, uint64_t count)
+static void add_gres(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
+                     uint64_t count)
 {
     for (uint32_t i = 0; i < *n; i++) {
         if (td_str_equal(v[i].name, name) && td_str_equal(v[i].type, type)) {
@@ -30,7 +32,8 @@ static void add_gres(struct td_gres_held *v, uint32_t *n, const char *name, cons
         v[(*n)++] = (struct td_gres_held){.name = name, .type = type, .count = count};
 }
 
-static void fill_held(const struct core_job *j, bool detail, struct td_arena *a, struct td_job_info *ret)
+static void fill_held(const struct core_job *j, bool detail, struct td_arena *a,
+                      struct td_job_info *ret)
 {
     const struct core_alloc *al = j->alloc;
     struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
@@ -65,15 +68,18 @@ static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_
     for (uint32_t i = 0; i < need->gres.n; i++)
         add_gres(gres, &ngres, need->gres.v[i].name, need->gres.v[i].type, need->gres.v[i].count);
     for (uint32_t i = 0; i < need->gres_job.n; i++)
-        add_gres(gres, &ngres, need->gres_job.v[i].name, need->gres_job.v[i].type, need->gres_job.v[i].count);
+        add_gres(gres, &ngres, need->gres_job.v[i].name, need->gres_job.v[i].type,
+                 need->gres_job.v[i].count);
     for (uint32_t i = 0; i < need->gres_task.n; i++)
-        add_gres(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type, need->gres_task.v[i].count * t.tasks / t.nodes_min);
+        add_gres(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type,
+                 need->gres_task.v[i].count * t.tasks / t.nodes_min);
     for (uint32_t i = 0; i < ngres; i++)
         gpus += td_str_equal(gres[i].name, "gpu") ? gres[i].count : 0;
     ret->nodes = t.nodes_min;
     ret->tasks = t.tasks;
     ret->cpus = t.cpus;
-    ret->mem_mb = need->mem_mb_per_node * t.nodes_min + need->mem_mb_per_cpu * t.cpus + need->mem_mb_per_gpu * gpus * t.nodes_min;
+    ret->mem_mb = need->mem_mb_per_node * t.nodes_min + need->mem_mb_per_cpu * t.cpus +
+                  need->mem_mb_per_gpu * gpus * t.nodes_min;
     ret->gres = (struct td_gres_held_list){gres, ngres};
 }
 
@@ -91,7 +97,8 @@ static void fill_times(const struct core_job *j, struct td_job_info *ret)
         ret->end_ms = j->start_ms + (int64_t)j->limit_s * 1000;
 }
 
-static void fill(const struct td_core *c, const struct core_job *j, bool detail, bool state_only, struct td_arena *a, struct td_job_info *ret)
+static void fill(const struct td_core *c, const struct core_job *j, bool detail, bool state_only,
+                 struct td_arena *a, struct td_job_info *ret)
 {
     *ret = (struct td_job_info){
         .job = j->id,
@@ -130,7 +137,8 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
         fill_wanted(j, a, ret);
 }
 
-bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret)
+bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a,
+                     struct td_job_info *ret)
 {
     const struct core_job *j = core_job_find(c, job);
     if (j)
@@ -156,14 +164,17 @@ static bool is_hidden(const struct td_core *c, const struct core_job *j)
     return j->ncandidates > 0;
 }
 
-static bool expand(const struct reading *r, const struct core_job *j, const struct td_span *only, uint32_t nonly)
+static bool expand(const struct reading *r, const struct core_job *j, const struct td_span *only,
+                   uint32_t nonly)
 {
     const struct core_array *array = j->array;
     struct td_job_info row;
     fill(r->c, j, r->q->detail, r->q->state_only, r->arena, &row);
     row.array_tasks = NULL;
-    for (int64_t t = td_bits_next(array->waiting, array->nbytes, 0); t >= 0; t = td_bits_next(array->waiting, array->nbytes, (uint32_t)t + 1)) {
-        if (nonly && !core_spans_have(only, nonly, (uint32_t)t))
+    const uint8_t *named = nonly ? core_spans_bits(r->arena, only, nonly, array->nbytes) : NULL;
+    for (int64_t t = td_bits_next(array->waiting, array->nbytes, 0); t >= 0;
+         t = td_bits_next(array->waiting, array->nbytes, (uint32_t)t + 1)) {
+        if (named && !td_bits_get(named, array->nbytes, (uint32_t)t))
             continue;
         row.array_task = (uint32_t)t;
         if (!r->visit(r->ctx, &row))
@@ -172,7 +183,8 @@ static bool expand(const struct reading *r, const struct core_job *j, const stru
     return true;
 }
 
-static bool show(const struct reading *r, const struct core_job *j, const struct td_span *tasks, uint32_t ntasks)
+static bool show(const struct reading *r, const struct core_job *j, const struct td_span *tasks,
+                 uint32_t ntasks)
 {
     const struct td_job_query *q = r->q;
     if (!q->all && !q->asker_operator && j->uid != q->asker_uid && is_hidden(r->c, j))
@@ -192,30 +204,28 @@ static bool show(const struct reading *r, const struct core_job *j, const struct
     return r->visit(r->ctx, &row);
 }
 
-static void sort_ids(uint32_t *v, uint32_t n)
-{
-    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
-        for (uint32_t i = gap; i < n; i++) {
-            uint32_t x = v[i], k = i;
-            for (; k >= gap && v[k - gap] > x; k -= gap)
-                v[k] = v[k - gap];
-            v[k] = x;
-        }
-    }
-}
+/* Names of whole jobs and arrays are looked up; those with tasks are few and gone through. */
+struct named {
+    struct td_map whole;
+    TD_VEC(const struct td_job_sel *) parts;
+};
 
-static bool show_task(const struct reading *r, const struct core_job *j)
+static bool show_named_job(const struct reading *r, const struct named *names,
+                           const struct core_job *j)
 {
-    const struct td_job_sel_list *ids = &r->q->filter->ids;
     uint32_t array = j->array ? j->array->id : 0;
-    for (uint32_t i = 0; i < ids->n; i++) {
-        const struct td_job_sel *s = &ids->v[i];
-        if (s->tasks.n == 0 && (s->job == j->id || s->job == array))
+    if (td_map_get(&names->whole, j->id) || (array && td_map_get(&names->whole, array)))
+        return show(r, j, NULL, 0);
+    for (uint32_t i = 0; i < names->parts.n; i++) {
+        const struct td_job_sel *s = names->parts.v[i];
+        if (s->job != array)
+            continue;
+        if (core_job_is_record(j)) {
+            if (!show(r, j, s->tasks.v, s->tasks.n))
+                return false;
+        } else if (core_spans_have(s->tasks.v, s->tasks.n, j->task)) {
             return show(r, j, NULL, 0);
-        if (s->tasks.n && s->job == array && !core_job_is_record(j) && core_spans_have(s->tasks.v, s->tasks.n, j->task))
-            return show(r, j, NULL, 0);
-        if (s->tasks.n && s->job == array && core_job_is_record(j))
-            return show(r, j, s->tasks.v, s->tasks.n);
+        }
     }
     return true;
 }
@@ -225,23 +235,36 @@ static void show_named(const struct reading *r)
 {
     const struct td_core *c = r->c;
     const struct td_job_sel_list *ids = &r->q->filter->ids;
+    struct named names = {0};
     TD_VEC(uint32_t) want = {0};
+    static char one;
     for (uint32_t i = 0; i < ids->n; i++) {
-        const struct core_array *a = core_array_find(c, ids->v[i].job);
-        td_vec_push(&want, ids->v[i].job);
+        const struct td_job_sel *s = &ids->v[i];
+        const struct core_array *a = core_array_find(c, s->job);
+        if (!core_spans_sane(s->tasks.v, s->tasks.n))
+            continue;
+        if (s->tasks.n)
+            td_vec_push(&names.parts, s);
+        else
+            td_map_put(&names.whole, s->job, &one);
+        td_vec_push(&want, s->job);
         for (uint32_t k = 0; a && k < a->jobs.n; k++)
             td_vec_push(&want, a->jobs.v[k]->id);
     }
-    sort_ids(want.v, want.n);
+    core_ids_sort(want.v, want.n);
     for (uint32_t i = 0; i < want.n; i++) {
-        const struct core_job *j = i && want.v[i] == want.v[i - 1] ? NULL : core_job_find(c, want.v[i]);
-        if (j && !show_task(r, j))
+        const struct core_job *j =
+            i && want.v[i] == want.v[i - 1] ? NULL : core_job_find(c, want.v[i]);
+        if (j && !show_named_job(r, &names, j))
             break;
     }
+    td_map_release(&names.whole);
+    td_vec_release(&names.parts);
     td_vec_release(&want);
 }
 
-void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct td_arena *a, td_job_visit_fn *visit, void *ctx)
+void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct td_arena *a,
+                  td_job_visit_fn *visit, void *ctx)
 {
     struct reading r = {c, q, a, visit, ctx};
     if (q->filter && q->filter->ids.n) {

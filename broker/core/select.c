@@ -6,23 +6,48 @@
 bool core_spans_have(const struct td_span *spans, uint32_t n, uint32_t index)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (index >= spans[i].first && index <= spans[i].last && (index - spans[i].first) % TD_MAX(spans[i].step, 1u) == 0)
+        if (index >= spans[i].first && index <= spans[i].last &&
+            (index - spans[i].first) % TD_MAX(spans[i].step, 1u) == 0)
             return true;
     }
     return false;
 }
 
-static bool waiting_among(const struct core_array *a, const struct td_job_sel *sel)
+static uint64_t span_tasks(const struct td_span *spans, uint32_t n)
 {
-    for (uint32_t i = 0; i < sel->tasks.n; i++) {
-        const struct td_span *s = &sel->tasks.v[i];
-        uint32_t step = TD_MAX(s->step, 1u);
-        for (uint64_t t = s->first; t <= TD_MIN(s->last, a->last); t += step) {
-            if (td_bits_get(a->waiting, a->nbytes, (uint32_t)t))
-                return true;
-        }
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (spans[i].last >= spans[i].first)
+            sum += (uint64_t)(spans[i].last - spans[i].first) / TD_MAX(spans[i].step, 1u) + 1;
     }
-    return false;
+    return sum;
+}
+
+/* Overlapping ranges could name any number of tasks; nobody needs to name each more than a few
+ * times. */
+bool core_spans_sane(const struct td_span *spans, uint32_t n)
+{
+    return span_tasks(spans, n) <= 4 * (uint64_t)TD_MAX_ARRAY_TASKS;
+}
+
+uint8_t *core_spans_bits(struct td_arena *a, const struct td_span *spans, uint32_t n,
+                         uint32_t nbytes)
+{
+    uint8_t *v = td_arena_alloc(a, nbytes + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t last = TD_MIN((uint64_t)spans[i].last, (uint64_t)nbytes * 8 - 1);
+        for (uint64_t t = spans[i].first; t <= last; t += TD_MAX(spans[i].step, 1u))
+            td_bits_set(v, (uint32_t)t);
+    }
+    return v;
+}
+
+static bool waiting_among(struct td_core *c, const struct core_array *a,
+                          const struct td_job_sel *sel)
+{
+    const uint8_t *named = core_spans_bits(&c->wake, sel->tasks.v, sel->tasks.n, a->nbytes);
+    return td_bits_overlap((struct td_bin){named, a->nbytes},
+                           (struct td_bin){a->waiting, a->nbytes});
 }
 
 static void pick_job(core_picks *ret, struct core_job *j, uint32_t named)
@@ -31,16 +56,31 @@ static void pick_job(core_picks *ret, struct core_job *j, uint32_t named)
     td_vec_push(ret, p);
 }
 
-static bool pick_tasks(struct core_array *a, const struct td_job_sel *sel, core_picks *ret)
+static bool pick_tasks(struct td_core *c, struct core_array *a, const struct td_job_sel *sel,
+                       core_picks *ret)
 {
     bool any = false;
-    if (a->record && a->record->state == TD_JOB_PENDING && waiting_among(a, sel)) {
-        struct core_pick p = {.job = a->record, .tasks = sel->tasks.v, .ntasks = sel->tasks.n, .named = sel->job};
+    if (a->record && a->record->state == TD_JOB_PENDING && waiting_among(c, a, sel)) {
+        struct core_pick p = {
+            .job = a->record, .tasks = sel->tasks.v, .ntasks = sel->tasks.n, .named = sel->job};
         td_vec_push(ret, p);
         any = true;
     }
+    if (span_tasks(sel->tasks.v, sel->tasks.n) < a->jobs.n) { /* few are named: look each up */
+        for (uint32_t i = 0; i < sel->tasks.n; i++) {
+            const struct td_span *s = &sel->tasks.v[i];
+            for (uint64_t t = s->first; t <= s->last; t += TD_MAX(s->step, 1u)) {
+                struct core_job *j = core_array_task(c, a, (uint32_t)t);
+                if (j)
+                    pick_job(ret, j, sel->job);
+                any |= j != NULL;
+            }
+        }
+        return any;
+    }
+    const uint8_t *named = core_spans_bits(&c->wake, sel->tasks.v, sel->tasks.n, a->nbytes);
     for (uint32_t i = 0; i < a->jobs.n; i++) {
-        if (core_spans_have(sel->tasks.v, sel->tasks.n, a->jobs.v[i]->task)) {
+        if (td_bits_get(named, a->nbytes, a->jobs.v[i]->task)) {
             pick_job(ret, a->jobs.v[i], sel->job);
             any = true;
         }
@@ -48,16 +88,23 @@ static bool pick_tasks(struct core_array *a, const struct td_job_sel *sel, core_
     return any;
 }
 
-/* 12 is the job, or the whole array; 12_3 and 12_[1-3] are tasks of it; a task may also be named by its own id. */
-void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret, struct core_errors *e)
+/* 12 is the job, or the whole array; 12_3 and 12_[1-3] are tasks of it; a task may also be named by
+ * its own id. */
+void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret,
+                   struct core_errors *e)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct td_job_sel *sel = &ids[i];
         struct core_array *a = core_array_find(c, sel->job);
         struct core_job *j = core_job_find(c, sel->job);
         bool any = false;
+        if (!core_spans_sane(sel->tasks.v, sel->tasks.n)) {
+            core_errors_add(c, e, NULL, sel->job, TD_E_TOO_BIG,
+                            "too many overlapping ranges of array tasks");
+            continue;
+        }
         if (sel->tasks.n) {
-            any = a && pick_tasks(a, sel, ret);
+            any = a && pick_tasks(c, a, sel, ret);
         } else if (a) {
             if (a->record)
                 pick_job(ret, a->record, sel->job);
@@ -69,7 +116,8 @@ void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, 
             any = true;
         }
         if (!any)
-            core_errors_add(c, e, NULL, sel->job, TD_E_INVALID_JOB, td_error_words(TD_E_INVALID_JOB));
+            core_errors_add(c, e, NULL, sel->job, TD_E_INVALID_JOB,
+                            td_error_words(TD_E_INVALID_JOB));
     }
 }
 
@@ -82,7 +130,8 @@ static bool str_in(const struct td_strs *l, const char *s)
     return false;
 }
 
-static bool user_in(const struct td_job_filter *f, const struct core_job *j, const uint32_t *uids, uint32_t nuids)
+static bool user_in(const struct td_job_filter *f, const struct core_job *j, const uint32_t *uids,
+                    uint32_t nuids)
 {
     for (uint32_t i = 0; i < nuids; i++) {
         if (uids[i] == j->uid)
@@ -90,7 +139,9 @@ static bool user_in(const struct td_job_filter *f, const struct core_job *j, con
     }
     for (uint32_t i = 0; i < f->users.n; i++) {
         uint64_t uid;
-        if (td_parse_u64(f->users.v[i], &uid) ? uid == j->uid : td_str_equal(f->users.v[i], j->spec->body.user_name))
+        if (td_parse_u64(f->users.v[i], &uid)
+                ? uid == j->uid
+                : td_str_equal(f->users.v[i], j->spec->body.user_name))
             return true;
     }
     return false;
@@ -132,7 +183,8 @@ bool core_filter_state(const struct td_job_filter *f, uint32_t state, uint32_t o
 }
 
 /* All but ids and states. */
-bool core_filter_job(const struct td_core *c, const struct td_job_filter *f, const struct core_job *j, const uint32_t *uids, uint32_t nuids)
+bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
+                     const struct core_job *j, const uint32_t *uids, uint32_t nuids)
 {
     const struct td_job_spec *s = &j->spec->body;
     if ((f->users.n || nuids) && !user_in(f, j, uids, nuids))
@@ -152,7 +204,8 @@ bool core_filter_job(const struct td_core *c, const struct td_job_filter *f, con
     return td_str_empty(f->nodes) || on_nodes(j, f->nodes);
 }
 
-void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret, struct core_errors *e)
+void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret,
+                      struct core_errors *e)
 {
     if (f->ids.n) {
         core_pick_ids(c, f->ids.v, f->ids.n, ret, e);
@@ -173,7 +226,8 @@ void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_pic
     }
 }
 
-/* Waiting tasks that are named, but are not all that wait, become jobs of their own; a pick of a whole record stays. */
+/* Waiting tasks that are named, but are not all that wait, become jobs of their own; a pick of a
+ * whole record stays. */
 void core_pick_split(struct td_core *c, core_picks *picks)
 {
     uint32_t n = picks->n;
@@ -182,10 +236,11 @@ void core_pick_split(struct td_core *c, core_picks *picks)
         if (!core_job_is_record(p.job) || p.ntasks == 0)
             continue;
         struct core_array *a = p.job->array;
+        const uint8_t *named = core_spans_bits(&c->wake, p.tasks, p.ntasks, a->nbytes);
         bool first = true;
-        for (int64_t t = td_bits_next(a->waiting, a->nbytes, 0); t >= 0 && !core_errors_full(c);
-             t = td_bits_next(a->waiting, a->nbytes, (uint32_t)t + 1)) {
-            if (!core_spans_have(p.tasks, p.ntasks, (uint32_t)t))
+        for (int64_t t = td_bits_next(named, a->nbytes, 0); t >= 0 && !core_errors_full(c);
+             t = td_bits_next(named, a->nbytes, (uint32_t)t + 1)) {
+            if (!td_bits_get(a->waiting, a->nbytes, (uint32_t)t))
                 continue;
             struct core_job *j = core_array_split(c, a, (uint32_t)t);
             if (first)

@@ -1,7 +1,8 @@
 /* session.c - the client behind an allocation that has no batch script
  *
- * Its lease ends the job, so that a closed laptop holds no devices. When it was heard is soft; that the broker was
- * away is not the client's fault, so after a restart the session is PAUSED and its lease begins anew. */
+ * Its lease ends the job, so that a closed laptop holds no devices. When it was heard is soft; that
+ * the broker was away is not the client's fault, so after a restart the session is PAUSED and its
+ * lease begins anew. */
 #include "broker/core/state.h"
 
 static int64_t lease_ms(const struct td_core *c)
@@ -50,9 +51,11 @@ void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t j
     done(c, in);
 }
 
-static void end(struct td_core *c, struct core_job *j, uint32_t outcome, uint32_t reason, uint32_t uid)
+static void end(struct td_core *c, struct core_job *j, uint32_t outcome, uint32_t reason,
+                uint32_t uid)
 {
-    struct td_ev_job_ending how = {.job = j->id, .attempt = j->attempt, .outcome = outcome, .reason = reason, .uid = uid};
+    struct td_ev_job_ending how = {
+        .job = j->id, .attempt = j->attempt, .outcome = outcome, .reason = reason, .uid = uid};
     set_state(c, j, TD_SESSION_ENDED);
     if (j->state != TD_JOB_ENDING && j->state != TD_JOB_DONE)
         core_job_end(c, j, &how);
@@ -67,7 +70,8 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
         core_refuse(c, in, TD_E_ALREADY_DONE, "%s", td_error_words(TD_E_ALREADY_DONE));
         return;
     }
-    end(c, j, j->state == TD_JOB_PENDING ? TD_OUTCOME_CANCELLED : TD_OUTCOME_COMPLETED, TD_REASON_NONE, in->uid);
+    end(c, j, j->state == TD_JOB_PENDING ? TD_OUTCOME_CANCELLED : TD_OUTCOME_COMPLETED,
+        TD_REASON_NONE, in->uid);
     done(c, in);
 }
 

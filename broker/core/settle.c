@@ -1,4 +1,5 @@
-/* settle.c - from bids to awards: in rank order the best bid that the ledger still covers, all nodes or none
+/* settle.c - from bids to awards: in rank order the best bid that the ledger still covers, all
+ * nodes or none
  *
  * The plan said who may start; the bids say where. Ties end in the node's number (law 9). */
 #include <string.h>
@@ -31,7 +32,8 @@ static const struct td_placement *next_free(struct td_core *c, struct core_bid *
 {
     for (; b->next < b->body.placements.n; b->next++) {
         const struct td_placement *p = &b->body.placements.v[b->next];
-        if (td_str_equal(p->node, c->nodes.v[b->node]->name) && td_ledger_covers(c->ledger, b->node, p))
+        if (td_str_equal(p->node, c->nodes.v[b->node]->name) &&
+            td_ledger_covers(c->ledger, b->node, p))
             return p;
         c->counters.bids_stale++;
         c->round.stale++;
@@ -44,20 +46,25 @@ static bool may_take(const struct td_core *c, const struct core_bid *b)
     return b->next != UINT32_MAX && c->nodes.v[b->node]->usable;
 }
 
-static void award(struct td_core *c, struct core_job *j, const struct td_plan_start *s, const struct td_placement *places, uint32_t n)
+static void award(struct td_core *c, struct core_job *j, const struct td_plan_start *s,
+                  const struct td_placement *places, uint32_t n)
 {
     if (s->limit_s != j->limit_s) { /* --time-min gave way to the window */
-        struct td_ev_job_updated shrunk = {.job = j->id, .change = {.set = 1u << 2, .limit_s = s->limit_s}};
+        struct td_ev_job_updated shrunk = {.job = j->id,
+                                           .change = {.set = 1u << 2, .limit_s = s->limit_s}};
         core_emit(c, TD_EV_JOB_UPDATED, &shrunk);
     }
     TD_ASSERT(core_job_may(c, j, TD_JOB_IN_AWARD));
-    struct td_ev_job_awarded ev = {
-        .job = j->id, .attempt = j->attempt + 1, .partition = c->partitions.v[s->partition]->name, .places = {places, n}};
+    struct td_ev_job_awarded ev = {.job = j->id,
+                                   .attempt = j->attempt + 1,
+                                   .partition = c->partitions.v[s->partition]->name,
+                                   .places = {places, n}};
     core_emit(c, TD_EV_JOB_AWARDED, &ev);
     c->round.awarded++;
 }
 
-/* The job of this start that may be awarded now, split off its array if it has to be; NULL when there is none. */
+/* The job of this start that may be awarded now, split off its array if it has to be; NULL when
+ * there is none. */
 static struct core_job *ready(struct td_core *c, const struct td_plan_start *s)
 {
     struct core_job *j = core_job_find(c, s->job);
@@ -72,7 +79,7 @@ static struct core_job *split(struct td_core *c, struct core_job *j)
 {
     if (!core_job_is_record(j))
         return j;
-    int64_t task = td_bits_next(j->array->waiting, j->array->nbytes, 0);
+    int64_t task = core_array_next(j->array);
     TD_ASSERT(task >= 0);
     return core_array_split(c, j->array, (uint32_t)task);
 }
@@ -112,15 +119,18 @@ struct choice {
     struct td_placement place;
 };
 
-static uint32_t keep_cpus(struct td_core *c, const struct core_bid *b, struct td_placement *p, uint32_t want)
+static uint32_t keep_cpus(struct td_core *c, const struct core_bid *b, struct td_placement *p,
+                          uint32_t want)
 {
     const struct td_inventory *inv = c->nodes.v[b->node]->inv;
     uint8_t *v = td_arena_alloc(&c->wake, p->cpus.n + 1);
     uint32_t have = 0;
     for (uint32_t i = 0; i < inv->cores.n && have < want; i++) {
         const struct td_bin *core = &inv->cores.v[i].cpus;
-        for (int64_t cpu = td_bits_next(core->v, core->n, 0); cpu >= 0; cpu = td_bits_next(core->v, core->n, (uint32_t)cpu + 1)) {
-            bool take = td_bits_get(p->cpus.v, p->cpus.n, (uint32_t)cpu) && (have < want || c->settings.core_is_unit);
+        for (int64_t cpu = td_bits_next(core->v, core->n, 0); cpu >= 0;
+             cpu = td_bits_next(core->v, core->n, (uint32_t)cpu + 1)) {
+            bool take = td_bits_get(p->cpus.v, p->cpus.n, (uint32_t)cpu) &&
+                        (have < want || c->settings.core_is_unit);
             if (!take)
                 continue;
             td_bits_set(v, (uint32_t)cpu);
@@ -133,8 +143,8 @@ static uint32_t keep_cpus(struct td_core *c, const struct core_bid *b, struct td
     return have;
 }
 
-/* The last node of a job that spreads may have bid more tasks than are left to place. Where only CPUs follow from the
- * tasks, the rest of them stays free. */
+/* The last node of a job that spreads may have bid more tasks than are left to place. Where only
+ * CPUs follow from the tasks, the rest of them stays free. */
 static void trim(struct td_core *c, const struct td_shape *shape, struct choice *ch, uint32_t tasks)
 {
     struct td_placement *p = &ch->place;
@@ -150,7 +160,9 @@ static void trim(struct td_core *c, const struct td_shape *shape, struct choice 
 }
 
 /* Smallest set in the order of preference: most tasks first when `wide`, else best score first. */
-static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot, const struct td_shape *shape, bool wide, struct choice *ret, bool *ret_passed_over)
+static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot,
+                       const struct td_shape *shape, bool wide, struct choice *ret,
+                       bool *ret_passed_over)
 {
     struct core_job *j = core_job_find(c, s->job);
     int64_t until = core_job_until(j, c->now_ms, s->limit_s);
@@ -181,9 +193,9 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     return n >= shape->nodes_min && tasks >= shape->ntasks ? n : 0;
 }
 
-/* Everybody the plan counted on has bid, nothing was passed over, and together they hold too few tasks: the plan sees
- * more than there is. The weakest are remembered as refusing, so that the next plan does without them or waits. Where
- * somebody refused, that is news enough. */
+/* Everybody the plan counted on has bid, nothing was passed over, and together they hold too few
+ * tasks: the plan sees more than there is. The weakest are remembered as refusing, so that the next
+ * plan does without them or waits. Where somebody refused, that is news enough. */
 static void learn_too_few(struct td_core *c, struct core_lot *lot)
 {
     uint32_t least = UINT32_MAX, willing = 0;
@@ -200,7 +212,8 @@ static void learn_too_few(struct td_core *c, struct core_lot *lot)
         const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
         if (b->fits != least || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
             continue;
-        c->round.refused += core_node_refuse(c, c->nodes.v[b->node], lot->shape, TD_REFUSAL_LAYOUT, 0);
+        c->round.refused +=
+            core_node_refuse(c, c->nodes.v[b->node], lot->shape, TD_REFUSAL_LAYOUT, 0);
     }
 }
 
@@ -208,7 +221,8 @@ static void settle_multi(struct td_core *c, const struct td_plan_start *s, struc
 {
     const struct td_shape *shape = td_ledger_get_shape(c->ledger, s->shape);
     uint32_t most = TD_MAX(shape->nodes_max, shape->nodes_min);
-    struct choice *chosen = td_arena_alloc(&c->wake, (TD_MIN(most, lot->bids.n) + 2) * sizeof(*chosen));
+    struct choice *chosen =
+        td_arena_alloc(&c->wake, (TD_MIN(most, lot->bids.n) + 2) * sizeof(*chosen));
     for (uint32_t i = 0; i < s->count && !core_errors_full(c); i++) {
         struct core_job *j = ready(c, s);
         if (!j)
@@ -222,11 +236,13 @@ static void settle_multi(struct td_core *c, const struct td_plan_start *s, struc
                 learn_too_few(c, lot);
             return;
         }
-        /* What the nodes before it leave; each node keeps one task at least, for the nodes that are asked for. */
+        /* What the nodes before it leave; each node keeps one task at least, for the nodes that are
+         * asked for. */
         uint64_t left = shape->ntasks;
         for (uint32_t k = 0; k < n; k++) {
             uint32_t after = n - 1 - k;
-            uint32_t part = (uint32_t)TD_MIN((uint64_t)chosen[k].place.tasks, left > after ? left - after : 1);
+            uint32_t part =
+                (uint32_t)TD_MIN((uint64_t)chosen[k].place.tasks, left > after ? left - after : 1);
             trim(c, shape, &chosen[k], part);
             left -= TD_MIN(left, (uint64_t)chosen[k].place.tasks);
             chosen[k].bid->next = UINT32_MAX;
@@ -250,7 +266,8 @@ static void settle_multi(struct td_core *c, const struct td_plan_start *s, struc
 void core_round_settle(struct td_core *c)
 {
     struct core_round *r = &c->round;
-    uint32_t *lot_of_shape = td_arena_alloc(&r->arena, td_ledger_shapes(c->ledger) * sizeof(*lot_of_shape));
+    uint32_t *lot_of_shape =
+        td_arena_alloc(&r->arena, td_ledger_shapes(c->ledger) * sizeof(*lot_of_shape));
     for (uint32_t i = 0; i < r->lots.n; i++) {
         sort_bids(c, &r->lots.v[i]);
         lot_of_shape[r->lots.v[i].shape] = i;
@@ -274,8 +291,13 @@ void core_round_keep(struct td_core *c, const char *closed_by)
     uint32_t nbids = 0;
     for (uint32_t i = 0; i < r->lots.n; i++) {
         const struct core_lot *lot = &r->lots.v[i];
-        lots[i] = (struct td_lot){.lot = i, .shape_id = lot->shape, .count = lot->count, .window_s = lot->limit_s, .rank = lot->rank};
-        td_record_copy(&k->arena, &td_rec_shape, td_ledger_get_shape(c->ledger, lot->shape), &lots[i].shape);
+        lots[i] = (struct td_lot){.lot = i,
+                                  .shape_id = lot->shape,
+                                  .count = lot->count,
+                                  .window_s = lot->limit_s,
+                                  .rank = lot->rank};
+        td_record_copy(&k->arena, &td_rec_shape, td_ledger_get_shape(c->ledger, lot->shape),
+                       &lots[i].shape);
         nbids += TD_MIN(lot->bids.n, 64u);
     }
     struct td_round_bid *bids = td_arena_alloc(&k->arena, (nbids + 1) * sizeof(*bids));
@@ -312,7 +334,8 @@ void core_round_keep(struct td_core *c, const char *closed_by)
     };
 }
 
-uint32_t td_core_rounds(const struct td_core *c, uint32_t last, struct td_arena *a, const struct td_round_info **ret_rows)
+uint32_t td_core_rounds(const struct td_core *c, uint32_t last, struct td_arena *a,
+                        const struct td_round_info **ret_rows)
 {
     uint64_t have = TD_MIN(c->rounds, (uint64_t)TD_MAX_ROUNDS_KEPT);
     uint32_t want = (uint32_t)TD_MIN(have, last ? last : have), n = 0;

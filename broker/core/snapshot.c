@@ -1,8 +1,9 @@
 /* snapshot.c - durable state as records, and back
  *
- * Emitted in the order of snapshot.def, which is the order a restore needs: configuration, partitions and nodes by
- * number, then arrays, then jobs by id. Indexes are rebuilt; the digest is taken over exactly these records, so what
- * is forgotten here is seen as soon as a restored core is compared. */
+ * Emitted in the order of snapshot.def, which is the order a restore needs: configuration,
+ * partitions and nodes by number, then arrays, then jobs by id. Indexes are rebuilt; the digest is
+ * taken over exactly these records, so what is forgotten here is seen as soon as a restored core is
+ * compared. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -11,7 +12,8 @@ static void emit_conf(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
 {
     if (!c->conf)
         return;
-    struct td_snap_conf r = {.settings = c->conf->settings, .nodes = c->conf->nodes, .partitions = c->conf->partitions};
+    struct td_snap_conf r = {
+        .settings = c->conf->settings, .nodes = c->conf->nodes, .partitions = c->conf->partitions};
     emit(ctx, TD_SNAP_CONF, &td_rec_snap_conf, &r);
 }
 
@@ -41,17 +43,24 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
 {
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
-        struct td_snap_key r = {.node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}};
+        struct td_snap_key r = {
+            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}};
         emit(ctx, TD_SNAP_KEY, &td_rec_snap_key, &r);
     }
     for (uint32_t i = 0; i < c->tokens.n; i++) {
         const struct core_token *t = &c->tokens.v[i];
-        struct td_snap_token r = {.token = {t->hash, sizeof(t->hash)}, .names = t->names, .uses = t->uses, .expires_ms = t->expires_ms, .uid = t->uid, .used = t->used};
+        struct td_snap_token r = {.token = {t->hash, sizeof(t->hash)},
+                                  .names = t->names,
+                                  .uses = t->uses,
+                                  .expires_ms = t->expires_ms,
+                                  .uid = t->uid,
+                                  .used = t->used};
         emit(ctx, TD_SNAP_TOKEN, &td_rec_snap_token, &r);
     }
     for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++) {
         const struct core_client_key *k = &c->client_keys.v[i];
-        struct td_snap_client_key r = {.uid = k->uid, .key = k->key, .job = k->job, .seq = k->seq, .at_ms = k->at_ms};
+        struct td_snap_client_key r = {
+            .uid = k->uid, .key = k->key, .job = k->job, .seq = k->seq, .at_ms = k->at_ms};
         emit(ctx, TD_SNAP_CLIENT_KEY, &td_rec_snap_client_key, &r);
     }
 }
@@ -74,7 +83,8 @@ static void emit_array(const struct core_array *a, td_core_emit_fn *emit, void *
     emit(ctx, TD_SNAP_ARRAY, &td_rec_snap_array, &r);
 }
 
-static void emit_job(const struct td_core *c, const struct core_job *j, td_core_emit_fn *emit, void *ctx)
+static void emit_job(const struct td_core *c, const struct core_job *j, td_core_emit_fn *emit,
+                     void *ctx)
 {
     struct td_arena a = {0};
     struct td_snap_job r = {
@@ -185,8 +195,10 @@ static void restore_node(struct td_core *c, const struct td_snap_node *r)
 /* Once partitions and nodes are there, all that follows from the configuration can be built. */
 static void build_when_ready(struct td_core *c, uint32_t kind)
 {
-    bool last = kind == TD_SNAP_NODE || kind == TD_SNAP_PARTITION || kind == TD_SNAP_CONF || kind == TD_SNAP_HEAD;
-    if (!last || c->nodes.n != c->restore_nodes || c->partitions.n != c->restore_partitions || c->restore_conf != (c->conf != NULL))
+    bool last = kind == TD_SNAP_NODE || kind == TD_SNAP_PARTITION || kind == TD_SNAP_CONF ||
+                kind == TD_SNAP_HEAD;
+    if (!last || c->nodes.n != c->restore_nodes || c->partitions.n != c->restore_partitions ||
+        c->restore_conf != (c->conf != NULL))
         return;
     if (c->conf) {
         core_conf_build(c);
@@ -205,7 +217,8 @@ static uint8_t *bitmap(struct td_bin from, uint32_t nbytes)
 
 static int restore_array(struct td_core *c, const struct td_snap_array *r, struct td_error *err)
 {
-    if (r->first > r->last || r->last >= TD_MAX_ARRAY_TASKS || (c->arrays.n && c->arrays.v[c->arrays.n - 1]->id >= r->array))
+    if (r->first > r->last || r->last >= TD_MAX_ARRAY_TASKS ||
+        (c->arrays.n && c->arrays.v[c->arrays.n - 1]->id >= r->array))
         return td_fail(err, TD_E_JOURNAL, "snapshot: array %u makes no sense", r->array);
     struct core_array *a = td_alloc(sizeof(*a));
     a->id = r->array;
@@ -228,17 +241,21 @@ static int restore_array(struct td_core *c, const struct td_snap_array *r, struc
     return 0;
 }
 
-static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_snap_job *r, struct td_error *err)
+static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_snap_job *r,
+                         struct td_error *err)
 {
     struct core_partition *p = core_partition_find(c, r->partition);
     if (!p || r->parts.n != r->places.n)
-        return td_fail(err, TD_E_JOURNAL, "snapshot: the allocation of job %u makes no sense", r->job);
+        return td_fail(err, TD_E_JOURNAL, "snapshot: the allocation of job %u makes no sense",
+                       r->job);
     for (uint32_t i = 0; i < r->places.n; i++) {
         struct core_node *n = core_node_find(c, r->places.v[i].node);
         if (!n)
-            return td_fail(err, TD_E_JOURNAL, "snapshot: job %u is on node %s, which is not there", r->job, r->places.v[i].node);
+            return td_fail(err, TD_E_JOURNAL, "snapshot: job %u is on node %s, which is not there",
+                           r->job, r->places.v[i].node);
         if (r->parts.v[i] != TD_ALLOC_GONE && !td_ledger_covers(c->ledger, n->no, &r->places.v[i]))
-            return td_fail(err, TD_E_JOURNAL, "snapshot: job %u overlaps with another on node %s", r->job, n->name);
+            return td_fail(err, TD_E_JOURNAL, "snapshot: job %u overlaps with another on node %s",
+                           r->job, n->name);
     }
     j->partition = p->no;
     struct core_alloc *a = core_alloc_new(c, j, r->places.v, r->places.n);
@@ -262,7 +279,7 @@ static void restore_indexes(struct td_core *c, struct core_job *j, const struct 
     if (j->array && !task)
         j->array->record = j;
     if (task)
-        td_vec_push(&j->array->jobs, j);
+        core_array_put(c, j);
     if (j->state == TD_JOB_PENDING) {
         c->npending++;
         if (task)
@@ -273,6 +290,7 @@ static void restore_indexes(struct td_core *c, struct core_job *j, const struct 
     c->nrunning += j->state == TD_JOB_RUNNING;
     if (j->state == TD_JOB_DONE) {
         td_vec_push(&c->ended, j->id);
+        c->ended_mixed = true;
         c->purge_next_ms = TD_MIN(c->purge_next_ms, c->time_ms);
     }
     if (j->spec->body.session && j->session_state != TD_SESSION_ENDED) {
@@ -289,7 +307,8 @@ static int restore_job(struct td_core *c, const struct td_snap_job *r, struct td
 {
     struct core_array *array = r->array ? core_array_find(c, r->array) : NULL;
     bool ordered = c->jobs.n == 0 || c->jobs.v[c->jobs.n - 1]->id < r->job;
-    if (!ordered || (r->array && !array) || r->state >= TD_JOB_STATE_COUNT || (!r->own_spec && !array) || (r->own_spec && r->spec.needs.n != 1))
+    if (!ordered || (r->array && !array) || r->state >= TD_JOB_STATE_COUNT ||
+        (!r->own_spec && !array) || (r->own_spec && r->spec.needs.n != 1))
         return td_fail(err, TD_E_JOURNAL, "snapshot: job %u makes no sense", r->job);
     struct core_job *j = core_job_new(c, r->job);
     j->uid = r->uid;
@@ -344,7 +363,8 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
     }
     case TD_SNAP_CONF: {
         const struct td_snap_conf *r = body;
-        struct td_ev_conf_loaded conf = {.settings = r->settings, .nodes = r->nodes, .partitions = r->partitions};
+        struct td_ev_conf_loaded conf = {
+            .settings = r->settings, .nodes = r->nodes, .partitions = r->partitions};
         td_free(c->conf);
         c->conf = core_pack(&td_rec_ev_conf_loaded, &conf);
         break;
@@ -363,7 +383,11 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
     }
     case TD_SNAP_TOKEN: {
         const struct td_snap_token *r = body;
-        struct td_ev_token_made ev = {.token = r->token, .names = r->names, .uses = r->uses, .expires_ms = r->expires_ms, .uid = r->uid};
+        struct td_ev_token_made ev = {.token = r->token,
+                                      .names = r->names,
+                                      .uses = r->uses,
+                                      .expires_ms = r->expires_ms,
+                                      .uid = r->uid};
         core_enrol_apply_token(c, &ev);
         c->tokens.v[c->tokens.n - 1].used = r->used;
         break;

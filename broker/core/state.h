@@ -1,10 +1,11 @@
 /* state.h - what the core holds; private to broker/core
  *
  * Three kinds of fields, and each struct says which is which:
- *   durable  written by apply.c (and by snapshot.c when it restores), nowhere else; in the digest and the snapshot
- *   index    follows from durable state, kept beside it by the same apply
- *   soft     what the workers can be asked again: peers, leases, bids, resend timers; lost with the process
- * Cross-file functions are called core_<noun>_<verb>; each block of prototypes names the file it lives in. */
+ *   durable  written by apply.c (and by snapshot.c when it restores), nowhere else; in the digest
+ * and the snapshot index    follows from durable state, kept beside it by the same apply soft what
+ * the workers can be asked again: peers, leases, bids, resend timers; lost with the process
+ * Cross-file functions are called core_<noun>_<verb>; each block of prototypes names the file it
+ * lives in. */
 #ifndef TD_CORE_STATE_H
 #define TD_CORE_STATE_H
 
@@ -24,8 +25,9 @@
 #define CORE_STARTS_MAX 8192
 #define CORE_EFFECTS_MAX 100000
 
-/* One submission, shared by every task of its array: a million tasks hold one. Counted, because a task may outlive the
- * array's record and the other way round, and an update gives a task a submission of its own. */
+/* One submission, shared by every task of its array: a million tasks hold one. Counted, because a
+ * task may outlive the array's record and the other way round, and an update gives a task a
+ * submission of its own. */
 struct core_spec {
     uint32_t refs;
     uint32_t mark_index; /* soft: index in the message being built while mark is current */
@@ -45,13 +47,13 @@ struct core_part {
     uint8_t state;                    /* durable: enum td_alloc_state */
     struct core_part *prev, *next;    /* index: live parts of the node, in order of award */
     /* soft */
-    int64_t due_ms;       /* AWARD or KILL goes (again) when this is reached */
+    int64_t due_ms; /* AWARD or KILL goes (again) when this is reached */
     uint32_t backoff_ms;
     bool sent;
     bool signal_batch, signal_full; /* whom: the batch shell alone, or it too */
-    uint32_t signal, signal_no; /* asked for, not yet SIGNALLED */
-    uint32_t adjust_s;          /* new limit, not yet ADJUSTED */
-    int64_t early_gone_ms;      /* GONE came before EXITED: since when */
+    uint32_t signal, signal_no;     /* asked for, not yet SIGNALLED */
+    uint32_t adjust_s;              /* new limit, not yet ADJUSTED */
+    int64_t early_gone_ms;          /* GONE came before EXITED: since when */
 };
 struct core_alloc {
     uint32_t nparts, live;
@@ -68,7 +70,8 @@ struct core_array;
 struct core_job {
     /* durable */
     uint32_t id, uid, gid;
-    uint32_t task; /* array index, TD_NO_TASK for the record of waiting tasks; meaningless without array */
+    uint32_t task; /* array index, TD_NO_TASK for the record of waiting tasks; meaningless without
+                      array */
     struct core_spec *spec;
     struct core_array *array; /* NULL if none */
     uint8_t state, outcome, reason;
@@ -100,15 +103,17 @@ struct core_array {
     uint32_t id;
     uint32_t total, first, last, step; /* as submitted; step 0: no constant one */
     uint32_t limit;
-    uint32_t nbytes;    /* of each bitmap */
+    uint32_t nbytes; /* of each bitmap */
     uint8_t *waiting;
     uint8_t *finished;
     uint8_t *cancelled; /* ended without ever having been split; NULL while none */
     struct core_spec *spec;
     /* index */
     uint32_t nwaiting, active;
+    uint32_t from;                  /* no waiting bit below it: bits are only ever cleared */
     uint32_t npending;              /* of jobs: PENDING */
     struct core_job *record;        /* the waiting ones; NULL when purged or become a task */
+    bool touched;                   /* by the purge being applied */
     TD_VEC(struct core_job *) jobs; /* tasks with an id of their own, by id */
 };
 
@@ -143,14 +148,14 @@ struct core_node {
     bool stirred;   /* something may be due for it in this wake */
     bool ack_due;
     bool usable;
-    bool refused;   /* a refusal of it is remembered */
+    bool refused; /* a refusal of it is remembered */
     int64_t heard_ms, lease_until_ms;
     uint64_t node_version;
-    int64_t retry_ms; /* refusals of a decline are forgotten then; 0 = none */
-    uint64_t gap_base;               /* numbers up to this will not come any more */
-    TD_VEC(uint64_t) taken; /* report numbers above acked, ascending */
-    TD_VEC(struct td_kill) strays;   /* attempts it claims that must not live */
-    uint64_t blobs[64]; /* beginnings of hashes it was sent */
+    int64_t retry_ms;              /* refusals of a decline are forgotten then; 0 = none */
+    uint64_t gap_base;             /* numbers up to this will not come any more */
+    TD_VEC(uint64_t) taken;        /* report numbers above acked, ascending */
+    TD_VEC(struct td_kill) strays; /* attempts it claims that must not live */
+    uint64_t blobs[64];            /* beginnings of hashes it was sent */
     uint32_t nblobs;
     uint32_t lots_expected; /* of the open round, still unanswered */
     uint64_t round;         /* whose offers reached it */
@@ -188,10 +193,11 @@ struct core_token {
 struct core_lot {
     uint32_t shape, partition, count, limit_s;
     uint64_t rank;
-    bool multi; /* nodes_max > 1: a bid is one node's part */
+    bool multi;            /* nodes_max > 1: a bid is one node's part */
     TD_VEC(uint32_t) bids; /* into round.bids, best first once sorted */
     uint32_t nodes_bytes;
-    uint8_t *nodes; /* bitmap by node number: who could take it, by the plan; in the round's arena */
+    uint8_t
+        *nodes; /* bitmap by node number: who could take it, by the plan; in the round's arena */
     uint32_t perfect;
     uint32_t cursor;
 };
@@ -231,15 +237,17 @@ struct td_core {
     TD_VEC(struct core_key) keys;
     TD_VEC(struct core_token) tokens;
     /* index */
-    struct td_map job_by_id, array_by_id;
+    struct td_map job_by_id, array_by_id,
+        task_by_index; /* the last: array's id and index to the task's job */
     struct td_strmap node_by_name, partition_by_name, client_key_by_name, key_by_name;
     struct td_ledger *ledger;
     struct td_queue *queue;
-    TD_VEC(uint32_t) ended;  /* ids in the order of their end */
+    TD_VEC(uint32_t) ended; /* ids in the order of their end */
     uint32_t ended_first;
+    bool ended_mixed;        /* by id, as restored: to be sorted by their end */
     TD_VEC(uint32_t) begins; /* ids that wait for their begin time */
     TD_VEC(uint32_t) sessions;
-    TD_VEC(uint32_t) heads;  /* ids whose reason the plan gave: RESOURCES and its kin */
+    TD_VEC(uint32_t) heads; /* ids whose reason the plan gave: RESOURCES and its kin */
     int64_t begins_next_ms;
     uint64_t nwaiting_tasks;
     uint32_t npending, nrunning;
@@ -267,19 +275,23 @@ struct td_core {
 
 /* core.c */
 void core_emit(struct td_core *c, uint32_t id, const void *body);
-void core_send(struct td_core *c, const struct core_node *n, uint64_t peer, uint32_t id, const void *body);
+void core_send(struct td_core *c, const struct core_node *n, uint64_t peer, uint32_t id,
+               const void *body);
 void core_reply(struct td_core *c, const struct td_input *in, uint32_t id, const void *body);
-void core_refuse(struct td_core *c, const struct td_input *in, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void core_refuse(struct td_core *c, const struct td_input *in, int code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 void core_refuse_error(struct td_core *c, const struct td_input *in, const struct td_error *err);
 struct td_effect *core_effect(struct td_core *c, enum td_effect_kind kind);
 void core_log(struct td_core *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-const char *core_text(struct td_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *core_text(struct td_arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void core_sooner(int64_t *at_ms, int64_t than_ms);
 
 /* pack.c */
 size_t core_pack_extra(const struct td_record *rec, const void *from);
 void core_pack_into(const struct td_record *rec, const void *from, void *to, void *extra);
-void *core_pack(const struct td_record *rec, const void *from); /* one block; td_free gives it back */
+void *core_pack(const struct td_record *rec,
+                const void *from); /* one block; td_free gives it back */
 
 /* lives.c */
 enum core_verdict { CORE_GO, CORE_IGNORE, CORE_REJECT, CORE_BUG };
@@ -302,12 +314,14 @@ struct core_job *core_job_new(struct td_core *c, uint32_t id);
 void core_job_free(struct td_core *c, struct core_job *j);
 uint32_t core_job_index(const struct td_core *c, uint32_t id); /* first with an id >= this */
 const struct td_job_need *core_job_need(const struct core_job *j);
-struct core_alloc *core_alloc_new(struct td_core *c, struct core_job *j, const struct td_placement *places, uint32_t n);
+struct core_alloc *core_alloc_new(struct td_core *c, struct core_job *j,
+                                  const struct td_placement *places, uint32_t n);
 void core_alloc_free(struct td_core *c, struct core_job *j);
 struct core_part *core_job_part(const struct core_job *j, const struct core_node *n);
 void core_part_link(struct core_part *p);
 void core_part_unlink(struct core_part *p);
-bool core_job_live(const struct core_job *j);    /* AWARDED, RUNNING or ENDING */
+void core_ids_sort(uint32_t *v, uint32_t n);
+bool core_job_live(const struct core_job *j); /* AWARDED, RUNNING or ENDING */
 bool core_job_is_record(const struct core_job *j);
 int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s);
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
@@ -315,95 +329,128 @@ const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12"
 
 /* queue membership, in eligible.c */
 uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
-uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int64_t at_ms); /* enum td_reason, NONE = may start */
-uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j, uint32_t partition);
+uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j,
+                          int64_t at_ms); /* enum td_reason, NONE = may start */
+uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,
+                                uint32_t partition);
 struct core_candidate *core_job_candidates(struct core_job *j);
-void core_job_set_candidates(struct td_core *c, struct core_job *j); /* from its partitions and shape */
-void core_job_enqueue(struct td_core *c, struct core_job *j);        /* sets queue membership and reason anew */
+void core_job_set_candidates(struct td_core *c,
+                             struct core_job *j); /* from its partitions and shape */
+void core_job_enqueue(struct td_core *c,
+                      struct core_job *j); /* sets queue membership and reason anew */
 bool core_reason_is_head(uint32_t reason); /* one that the plan gives */
 void core_job_set_reason(struct td_core *c, struct core_job *j, uint32_t reason);
 
 /* shape of a need, in need.c */
-void core_need_shape(const struct td_core *c, const struct td_job_need *need, const struct core_partition *p, struct td_arena *a, struct td_shape *ret);
+void core_need_shape(const struct td_core *c, const struct td_job_need *need,
+                     const struct core_partition *p, struct td_arena *a, struct td_shape *ret);
 struct core_tally {
     uint32_t nodes_min, nodes_max, tasks, cpus;
 };
 void core_need_tally(const struct td_job_need *need, struct core_tally *ret);
 
 /* array.c */
-struct core_array *core_array_new(struct td_core *c, uint32_t id, const struct td_span *spans, uint32_t nspans);
+struct core_array *core_array_new(struct td_core *c, uint32_t id, const struct td_span *spans,
+                                  uint32_t nspans);
 struct core_array *core_array_find(const struct td_core *c, uint32_t id);
-void core_array_free_if_empty(struct td_core *c, struct core_array *a);
+void core_arrays_free_empty(struct td_core *c);
+void core_array_put(struct td_core *c, struct core_job *j); /* a task with an id of its own */
 void core_array_free(struct td_core *c, struct core_array *a);
 uint32_t core_array_room(const struct core_array *a); /* tasks that may start now by its limit */
 void core_array_count(struct td_core *c, struct core_job *j, bool active);
-struct core_job *core_array_task(const struct core_array *a, uint32_t task); /* split one, or NULL */
-struct core_job *core_array_split(struct td_core *c, struct core_array *a, uint32_t task); /* emits */
-void core_array_touch(struct td_core *c, struct core_array *a); /* its limit's room changed: queue anew */
+struct core_job *core_array_task(const struct td_core *c, const struct core_array *a,
+                                 uint32_t task); /* split one, or NULL */
+int64_t core_array_next(struct core_array *a);   /* smallest waiting index, or -1 */
+struct core_job *core_array_split(struct td_core *c, struct core_array *a,
+                                  uint32_t task); /* emits */
+void core_array_touch(struct td_core *c,
+                      struct core_array *a); /* its limit's room changed: queue anew */
 
 /* node.c */
 struct core_node *core_node_find(const struct td_core *c, const char *name);
 struct core_node *core_node_add(struct td_core *c, const char *name);
 void core_node_free(struct core_node *n);
-void core_node_tell_ledger(struct td_core *c, struct core_node *n); /* inventory, membership, usable */
+void core_node_tell_ledger(struct td_core *c,
+                           struct core_node *n); /* inventory, membership, usable */
 void core_node_set_usable(struct td_core *c, struct core_node *n);
-bool core_node_refuse(struct td_core *c, struct core_node *n, uint32_t shape, uint32_t refusal, uint64_t shortage); /* true: it was not known */
+bool core_node_refuse(struct td_core *c, struct core_node *n, uint32_t shape, uint32_t refusal,
+                      uint64_t shortage); /* true: it was not known */
 void core_node_forget_refusals(struct td_core *c, struct core_node *n);
 void core_node_stir(struct td_core *c, struct core_node *n);
 uint32_t core_node_lease_ms(const struct td_core *c);
 void core_node_topic(const struct td_core *c, const struct core_membership *m, struct td_buf *out);
-void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down, bool worker_drain, const char *reason, uint32_t uid);
-void core_node_lose_part(struct td_core *c, struct core_part *p);   /* its node is lost, or has forgotten it */
+void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down,
+                      bool worker_drain, const char *reason, uint32_t uid);
+void core_node_lose_part(struct td_core *c,
+                         struct core_part *p); /* its node is lost, or has forgotten it */
 void core_node_lose_all(struct td_core *c, struct core_node *n);
-uint32_t core_node_parts(struct td_core *c, const struct core_node *n, struct core_part ***ret); /* by job id, in the wake arena */
+uint32_t core_node_parts(struct td_core *c, const struct core_node *n,
+                         struct core_part ***ret); /* by job id, in the wake arena */
 void core_nodes_expire(struct td_core *c);
-void core_request_update_node(struct td_core *c, const struct td_input *in, const struct td_update_node *u);
+void core_request_update_node(struct td_core *c, const struct td_input *in,
+                              const struct td_update_node *u);
 
 /* conf.c */
 void core_conf_apply(struct td_core *c, const struct td_ev_conf_loaded *ev);
 void core_conf_build(struct td_core *c); /* all that follows from c->conf; after a restore */
-void core_conf_join(struct td_core *c, struct core_node *n); /* membership of a node that is not configured */
+void core_conf_join(struct td_core *c,
+                    struct core_node *n); /* membership of a node that is not configured */
 struct core_partition *core_partition_find(const struct td_core *c, const char *name);
 struct core_partition *core_partition_add(struct td_core *c, const char *name);
 struct core_partition *core_partition_default(const struct td_core *c);
-bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a, struct td_inventory *ret);
+bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a,
+                         struct td_inventory *ret);
 
 /* submit.c */
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s);
-int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need, uint32_t uid, const struct td_job_spec *spec, const char **ret_resolved, struct td_error *err);
+int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need,
+                          uint32_t uid, const struct td_job_spec *spec, const char **ret_resolved,
+                          struct td_error *err);
 
 /* request.c, select.c, update.c */
 bool core_request(struct td_core *c, const struct td_input *in);
 void core_request_cancel(struct td_core *c, const struct td_input *in, const struct td_cancel *m);
 void core_request_op(struct td_core *c, const struct td_input *in, const struct td_job_op *m);
-void core_request_update(struct td_core *c, const struct td_input *in, const struct td_update_job *m);
+void core_request_update(struct td_core *c, const struct td_input *in,
+                         const struct td_update_job *m);
 struct core_errors {
     TD_VEC(struct td_job_error) v; /* strings in the wake arena */
     uint32_t count;
 };
-void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j, uint32_t id, int code, const char *text);
+void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
+                     uint32_t id, int code, const char *text);
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
 bool core_errors_full(const struct td_core *c);
 /* A set of jobs a person named, waiting array tasks apart. */
 struct core_pick {
-    struct core_job *job;      /* job, task with an id, or the record of waiting tasks */
+    struct core_job *job;        /* job, task with an id, or the record of waiting tasks */
     const struct td_span *tasks; /* of the record: just these */
-    uint32_t ntasks;           /* 0 = all that wait */
-    uint32_t named;            /* id the user wrote, for errors */
+    uint32_t ntasks;             /* 0 = all that wait */
+    uint32_t named;              /* id the user wrote, for errors */
 };
 TD_UNUSED typedef TD_VEC(struct core_pick) core_picks;
-void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret, struct core_errors *e);
-void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret, struct core_errors *e);
+void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret,
+                   struct core_errors *e);
+void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret,
+                      struct core_errors *e);
 /* Splits the waiting tasks picked so that each is a job of its own. */
 void core_pick_split(struct td_core *c, core_picks *picks);
-bool core_filter_job(const struct td_core *c, const struct td_job_filter *f, const struct core_job *j, const uint32_t *uids, uint32_t nuids);
+bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
+                     const struct core_job *j, const uint32_t *uids, uint32_t nuids);
 bool core_filter_state(const struct td_job_filter *f, uint32_t state, uint32_t outcome);
+/* Indices below 8 * nbytes that the spans name, as a bitmap in the arena. Bounded: core_spans_sane
+ * comes first. */
+uint8_t *core_spans_bits(struct td_arena *a, const struct td_span *spans, uint32_t n,
+                         uint32_t nbytes);
+bool core_spans_sane(const struct td_span *spans, uint32_t n);
 bool core_spans_have(const struct td_span *spans, uint32_t n, uint32_t index);
 
 /* ending.c */
-void core_job_end(struct td_core *c, struct core_job *j, const struct td_ev_job_ending *how); /* JOB_ENDING, or JOB_ENDED when it waits */
-void core_job_settle_end(struct td_core *c, struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
+void core_job_end(struct td_core *c, struct core_job *j,
+                  const struct td_ev_job_ending *how); /* JOB_ENDING, or JOB_ENDED when it waits */
+void core_job_settle_end(struct td_core *c,
+                         struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
 
 /* hello.c, worker.c, report.c */
 void core_worker(struct td_core *c, const struct td_input *in);
@@ -433,9 +480,11 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
 void core_sessions_restart(struct td_core *c);
 void core_sessions_expire(struct td_core *c);
 void core_purge_run(struct td_core *c);
-void core_client_keys_add(struct td_core *c, uint32_t uid, const char *key, uint32_t job, uint64_t seq, int64_t at_ms);
+void core_client_keys_add(struct td_core *c, uint32_t uid, const char *key, uint32_t job,
+                          uint64_t seq, int64_t at_ms);
 void core_client_keys_prune(struct td_core *c, int64_t before_ms);
-const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid, const char *key);
+const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid,
+                                                    const char *key);
 void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enrolled *ev);
 void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev);
 

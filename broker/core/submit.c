@@ -1,7 +1,7 @@
 /* submit.c - a submission: may it, can it ever, then JOB_SUBMITTED
  *
- * What is not supported is refused by name (law 8), what can never run is refused at once, what a limit of the
- * partition forbids waits with the reason, as Slurm does with EnforcePartLimits=NO. */
+ * What is not supported is refused by name (law 8), what can never run is refused at once, what a
+ * limit of the partition forbids waits with the reason, as Slurm does with EnforcePartLimits=NO. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -29,16 +29,20 @@ static int check_supported(const struct td_job_spec *s, struct td_error *err)
     if (need->contiguous)
         return not_supported(err, "--contiguous");
     if (s->session && !td_str_empty(s->array))
-        return td_fail(err, TD_E_INVALID_ARRAY, "an allocation held by a session cannot be an array");
+        return td_fail(err, TD_E_INVALID_ARRAY,
+                       "an allocation held by a session cannot be an array");
     return 0;
 }
 
 static int check_need(const struct td_core *c, const struct td_job_need *need, struct td_error *err)
 {
     if (need->nodes_max && need->nodes_min > need->nodes_max)
-        return td_fail(err, TD_E_NODE_CONFIG, "Node count specification invalid: at least %u and at most %u", need->nodes_min, need->nodes_max);
+        return td_fail(err, TD_E_NODE_CONFIG,
+                       "Node count specification invalid: at least %u and at most %u",
+                       need->nodes_min, need->nodes_max);
     if (need->ntasks && need->nodes_min > need->ntasks && need->nodes_max == 0)
-        return td_fail(err, TD_E_NODE_CONFIG, "%u tasks cannot use %u nodes", need->ntasks, need->nodes_min);
+        return td_fail(err, TD_E_NODE_CONFIG, "%u tasks cannot use %u nodes", need->ntasks,
+                       need->nodes_min);
     if (need->gres_job.n) {
         struct core_tally t;
         core_need_tally(need, &t);
@@ -52,7 +56,8 @@ static int check_need(const struct td_core *c, const struct td_job_need *need, s
         for (uint32_t i = 0; i < l.names.n; i++) {
             if (core_node_find(c, l.names.v[i]))
                 continue;
-            td_fail(err, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE), l.names.v[i]);
+            td_fail(err, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE),
+                    l.names.v[i]);
             td_hostlist_release(&l);
             return -TD_E_INVALID_NODE;
         }
@@ -61,7 +66,8 @@ static int check_need(const struct td_core *c, const struct td_job_need *need, s
         uint32_t named = l.names.n;
         td_hostlist_release(&l);
         if (named > 1 && t.nodes_min < named && need->nodes_max && need->nodes_max < named)
-            return td_fail(err, TD_E_NODE_CONFIG, "%u nodes are named and at most %u wanted", named, need->nodes_max);
+            return td_fail(err, TD_E_NODE_CONFIG, "%u nodes are named and at most %u wanted", named,
+                           need->nodes_max);
     }
     if (!td_str_empty(need->exc_nodes)) {
         if (td_hostlist_parse(need->exc_nodes, TD_MAX_NODES, &l, err) < 0)
@@ -86,33 +92,45 @@ static bool in_list(const char *list, const char *word)
     return false;
 }
 
-static int check_access(const struct td_core *c, const struct core_partition *p, uint32_t uid, const struct td_job_spec *s, struct td_error *err)
+static int check_access(const struct td_core *c, const struct core_partition *p, uint32_t uid,
+                        const struct td_job_spec *s, struct td_error *err)
 {
     if (p->state == PARTITION_INACTIVE || p->state == PARTITION_DRAIN)
-        return td_fail(err, TD_E_PARTITION_DOWN, "%s: %s", td_error_words(TD_E_PARTITION_DOWN), p->name);
+        return td_fail(err, TD_E_PARTITION_DOWN, "%s: %s", td_error_words(TD_E_PARTITION_DOWN),
+                       p->name);
     if (p->conf.root_only && uid != 0)
         return td_fail(err, TD_E_DENIED, "partition %s is for root only", p->name);
     if (p->conf.no_root && uid == 0)
-        return td_fail(err, TD_E_DENIED, "partition %s takes no jobs of root (DisableRootJobs)", p->name);
+        return td_fail(err, TD_E_DENIED, "partition %s takes no jobs of root (DisableRootJobs)",
+                       p->name);
     if (!in_list(p->conf.allow_groups, s->group_name) && !td_core_is_operator(c, uid))
-        return td_fail(err, TD_E_DENIED, "partition %s is for the groups %s (AllowGroups)", p->name, p->conf.allow_groups);
+        return td_fail(err, TD_E_DENIED, "partition %s is for the groups %s (AllowGroups)", p->name,
+                       p->conf.allow_groups);
     if (!in_list(p->conf.allow_accounts, s->account))
-        return td_fail(err, TD_E_INVALID_ACCOUNT, "partition %s is for the accounts %s (AllowAccounts)", p->name, p->conf.allow_accounts);
+        return td_fail(err, TD_E_INVALID_ACCOUNT,
+                       "partition %s is for the accounts %s (AllowAccounts)", p->name,
+                       p->conf.allow_accounts);
     if (!in_list(p->conf.allow_qos, s->qos))
-        return td_fail(err, TD_E_INVALID_QOS, "partition %s is for the QOS %s (AllowQos)", p->name, p->conf.allow_qos);
+        return td_fail(err, TD_E_INVALID_QOS, "partition %s is for the QOS %s (AllowQos)", p->name,
+                       p->conf.allow_qos);
     return 0;
 }
 
-static int check_memory(const struct td_core *c, const struct core_partition *p, const struct td_job_need *need, struct td_error *err)
+static int check_memory(const struct td_core *c, const struct core_partition *p,
+                        const struct td_job_need *need, struct td_error *err)
 {
-    uint64_t node = p->conf.max_mem_mb_per_node ? p->conf.max_mem_mb_per_node : c->settings.max_mem_mb_per_node;
-    uint64_t cpu = p->conf.max_mem_mb_per_cpu ? p->conf.max_mem_mb_per_cpu : c->settings.max_mem_mb_per_cpu;
+    uint64_t node =
+        p->conf.max_mem_mb_per_node ? p->conf.max_mem_mb_per_node : c->settings.max_mem_mb_per_node;
+    uint64_t cpu =
+        p->conf.max_mem_mb_per_cpu ? p->conf.max_mem_mb_per_cpu : c->settings.max_mem_mb_per_cpu;
     if (node && need->mem_mb_per_node > node)
-        return td_fail(err, TD_E_NO_MEMORY, "%s: %llu MB on each node, MaxMemPerNode is %llu", td_error_words(TD_E_NO_MEMORY),
-                       (unsigned long long)need->mem_mb_per_node, (unsigned long long)node);
+        return td_fail(err, TD_E_NO_MEMORY, "%s: %llu MB on each node, MaxMemPerNode is %llu",
+                       td_error_words(TD_E_NO_MEMORY), (unsigned long long)need->mem_mb_per_node,
+                       (unsigned long long)node);
     if (cpu && need->mem_mb_per_cpu > cpu)
-        return td_fail(err, TD_E_NO_MEMORY, "%s: %llu MB for each CPU, MaxMemPerCPU is %llu", td_error_words(TD_E_NO_MEMORY),
-                       (unsigned long long)need->mem_mb_per_cpu, (unsigned long long)cpu);
+        return td_fail(err, TD_E_NO_MEMORY, "%s: %llu MB for each CPU, MaxMemPerCPU is %llu",
+                       td_error_words(TD_E_NO_MEMORY), (unsigned long long)need->mem_mb_per_cpu,
+                       (unsigned long long)cpu);
     return 0;
 }
 
@@ -140,7 +158,8 @@ static const char *unknown_gres(const struct td_core *c, const struct td_gres_ne
 }
 
 /* No node could serve it even when empty: say why in the words a user of Slurm knows. */
-static int never(const struct td_core *c, const struct td_job_need *need, uint32_t refusal, struct td_error *err)
+static int never(const struct td_core *c, const struct td_job_need *need, uint32_t refusal,
+                 struct td_error *err)
 {
     const char *gres = unknown_gres(c, &need->gres);
     if (!gres)
@@ -148,18 +167,24 @@ static int never(const struct td_core *c, const struct td_job_need *need, uint32
     if (!gres)
         gres = unknown_gres(c, &need->gres_job);
     if (gres)
-        return td_fail(err, TD_E_INVALID_GRES, "%s: no node has %s", td_error_words(TD_E_INVALID_GRES), gres);
+        return td_fail(err, TD_E_INVALID_GRES, "%s: no node has %s",
+                       td_error_words(TD_E_INVALID_GRES), gres);
     if (refusal == TD_REFUSAL_FEATURE)
-        return td_fail(err, TD_E_INVALID_FEATURE, "%s: %s", td_error_words(TD_E_INVALID_FEATURE), need->features);
+        return td_fail(err, TD_E_INVALID_FEATURE, "%s: %s", td_error_words(TD_E_INVALID_FEATURE),
+                       need->features);
     return td_fail(err, TD_E_NODE_CONFIG, "%s", td_error_words(TD_E_NODE_CONFIG));
 }
 
-/* Resolves partition names (default where empty); *ret_resolved lives as long as the names given or the partition. */
-int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need, uint32_t uid, const struct td_job_spec *spec, const char **ret_resolved, struct td_error *err)
+/* Resolves partition names (default where empty); *ret_resolved lives as long as the names given or
+ * the partition. */
+int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need,
+                          uint32_t uid, const struct td_job_spec *spec, const char **ret_resolved,
+                          struct td_error *err)
 {
     struct core_partition *only = core_partition_default(c);
     if (td_str_empty(names) && !only)
-        return td_fail(err, TD_E_INVALID_PARTITION, "no partition named, and there is no default partition");
+        return td_fail(err, TD_E_INVALID_PARTITION,
+                       "no partition named, and there is no default partition");
     char *list = td_arena_strdup(&c->wake, td_str_empty(names) ? only->name : names);
     const char *resolved = td_arena_strdup(&c->wake, list);
     uint32_t able = 0, refusal = TD_REFUSAL_NONE;
@@ -171,7 +196,8 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
             *comma = '\0';
         struct core_partition *p = core_partition_find(c, s);
         if (!p || p->gone)
-            return td_fail(err, TD_E_INVALID_PARTITION, "%s: %s", td_error_words(TD_E_INVALID_PARTITION), s);
+            return td_fail(err, TD_E_INVALID_PARTITION, "%s: %s",
+                           td_error_words(TD_E_INVALID_PARTITION), s);
         int r = check_access(c, p, uid, spec, err);
         if (r == 0)
             r = check_memory(c, p, need, err);
@@ -202,7 +228,8 @@ static uint32_t default_limit(const struct core_partition *p)
     return p->conf.max_s ? p->conf.max_s : TD_INFINITE;
 }
 
-static int check_limit(const struct td_core *c, const struct td_job_spec *s, const char *resolved, uint32_t *ret, struct td_error *err)
+static int check_limit(const struct td_core *c, const struct td_job_spec *s, const char *resolved,
+                       uint32_t *ret, struct td_error *err)
 {
     *ret = s->limit_s;
     if (*ret == 0) {
@@ -221,11 +248,13 @@ static int check_limit(const struct td_core *c, const struct td_job_spec *s, con
 
 static uint64_t priority_of(const struct td_core *c, const struct td_job_spec *s)
 {
-    int64_t p = (int64_t)CORE_PRIORITY_FIRST - (int64_t)(c->submitted % (CORE_PRIORITY_FIRST - 1)) - s->nice;
+    int64_t p = (int64_t)CORE_PRIORITY_FIRST - (int64_t)(c->submitted % (CORE_PRIORITY_FIRST - 1)) -
+                s->nice;
     return p < 1 ? 1 : TD_MIN((uint64_t)p, (uint64_t)UINT32_MAX);
 }
 
-static int check_array(struct td_core *c, const struct td_job_spec *s, struct td_ev_job_submitted *ev, uint64_t *ret_tasks, struct td_error *err)
+static int check_array(struct td_core *c, const struct td_job_spec *s,
+                       struct td_ev_job_submitted *ev, uint64_t *ret_tasks, struct td_error *err)
 {
     *ret_tasks = 1;
     if (td_str_empty(s->array))
@@ -239,17 +268,20 @@ static int check_array(struct td_core *c, const struct td_job_spec *s, struct td
         *ret_tasks = 0;
         for (uint32_t i = 0; i < n && r == 0; i++) {
             if (spans[i].last >= most)
-                r = td_fail(err, TD_E_INVALID_ARRAY, "%s: index %u is not below MaxArraySize (%u)", td_error_words(TD_E_INVALID_ARRAY), spans[i].last, most);
+                r = td_fail(err, TD_E_INVALID_ARRAY, "%s: index %u is not below MaxArraySize (%u)",
+                            td_error_words(TD_E_INVALID_ARRAY), spans[i].last, most);
             *ret_tasks += (spans[i].last - spans[i].first) / TD_MAX(spans[i].step, 1u) + 1;
         }
         if (r == 0 && n == 0)
-            r = td_fail(err, TD_E_INVALID_ARRAY, "%s: %s", td_error_words(TD_E_INVALID_ARRAY), s->array);
+            r = td_fail(err, TD_E_INVALID_ARRAY, "%s: %s", td_error_words(TD_E_INVALID_ARRAY),
+                        s->array);
     }
     td_free(spans);
     return r;
 }
 
-static int check(struct td_core *c, const struct td_input *in, const struct td_submit *s, struct td_ev_job_submitted *ev, struct td_job_need *need, struct td_error *err)
+static int check(struct td_core *c, const struct td_input *in, const struct td_submit *s,
+                 struct td_ev_job_submitted *ev, struct td_job_need *need, struct td_error *err)
 {
     int r = check_supported(&s->spec, err);
     if (r < 0)
@@ -264,8 +296,10 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     r = check_array(c, &s->spec, ev, &tasks, err);
     if (r < 0)
         return r;
-    if (c->settings.max_jobs && c->jobs.n + c->nwaiting_tasks - c->npending + tasks > c->settings.max_jobs)
-        return td_fail(err, TD_E_TOO_MANY_JOBS, "%s: %u", td_error_words(TD_E_TOO_MANY_JOBS), c->settings.max_jobs);
+    if (c->settings.max_jobs &&
+        c->jobs.n + c->nwaiting_tasks - c->npending + tasks > c->settings.max_jobs)
+        return td_fail(err, TD_E_TOO_MANY_JOBS, "%s: %u", td_error_words(TD_E_TOO_MANY_JOBS),
+                       c->settings.max_jobs);
     if (c->next_job > UINT32_MAX - 2 * (uint32_t)TD_MAX_ARRAY_TASKS)
         return td_fail(err, TD_E_TOO_MANY_JOBS, "job ids are used up");
     const char *resolved = NULL;
@@ -282,7 +316,8 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
         core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
         return;
     }
-    const struct core_client_key *known = td_str_empty(s->client_key) ? NULL : core_client_keys_find(c, in->uid, s->client_key);
+    const struct core_client_key *known =
+        td_str_empty(s->client_key) ? NULL : core_client_keys_find(c, in->uid, s->client_key);
     if (known && c->now_ms - known->at_ms <= TD_MAX_CLIENT_KEYS_MS) {
         struct td_submitted again = {.job = known->job, .seq = known->seq};
         core_reply(c, in, TD_MSG_SUBMITTED, &again);

@@ -6,29 +6,38 @@ static bool is_set(const struct td_job_change *ch, uint32_t key)
     return ch->set >> key & 1;
 }
 
-static int check_running(const struct td_core *c, const struct core_job *j, const struct td_job_change *ch, const struct td_input *in, struct td_error *err)
+static int check_running(const struct td_core *c, const struct core_job *j,
+                         const struct td_job_change *ch, const struct td_input *in,
+                         struct td_error *err)
 {
     if (is_set(ch, 4) || is_set(ch, 6) || is_set(ch, 7) || is_set(ch, 11) || is_set(ch, 12))
         return td_fail(err, TD_E_NOT_PENDING, "%s", td_error_words(TD_E_NOT_PENDING));
     if (is_set(ch, 2) && ch->limit_s > j->limit_s && !td_core_is_operator(c, in->uid))
-        return td_fail(err, TD_E_DENIED, "%s: only an operator may raise the time limit of a running job", td_error_words(TD_E_DENIED));
+        return td_fail(err, TD_E_DENIED,
+                       "%s: only an operator may raise the time limit of a running job",
+                       td_error_words(TD_E_DENIED));
     return 0;
 }
 
-static int check_rights(const struct td_core *c, const struct core_job *j, const struct td_job_change *ch, const struct td_input *in, struct td_error *err)
+static int check_rights(const struct td_core *c, const struct core_job *j,
+                        const struct td_job_change *ch, const struct td_input *in,
+                        struct td_error *err)
 {
     if (!core_job_is_mine(c, j, in->uid))
         return td_fail(err, TD_E_DENIED, "%s", td_error_words(TD_E_DENIED));
     if (td_core_is_operator(c, in->uid))
         return 0;
     if (is_set(ch, 5) && ch->nice < j->spec->body.nice)
-        return td_fail(err, TD_E_DENIED, "%s: only an operator may lower the nice value", td_error_words(TD_E_DENIED));
+        return td_fail(err, TD_E_DENIED, "%s: only an operator may lower the nice value",
+                       td_error_words(TD_E_DENIED));
     if (is_set(ch, 6) && (ch->priority > j->priority || j->held == TD_REASON_HELD_ADMIN))
-        return td_fail(err, TD_E_DENIED, "%s: only an operator may raise a priority", td_error_words(TD_E_DENIED));
+        return td_fail(err, TD_E_DENIED, "%s: only an operator may raise a priority",
+                       td_error_words(TD_E_DENIED));
     return 0;
 }
 
-static int check(struct td_core *c, struct core_job *j, const struct td_job_change *ch, const struct td_input *in, struct td_job_change *ret, struct td_error *err)
+static int check(struct td_core *c, struct core_job *j, const struct td_job_change *ch,
+                 const struct td_input *in, struct td_job_change *ret, struct td_error *err)
 {
     int r = check_rights(c, j, ch, in, err);
     if (r < 0)
@@ -39,13 +48,15 @@ static int check(struct td_core *c, struct core_job *j, const struct td_job_chan
     if (is_set(ch, 2) && ch->limit_s == 0)
         return td_fail(err, TD_E_TIME_LIMIT, "%s", td_error_words(TD_E_TIME_LIMIT));
     if (is_set(ch, 10) && !j->array)
-        return td_fail(err, TD_E_INVALID_REQUEST, "ArrayTaskThrottle is for arrays; %u is not one", j->id);
+        return td_fail(err, TD_E_INVALID_REQUEST, "ArrayTaskThrottle is for arrays; %u is not one",
+                       j->id);
     if (j->state != TD_JOB_PENDING)
         return check_running(c, j, ch, in, err);
     if (is_set(ch, 4)) {
         struct td_job_need need = *core_job_need(j);
         need.partition = ch->partition;
-        return core_submit_partition(c, ch->partition, &need, j->uid, &j->spec->body, &ret->partition, err);
+        return core_submit_partition(c, ch->partition, &need, j->uid, &j->spec->body,
+                                     &ret->partition, err);
     }
     return 0;
 }
@@ -66,12 +77,15 @@ static void by_priority(struct td_core *c, struct core_job *j, const struct td_i
 {
     if (j->held == TD_REASON_HELD_ADMIN || (j->held && !td_core_is_operator(c, in->uid)))
         return;
-    struct td_ev_job_held ev = {
-        .job = j->id, .reason = td_core_is_operator(c, in->uid) ? TD_REASON_HELD_ADMIN : TD_REASON_HELD_USER, .uid = in->uid};
+    struct td_ev_job_held ev = {.job = j->id,
+                                .reason = td_core_is_operator(c, in->uid) ? TD_REASON_HELD_ADMIN
+                                                                          : TD_REASON_HELD_USER,
+                                .uid = in->uid};
     core_emit(c, TD_EV_JOB_HELD, &ev);
 }
 
-static void update_one(struct td_core *c, struct core_job *j, const struct td_job_change *ch, const struct td_input *in, struct core_errors *e)
+static void update_one(struct td_core *c, struct core_job *j, const struct td_job_change *ch,
+                       const struct td_input *in, struct core_errors *e)
 {
     struct td_error err = {0};
     struct td_job_change final;
@@ -102,7 +116,8 @@ static void update_one(struct td_core *c, struct core_job *j, const struct td_jo
         adjust(c, j);
 }
 
-void core_request_update(struct td_core *c, const struct td_input *in, const struct td_update_job *m)
+void core_request_update(struct td_core *c, const struct td_input *in,
+                         const struct td_update_job *m)
 {
     core_picks picks = {0};
     struct core_errors e = {0};

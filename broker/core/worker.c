@@ -29,7 +29,8 @@ static void heard(struct td_core *c, struct core_node *n, const struct td_input 
     n->lease_until_ms = c->now_ms + core_node_lease_ms(c);
     core_sooner(&c->leases_next_ms, n->lease_until_ms);
     if (n->state == TD_NODE_SUSPECT)
-        core_node_change(c, n, TD_NODE_UP, n->drain, n->down, n->worker_drain, n->reason, n->reason_uid);
+        core_node_change(c, n, TD_NODE_UP, n->drain, n->down, n->worker_drain, n->reason,
+                         n->reason_uid);
 }
 
 /* Its picture of itself moved: what it refused before it may take now. */
@@ -45,7 +46,8 @@ static void drain(struct td_core *c, struct core_node *n, const struct td_drain 
 {
     const char *reason = n->reason;
     if (!n->drain && !n->down)
-        reason = m->draining ? (td_str_empty(m->reason) ? "the worker is being stopped" : m->reason) : NULL;
+        reason = m->draining ? (td_str_empty(m->reason) ? "the worker is being stopped" : m->reason)
+                             : NULL;
     core_node_change(c, n, n->state, n->drain, n->down, m->draining, reason, 0);
 }
 
@@ -61,7 +63,8 @@ static void bye(struct td_core *c, struct core_node *n)
 {
     if (!core_node_may(c, n, TD_NODE_IN_BYE))
         return;
-    core_node_change(c, n, TD_NODE_LEFT, n->drain, n->down, n->worker_drain, n->reason, n->reason_uid);
+    core_node_change(c, n, TD_NODE_LEFT, n->drain, n->down, n->worker_drain, n->reason,
+                     n->reason_uid);
     n->greeted = n->probed = false;
     core_round_forget_node(c, n);
     core_node_set_usable(c, n);
@@ -71,7 +74,8 @@ void core_worker(struct td_core *c, const struct td_input *in)
 {
     const struct td_msg_row *row = td_msg_row(in->id);
     if (!row || row->right != TD_RIGHT_WORKER || td_str_empty(in->node)) {
-        core_refuse(c, in, TD_E_DENIED, "%s: message %u is not a worker's", td_error_words(TD_E_DENIED), in->id);
+        core_refuse(c, in, TD_E_DENIED, "%s: message %u is not a worker's",
+                    td_error_words(TD_E_DENIED), in->id);
         return;
     }
     if (in->id == TD_MSG_HELLO) {
@@ -81,7 +85,9 @@ void core_worker(struct td_core *c, const struct td_input *in)
     struct core_node *n = core_node_find(c, in->node);
     if (!n || !n->greeted || n->incarnation != incarnation_of(in)) {
         c->counters.rejected++;
-        core_hello_again(c, in, !n || !n->greeted ? "this broker has not heard your HELLO" : "that registration is over");
+        core_hello_again(c, in,
+                         !n || !n->greeted ? "this broker has not heard your HELLO"
+                                           : "that registration is over");
         return;
     }
     if (!core_node_may(c, n, TD_NODE_IN_HEARD)) {

@@ -63,8 +63,9 @@ static void input(struct film *f, struct td_input in)
 static void give_conf(struct film *f)
 {
     struct td_ev_conf_loaded *ev = td_arena_alloc(&f->arena, sizeof(*ev));
-    *ev = (struct td_ev_conf_loaded){
-        .settings = f->settings, .nodes = {f->node_confs.v, f->node_confs.n}, .partitions = {f->partitions.v, f->partitions.n}};
+    *ev = (struct td_ev_conf_loaded){.settings = f->settings,
+                                     .nodes = {f->node_confs.v, f->node_confs.n},
+                                     .partitions = {f->partitions.v, f->partitions.n}};
     input(f, (struct td_input){.kind = TD_IN_CONF, .id = TD_EV_CONF_LOADED, .body = ev});
 }
 
@@ -123,7 +124,9 @@ void film_restart(struct film *f, bool snapshot)
     film_run(f);
 }
 
-/* --- workers ------------------------------------------------------------------------------------------------------ */
+/* --- workers
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static struct td_inventory inventory_of(struct film *f, const struct film_worker *w)
 {
@@ -139,7 +142,8 @@ static struct td_inventory inventory_of(struct film *f, const struct film_worker
     for (uint32_t i = 0; i < w->gpus; i++)
         devices[i].index = i;
     struct td_gres_stock *gpu = td_arena_alloc(&f->arena, sizeof(*gpu));
-    *gpu = (struct td_gres_stock){.name = "gpu", .type = "t4", .count = w->gpus, .devices = {devices, w->gpus}};
+    *gpu = (struct td_gres_stock){
+        .name = "gpu", .type = "t4", .count = w->gpus, .devices = {devices, w->gpus}};
     return (struct td_inventory){.hostname = w->name,
                                  .cpus = {bits, 64},
                                  .sockets = 1,
@@ -156,7 +160,11 @@ void film_say(struct film *f, struct film_worker *w, uint32_t id, const void *bo
     void *copy = td_arena_alloc(&f->arena, row->record->size);
     td_record_copy(&f->arena, row->record, body, copy);
     if (w->on && !w->silent)
-        input(f, (struct td_input){.kind = TD_IN_WORKER, .peer = 100 + (uint64_t)(w - f->workers), .node = w->name, .id = id, .body = copy});
+        input(f, (struct td_input){.kind = TD_IN_WORKER,
+                                   .peer = 100 + (uint64_t)(w - f->workers),
+                                   .node = w->name,
+                                   .id = id,
+                                   .body = copy});
 }
 
 static void hello(struct film *f, struct film_worker *w)
@@ -214,7 +222,8 @@ static bool is_held(const struct film_worker *w, uint32_t cpu, bool gpu)
     return false;
 }
 
-static uint32_t pick(const struct film_worker *w, uint32_t total, uint32_t want, bool gpu, uint8_t *taken, uint8_t *ret)
+static uint32_t pick(const struct film_worker *w, uint32_t total, uint32_t want, bool gpu,
+                     uint8_t *taken, uint8_t *ret)
 {
     uint32_t have = 0;
     for (uint32_t i = 0; i < total && have < want; i++) {
@@ -232,7 +241,8 @@ static uint32_t pick(const struct film_worker *w, uint32_t total, uint32_t want,
     return 1;
 }
 
-static bool place(struct film *f, struct film_worker *w, const struct td_shape *s, uint32_t tasks, uint8_t *cpus_taken, uint8_t *gpus_taken, struct td_placement *ret)
+static bool place(struct film *f, struct film_worker *w, const struct td_shape *s, uint32_t tasks,
+                  uint8_t *cpus_taken, uint8_t *gpus_taken, struct td_placement *ret)
 {
     uint8_t *cpus = td_arena_alloc(&f->arena, 64), *gpus = td_arena_alloc(&f->arena, 64);
     uint32_t ngpus = s->gres.n ? (uint32_t)s->gres.v[0].count : 0;
@@ -242,11 +252,16 @@ static bool place(struct film *f, struct film_worker *w, const struct td_shape *
         return false;
     struct td_gres_held *g = td_arena_alloc(&f->arena, sizeof(*g));
     *g = (struct td_gres_held){.name = "gpu", .type = "t4", .count = ngpus, .devices = {gpus, 8}};
-    *ret = (struct td_placement){.node = w->name, .tasks = tasks, .cpus = {cpus, 64}, .memory_mb = s->mem_mb, .gres = {g, ngpus ? 1 : 0}};
+    *ret = (struct td_placement){.node = w->name,
+                                 .tasks = tasks,
+                                 .cpus = {cpus, 64},
+                                 .memory_mb = s->mem_mb,
+                                 .gres = {g, ngpus ? 1 : 0}};
     return true;
 }
 
-static void answer_lot(struct film *f, struct film_worker *w, const struct td_lot *lot, struct td_lot_bid *ret)
+static void answer_lot(struct film *f, struct film_worker *w, const struct td_lot *lot,
+                       struct td_lot_bid *ret)
 {
     const struct td_shape *s = &lot->shape;
     bool multi = s->nodes_max > 1;
@@ -275,7 +290,11 @@ static void bid(struct film *f, struct film_worker *w, const struct td_offer *o)
     w->offers++;
     for (uint32_t i = 0; i < o->lots.n; i++)
         answer_lot(f, w, &o->lots.v[i], &lots[i]);
-    struct td_bid b = {.epoch = o->epoch, .round = o->round, .incarnation = w->incarnation, .node_version = w->version, .lots = {lots, o->lots.n}};
+    struct td_bid b = {.epoch = o->epoch,
+                       .round = o->round,
+                       .incarnation = w->incarnation,
+                       .node_version = w->version,
+                       .lots = {lots, o->lots.n}};
     film_say(f, w, TD_MSG_BID, &b);
 }
 
@@ -285,7 +304,8 @@ void film_report(struct film *f, struct film_worker *w, struct td_report r, bool
         r.no = ++w->report_no;
         td_vec_push(&w->unacked, r);
     }
-    struct td_report_batch m = {.incarnation = w->incarnation, .reports = {&r, 1}, .node_version = ++w->version};
+    struct td_report_batch m = {
+        .incarnation = w->incarnation, .reports = {&r, 1}, .node_version = ++w->version};
     film_say(f, w, TD_MSG_REPORT, &m);
 }
 
@@ -305,24 +325,35 @@ static void take_award(struct film *f, struct film_worker *w, const struct td_aw
         return; /* had it already */
     if (w->declines) {
         w->declines--;
-        film_report(f, w, (struct td_report){.kind = TD_REPORT_DECLINED, .job = a->job, .attempt = a->attempt, .refusal = TD_REFUSAL_LAUNCH, .text = "no"}, false);
+        film_report(f, w,
+                    (struct td_report){.kind = TD_REPORT_DECLINED,
+                                       .job = a->job,
+                                       .attempt = a->attempt,
+                                       .refusal = TD_REFUSAL_LAUNCH,
+                                       .text = "no"},
+                    false);
         return;
     }
     struct film_held h = {.job = a->job, .attempt = a->attempt};
     for (uint32_t i = 0; i < 512; i++) {
         if (td_bits_get(a->place.cpus.v, a->place.cpus.n, i))
             td_bits_set(h.cpus, i);
-        if (i < 64 && a->place.gres.n && td_bits_get(a->place.gres.v[0].devices.v, a->place.gres.v[0].devices.n, i))
+        if (i < 64 && a->place.gres.n &&
+            td_bits_get(a->place.gres.v[0].devices.v, a->place.gres.v[0].devices.n, i))
             td_bits_set(h.gpus, i);
     }
     td_vec_push(&w->held, h);
     if (!w->lazy)
-        film_report(f, w, (struct td_report){.kind = TD_REPORT_ACCEPTED, .job = a->job, .attempt = a->attempt}, true);
+        film_report(
+            f, w,
+            (struct td_report){.kind = TD_REPORT_ACCEPTED, .job = a->job, .attempt = a->attempt},
+            true);
 }
 
 static void drop(struct film_worker *w, int at)
 {
-    memmove(&w->held.v[at], &w->held.v[at + 1], (w->held.n - (uint32_t)at - 1) * sizeof(*w->held.v));
+    memmove(&w->held.v[at], &w->held.v[at + 1],
+            (w->held.n - (uint32_t)at - 1) * sizeof(*w->held.v));
     w->held.n--;
 }
 
@@ -331,12 +362,20 @@ static void take_kill(struct film *f, struct film_worker *w, const struct td_kil
     int at = held_at(w, k->job, k->attempt);
     if (k->limit_s) {
         w->last_limit = k->limit_s;
-        film_report(f, w, (struct td_report){.kind = TD_REPORT_ADJUSTED, .job = k->job, .attempt = k->attempt}, false);
+        film_report(
+            f, w,
+            (struct td_report){.kind = TD_REPORT_ADJUSTED, .job = k->job, .attempt = k->attempt},
+            false);
         return;
     }
     if (k->signal) {
         w->last_signal = k->signal;
-        film_report(f, w, (struct td_report){.kind = TD_REPORT_SIGNALLED, .job = k->job, .attempt = k->attempt, .signal = k->signal}, false);
+        film_report(f, w,
+                    (struct td_report){.kind = TD_REPORT_SIGNALLED,
+                                       .job = k->job,
+                                       .attempt = k->attempt,
+                                       .signal = k->signal},
+                    false);
         return;
     }
     w->kills++;
@@ -344,7 +383,9 @@ static void take_kill(struct film *f, struct film_worker *w, const struct td_kil
         return;
     if (at >= 0)
         drop(w, at);
-    film_report(f, w, (struct td_report){.kind = TD_REPORT_GONE, .job = k->job, .attempt = k->attempt}, true);
+    film_report(f, w,
+                (struct td_report){.kind = TD_REPORT_GONE, .job = k->job, .attempt = k->attempt},
+                true);
 }
 
 static void take_message(struct film *f, struct film_worker *w, uint32_t id, const void *body)
@@ -371,7 +412,8 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
         return;
     }
     case TD_MSG_PROBE: {
-        struct td_probe_echo e = {.incarnation = w->incarnation, .no = ((const struct td_probe *)body)->no};
+        struct td_probe_echo e = {.incarnation = w->incarnation,
+                                  .no = ((const struct td_probe *)body)->no};
         film_say(f, w, TD_MSG_PROBE_ECHO, &e);
         return;
     }
@@ -414,7 +456,8 @@ void film_let_go(struct film *f, struct film_worker *w, uint32_t job)
     assert_true(at >= 0);
     uint32_t attempt = w->held.v[at].attempt;
     drop(w, at);
-    film_report(f, w, (struct td_report){.kind = TD_REPORT_GONE, .job = job, .attempt = attempt}, true);
+    film_report(f, w, (struct td_report){.kind = TD_REPORT_GONE, .job = job, .attempt = attempt},
+                true);
     film_run(f);
 }
 
@@ -422,7 +465,10 @@ void film_accept(struct film *f, struct film_worker *w, uint32_t job)
 {
     int at = held_at(w, job, 0);
     assert_true(at >= 0);
-    film_report(f, w, (struct td_report){.kind = TD_REPORT_ACCEPTED, .job = job, .attempt = w->held.v[at].attempt}, true);
+    film_report(f, w,
+                (struct td_report){
+                    .kind = TD_REPORT_ACCEPTED, .job = job, .attempt = w->held.v[at].attempt},
+                true);
     film_run(f);
 }
 
@@ -436,16 +482,24 @@ void film_exit(struct film *f, uint32_t job, uint32_t code)
         if (!td_str_equal(w->name, j->alloc->parts[0].node->name))
             continue;
         uint32_t attempt = j->attempt;
-        film_report(f, w, (struct td_report){.kind = TD_REPORT_EXITED, .step = TD_STEP_BATCH, .job = job, .attempt = attempt, .exit_code = code}, true);
+        film_report(f, w,
+                    (struct td_report){.kind = TD_REPORT_EXITED,
+                                       .step = TD_STEP_BATCH,
+                                       .job = job,
+                                       .attempt = attempt,
+                                       .exit_code = code},
+                    true);
         int at = held_at(w, job, attempt);
         assert_true(at >= 0);
         drop(w, at);
-        film_report(f, w, (struct td_report){.kind = TD_REPORT_GONE, .job = job, .attempt = attempt}, true);
+        film_report(
+            f, w, (struct td_report){.kind = TD_REPORT_GONE, .job = job, .attempt = attempt}, true);
     }
     film_run(f);
 }
 
-/* --- the broker's shell ------------------------------------------------------------------------------------------- */
+/* --- the broker's shell
+ * ------------------------------------------------------------------------------------------- */
 
 static void commit(struct film *f)
 {
@@ -538,7 +592,8 @@ void film_advance(struct film *f, int64_t ms)
         if (f->now >= beat) {
             beat = f->now + 3 * SEC;
             for (uint32_t w = 0; w < f->nworkers; w++) {
-                struct td_heartbeat h = {.incarnation = f->workers[w].incarnation, .epoch = f->epoch};
+                struct td_heartbeat h = {.incarnation = f->workers[w].incarnation,
+                                         .epoch = f->epoch};
                 if (h.incarnation)
                     film_say(f, &f->workers[w], TD_MSG_HEARTBEAT, &h);
             }
@@ -550,12 +605,20 @@ void film_advance(struct film *f, int64_t ms)
     }
 }
 
-/* --- people ------------------------------------------------------------------------------------------------------- */
+/* --- people
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 void film_request(struct film *f, uint32_t uid, uint32_t id, const void *body)
 {
     f->reply = f->code = f->job = f->count = f->nerrors = 0;
-    input(f, (struct td_input){.kind = TD_IN_REQUEST, .peer = 1, .request = 1, .uid = uid, .gid = uid, .id = id, .body = body});
+    input(f, (struct td_input){.kind = TD_IN_REQUEST,
+                               .peer = 1,
+                               .request = 1,
+                               .uid = uid,
+                               .gid = uid,
+                               .id = id,
+                               .body = body});
     film_run(f);
     assert_int_not_equal(f->reply, 0); /* every request is answered */
 }
@@ -615,7 +678,9 @@ void film_update_node(struct film *f, const char *node, const char *state, const
     film_request(f, 0, TD_MSG_UPDATE_NODE, &m);
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------------ */
+/* --- looking
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct core_job *film_job(struct film *f, uint32_t job)
 {
@@ -641,7 +706,8 @@ static bool collect(void *ctx, const struct td_job_info *row)
     return true;
 }
 
-uint32_t film_rows(struct film *f, const struct td_job_query *q, struct td_job_info *ret, uint32_t cap)
+uint32_t film_rows(struct film *f, const struct td_job_query *q, struct td_job_info *ret,
+                   uint32_t cap)
 {
     struct reading r = {.v = ret, .cap = cap};
     td_core_jobs(f->core, q, &f->arena, collect, &r);

@@ -1,8 +1,9 @@
 /* film.h - a broker core, its journal, a replica and workers of a few lines each, on virtual time
  *
- * Every line of a film ends quiet: messages have been carried until nobody has anything to say. After every wake the
- * invariants are checked, the events are applied to a replica and the digests compared. A worker bids first fit,
- * accepts what it is awarded and lets go of what is killed, unless the film tells it otherwise. */
+ * Every line of a film ends quiet: messages have been carried until nobody has anything to say.
+ * After every wake the invariants are checked, the events are applied to a replica and the digests
+ * compared. A worker bids first fit, accepts what it is awarded and lets go of what is killed,
+ * unless the film tells it otherwise. */
 #ifndef TD_FILM_H
 #define TD_FILM_H
 
@@ -29,13 +30,13 @@ struct film_worker {
     char name[16], boot[16], instance[16];
     uint32_t cpus, gpus, incarnation;
     uint64_t version, report_no;
-    bool on;       /* its process lives and its network works */
-    bool silent;   /* hears, and says nothing */
-    bool deaf;     /* does not hear offers */
-    bool lazy;     /* does not answer awards by itself */
-    bool stubborn; /* does not let go when killed */
-    uint32_t declines;       /* turns down so many awards */
-    uint32_t refuses;        /* enum td_refusal: bids nothing, and says this */
+    bool on;           /* its process lives and its network works */
+    bool silent;       /* hears, and says nothing */
+    bool deaf;         /* does not hear offers */
+    bool lazy;         /* does not answer awards by itself */
+    bool stubborn;     /* does not let go when killed */
+    uint32_t declines; /* turns down so many awards */
+    uint32_t refuses;  /* enum td_refusal: bids nothing, and says this */
     TD_VEC(struct film_held) held;
     TD_VEC(struct td_report) unacked;
     uint32_t offers, awards, kills, hello_agains, refused_code;
@@ -69,45 +70,50 @@ struct film_job {
     bool hold, session, no_requeue;
 };
 
-int film_open(void **state);   /* cmocka setup: elastic, one default partition, not started */
+int film_open(void **state); /* cmocka setup: elastic, one default partition, not started */
 int film_close(void **state);
 void film_partition(struct film *f, struct td_partition_conf p);
 void film_node(struct film *f, struct td_node_conf n);
-void film_start(struct film *f);                                          /* first reign, configuration */
-void film_restart(struct film *f, bool snapshot);                         /* the broker dies and comes back */
+void film_start(struct film *f);                  /* first reign, configuration */
+void film_restart(struct film *f, bool snapshot); /* the broker dies and comes back */
 void film_configure(struct film *f);
-struct film_worker *film_worker(struct film *f, const char *name, uint32_t cpus, uint32_t gpus); /* starts it */
-void film_worker_again(struct film *f, struct film_worker *w, bool reboot, bool forgets); /* its process starts anew */
-uint32_t film_submit_(struct film *f, struct film_job j);                 /* job id, 0 = refused */
+struct film_worker *film_worker(struct film *f, const char *name, uint32_t cpus,
+                                uint32_t gpus); /* starts it */
+void film_worker_again(struct film *f, struct film_worker *w, bool reboot,
+                       bool forgets);                     /* its process starts anew */
+uint32_t film_submit_(struct film *f, struct film_job j); /* job id, 0 = refused */
 #define film_submit(f, ...) film_submit_(f, (struct film_job){__VA_ARGS__})
 void film_request(struct film *f, uint32_t uid, uint32_t id, const void *body);
 void film_cancel(struct film *f, uint32_t uid, uint32_t job);
 void film_cancel_task(struct film *f, uint32_t uid, uint32_t job, uint32_t task);
 void film_op(struct film *f, uint32_t uid, uint32_t job, uint32_t op);
 void film_update_node(struct film *f, const char *node, const char *state, const char *reason);
-void film_advance(struct film *f, int64_t ms);                            /* heartbeats go on */
-void film_run(struct film *f);                                            /* until quiet */
+void film_advance(struct film *f, int64_t ms); /* heartbeats go on */
+void film_run(struct film *f);                 /* until quiet */
 void film_say(struct film *f, struct film_worker *w, uint32_t id, const void *body);
 void film_report(struct film *f, struct film_worker *w, struct td_report r, bool numbered);
-void film_exit(struct film *f, uint32_t job, uint32_t code);              /* leader says EXITED and GONE */
+void film_exit(struct film *f, uint32_t job, uint32_t code); /* leader says EXITED and GONE */
 void film_let_go(struct film *f, struct film_worker *w, uint32_t job);
-void film_accept(struct film *f, struct film_worker *w, uint32_t job);    /* of a lazy worker */
+void film_accept(struct film *f, struct film_worker *w, uint32_t job); /* of a lazy worker */
 
 struct core_job *film_job(struct film *f, uint32_t job);
 struct core_node *film_node_of(struct film *f, const char *name);
-uint32_t film_rows(struct film *f, const struct td_job_query *q, struct td_job_info *ret, uint32_t cap);
-uint32_t film_events(const struct film *f, uint32_t id);                  /* how many of them so far */
-#define film_expect(f, job, want)                                                                     \
-    do {                                                                                              \
-        assert_non_null(film_job(f, job));                                                            \
-        assert_string_equal(td_job_state_word(film_job(f, job)->state, film_job(f, job)->outcome), want); \
+uint32_t film_rows(struct film *f, const struct td_job_query *q, struct td_job_info *ret,
+                   uint32_t cap);
+uint32_t film_events(const struct film *f, uint32_t id); /* how many of them so far */
+#define film_expect(f, job, want)                                                                  \
+    do {                                                                                           \
+        assert_non_null(film_job(f, job));                                                         \
+        assert_string_equal(td_job_state_word(film_job(f, job)->state, film_job(f, job)->outcome), \
+                            want);                                                                 \
     } while (0)
-#define film_expect_reason(f, job, want) assert_string_equal(td_reason_word(film_job(f, job)->reason), want)
-#define film_expect_refused(f, want)                         \
-    do {                                                     \
-        if ((f)->code != (uint32_t)(want))                   \
-            print_error("answer: %u %s\n", (f)->code, (f)->text); \
-        assert_int_equal((f)->code, want);                   \
+#define film_expect_reason(f, job, want)                                                           \
+    assert_string_equal(td_reason_word(film_job(f, job)->reason), want)
+#define film_expect_refused(f, want)                                                               \
+    do {                                                                                           \
+        if ((f)->code != (uint32_t)(want))                                                         \
+            print_error("answer: %u %s\n", (f)->code, (f)->text);                                  \
+        assert_int_equal((f)->code, want);                                                         \
     } while (0)
 
 #endif

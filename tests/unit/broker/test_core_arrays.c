@@ -1,4 +1,5 @@
-/* test_core_arrays.c - films of arrays: one record until a task is touched, ids as in Slurm, a million for kilobytes */
+/* test_core_arrays.c - films of arrays: one record until a task is touched, ids as in Slurm, a
+ * million for kilobytes */
 #include "film.h"
 
 static void tasks_split_and_the_last_keeps_the_arrays_id(void **state)

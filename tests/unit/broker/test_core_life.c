@@ -36,7 +36,9 @@ static void exits_become_outcomes(void **state)
         {{.signal = 11}, "FAILED", "RaisedSignal"},
         {{.timed_out = true, .signal = 15}, "TIMEOUT", "TimeLimit"},
         {{.out_of_memory = true, .signal = 9}, "OUT_OF_MEMORY", "None"},
-        {{.launch_failed = true, .text = "no such directory: /nowhere"}, "FAILED", "JobLaunchFailure"},
+        {{.launch_failed = true, .text = "no such directory: /nowhere"},
+         "FAILED",
+         "JobLaunchFailure"},
     };
     for (uint32_t i = 0; i < TD_ARRAY_LEN(cases); i++) {
         uint32_t job = film_submit(f, .cores = 1);
@@ -92,7 +94,8 @@ static void devices_never_overlap(void **state)
     film_start(f);
     film_worker(f, "n1", 8, 4);
     uint32_t a = film_submit(f, .gpus = 2), b = film_submit(f, .gpus = 2);
-    const struct td_placement *x = film_job(f, a)->alloc->parts[0].place, *y = film_job(f, b)->alloc->parts[0].place;
+    const struct td_placement *x = film_job(f, a)->alloc->parts[0].place,
+                              *y = film_job(f, b)->alloc->parts[0].place;
     assert_false(td_bits_overlap(x->cpus, y->cpus));
     assert_false(td_bits_overlap(x->gres.v[0].devices, y->gres.v[0].devices));
 }
@@ -109,7 +112,8 @@ static void cancelling_what_runs_and_what_waits(void **state)
     w->stubborn = true;
     film_cancel(f, 1000, runs);
     film_expect(f, runs, "COMPLETING");
-    assert_int_equal(film_node_of(f, "n1")->nparts, 1); /* the cores are busy until the node says GONE */
+    assert_int_equal(film_node_of(f, "n1")->nparts,
+                     1); /* the cores are busy until the node says GONE */
     uint32_t kills = w->kills;
     film_advance(f, 8 * SEC);
     assert_true(w->kills > kills); /* asked again */

@@ -6,7 +6,8 @@ static void a_silent_node_is_suspect_then_lost_and_its_job_runs_again(void **sta
     struct film *f = *state;
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 1, 0);
-    uint32_t job = film_submit(f, .cores = 1), keeps = film_submit(f, .cores = 1, .no_requeue = true);
+    uint32_t job = film_submit(f, .cores = 1),
+             keeps = film_submit(f, .cores = 1, .no_requeue = true);
     w->silent = true;
     film_advance(f, 15 * SEC);
     assert_int_equal(film_node_of(f, "n1")->state, TD_NODE_SUSPECT);
@@ -16,7 +17,8 @@ static void a_silent_node_is_suspect_then_lost_and_its_job_runs_again(void **sta
     film_expect(f, job, "PENDING");
     assert_int_equal(film_events(f, TD_EV_JOB_REQUEUED), 1);
 
-    w->silent = false; /* the ghost comes back: its old attempt must not live, the new one may start */
+    w->silent =
+        false; /* the ghost comes back: its old attempt must not live, the new one may start */
     struct td_heartbeat h = {.incarnation = w->incarnation, .epoch = f->epoch};
     film_say(f, w, TD_MSG_HEARTBEAT, &h);
     film_advance(f, 100);
@@ -56,7 +58,8 @@ static void another_boot_id_means_all_its_attempts_are_dead(void **state)
     struct film *f = *state;
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 2, 0);
-    uint32_t again = film_submit(f, .cores = 1), once = film_submit(f, .cores = 1, .no_requeue = true);
+    uint32_t again = film_submit(f, .cores = 1),
+             once = film_submit(f, .cores = 1, .no_requeue = true);
     w->on = false;
     film_advance(f, 12 * SEC); /* beyond the lease: the name may be taken again */
     film_worker_again(f, w, true, true);
@@ -71,7 +74,8 @@ static void the_same_boot_keeps_its_attempts(void **state)
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 2, 0);
     uint32_t job = film_submit(f, .cores = 1);
-    film_worker_again(f, w, false, false); /* a new process that knows its incarnation: within the lease */
+    film_worker_again(f, w, false,
+                      false); /* a new process that knows its incarnation: within the lease */
     film_expect(f, job, "RUNNING");
     assert_int_equal(film_job(f, job)->attempt, 1);
     assert_int_equal(w->refused_code, 0);
@@ -159,7 +163,8 @@ static void down_ends_its_jobs(void **state)
     struct film *f = *state;
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 2, 0);
-    uint32_t again = film_submit(f, .cores = 1), once = film_submit(f, .cores = 1, .no_requeue = true);
+    uint32_t again = film_submit(f, .cores = 1),
+             once = film_submit(f, .cores = 1, .no_requeue = true);
     film_update_node(f, "n1", "DOWN", "smoke");
     assert_int_equal(w->held.n, 0); /* it was told */
     film_expect(f, again, "PENDING");
@@ -289,7 +294,8 @@ static void shards_keep_offers_apart(void **state)
     struct film *f = *state;
     f->settings.shard_nodes = 1;
     film_partition(f, (struct td_partition_conf){.name = "gpu", .nodes = "g1"});
-    film_partition(f, (struct td_partition_conf){.name = "main", .nodes = "n[1-2]", .is_default = true});
+    film_partition(
+        f, (struct td_partition_conf){.name = "main", .nodes = "n[1-2]", .is_default = true});
     f->settings.elastic = false;
     film_node(f, (struct td_node_conf){.names = "g1,n[1-2]", .cpus = 1});
     film_start(f);
@@ -299,7 +305,8 @@ static void shards_keep_offers_apart(void **state)
     uint32_t job = film_submit(f, .cores = 1, .partition = "gpu");
     film_expect(f, job, "RUNNING");
     assert_string_equal(film_job(f, job)->alloc->nodelist, "g1");
-    uint32_t a = film_submit(f, .cores = 1), b = film_submit(f, .cores = 1), c = film_submit(f, .cores = 1);
+    uint32_t a = film_submit(f, .cores = 1), b = film_submit(f, .cores = 1),
+             c = film_submit(f, .cores = 1);
     film_expect(f, a, "RUNNING");
     film_expect(f, b, "RUNNING");
     film_expect(f, c, "PENDING");

@@ -1,4 +1,5 @@
-/* test_core_requests.c - what people ask for, and what they are told: each success with a failing twin */
+/* test_core_requests.c - what people ask for, and what they are told: each success with a failing
+ * twin */
 #include "film.h"
 
 static void what_is_not_supported_is_refused_by_name(void **state)
@@ -53,7 +54,8 @@ static void configured_nodes_count_before_they_come(void **state)
 {
     struct film *f = *state;
     f->settings.elastic = false;
-    film_node(f, (struct td_node_conf){.names = "n[1-2]", .cpus = 8, .memory_mb = 4000, .gres = "gpu:t4:4"});
+    film_node(f, (struct td_node_conf){
+                     .names = "n[1-2]", .cpus = 8, .memory_mb = 4000, .gres = "gpu:t4:4"});
     film_start(f);
     assert_int_not_equal(film_submit(f, .cores = 8, .gpus = 4), 0);
     assert_int_equal(film_submit(f, .cores = 9), 0);
@@ -65,8 +67,10 @@ static void configured_nodes_count_before_they_come(void **state)
 static void partitions_and_their_limits(void **state)
 {
     struct film *f = *state;
-    film_partition(f, (struct td_partition_conf){.name = "long", .is_default = true, .default_s = 600});
-    film_partition(f, (struct td_partition_conf){.name = "short", .max_s = 60, .nodes_max = 1, .priority_tier = 2});
+    film_partition(
+        f, (struct td_partition_conf){.name = "long", .is_default = true, .default_s = 600});
+    film_partition(f, (struct td_partition_conf){
+                          .name = "short", .max_s = 60, .nodes_max = 1, .priority_tier = 2});
     film_partition(f, (struct td_partition_conf){.name = "off", .state = "INACTIVE"});
     film_partition(f, (struct td_partition_conf){.name = "down", .state = "DOWN"});
     film_partition(f, (struct td_partition_conf){.name = "root", .root_only = true});
@@ -98,7 +102,8 @@ static void the_tier_goes_before_the_order(void **state)
     film_partition(f, (struct td_partition_conf){.name = "high", .priority_tier = 9});
     film_start(f);
     film_worker(f, "n1", 1, 0);
-    uint32_t runs = film_submit(f, .cores = 1), low = film_submit(f, .cores = 1), high = film_submit(f, .cores = 1, .partition = "high");
+    uint32_t runs = film_submit(f, .cores = 1), low = film_submit(f, .cores = 1),
+             high = film_submit(f, .cores = 1, .partition = "high");
     film_expect_reason(f, high, "Resources");
     film_expect_reason(f, low, "Priority");
     film_exit(f, runs, 0);
@@ -131,7 +136,8 @@ static void a_repeated_submission_gets_the_first_answer(void **state)
     uint32_t job = film_submit(f, .cores = 1, .key = "k1");
     assert_int_equal(film_submit(f, .cores = 1, .key = "k1"), job);
     assert_int_not_equal(film_submit(f, .cores = 1, .key = "k2"), job);
-    assert_int_not_equal(film_submit(f, .uid = 1001, .cores = 1, .key = "k1"), job); /* somebody else's key */
+    assert_int_not_equal(film_submit(f, .uid = 1001, .cores = 1, .key = "k1"),
+                         job); /* somebody else's key */
     film_restart(f, false);
     assert_int_equal(film_submit(f, .cores = 1, .key = "k1"), job);
     film_restart(f, true);
@@ -198,7 +204,8 @@ static void requeue_of_what_runs(void **state)
     struct film *f = *state;
     film_start(f);
     film_worker(f, "n1", 1, 0);
-    uint32_t job = film_submit(f, .cores = 1), other = film_submit(f, .cores = 1, .no_requeue = true);
+    uint32_t job = film_submit(f, .cores = 1),
+             other = film_submit(f, .cores = 1, .no_requeue = true);
     film_op(f, 1000, other, TD_OP_REQUEUE);
     film_expect_refused(f, TD_E_INVALID_STATE); /* it waits */
     film_op(f, 1000, job, TD_OP_REQUEUEHOLD);
@@ -226,7 +233,8 @@ static void updates(void **state)
     film_partition(f, (struct td_partition_conf){.name = "other"});
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 1, 0);
-    uint32_t runs = film_submit(f, .cores = 1, .limit_s = 600), waits = film_submit(f, .cores = 1, .limit_s = 600);
+    uint32_t runs = film_submit(f, .cores = 1, .limit_s = 600),
+             waits = film_submit(f, .cores = 1, .limit_s = 600);
     update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 900});
     film_expect_refused(f, TD_E_DENIED);
     update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 300});
@@ -236,7 +244,8 @@ static void updates(void **state)
     assert_int_equal(w->last_limit, 900);
     update(f, 1000, runs, (struct td_job_change){.set = 1u << 4, .partition = "other"});
     film_expect_refused(f, TD_E_NOT_PENDING);
-    update(f, 1000, waits, (struct td_job_change){.set = 1u << 4 | 1u << 3, .partition = "other", .name = "new"});
+    update(f, 1000, waits,
+           (struct td_job_change){.set = 1u << 4 | 1u << 3, .partition = "other", .name = "new"});
     film_expect_refused(f, TD_E_OK);
     assert_string_equal(film_job(f, waits)->spec->body.name, "new");
     assert_string_equal(core_job_need(film_job(f, waits))->partition, "other");
@@ -339,7 +348,8 @@ static void a_session_closes(void **state)
     struct film *f = *state;
     film_start(f);
     film_worker(f, "n1", 1, 0);
-    uint32_t job = film_submit(f, .cores = 1, .session = true), waits = film_submit(f, .cores = 1, .session = true);
+    uint32_t job = film_submit(f, .cores = 1, .session = true),
+             waits = film_submit(f, .cores = 1, .session = true);
     struct td_session_close close = {.job = waits};
     film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
     film_expect(f, waits, "CANCELLED");
@@ -411,7 +421,8 @@ static void tokens_and_keys(void **state)
     uint8_t hash[32] = {7};
     struct td_error err;
     film_start(f);
-    struct td_ev_token_made token = {.token = {hash, 32}, .names = "n[1-3]", .uses = 1, .expires_ms = f->now + 60 * SEC};
+    struct td_ev_token_made token = {
+        .token = {hash, 32}, .names = "n[1-3]", .uses = 1, .expires_ms = f->now + 60 * SEC};
     struct td_input in = {.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_MADE, .body = &token};
     td_vec_push(&f->inbox, in);
     film_run(f);

@@ -10,10 +10,8 @@
 /* One letter a cell: g GO, i IGNORE, r REJECT, b BUG; columns in the order of states.def. */
 static const char *const job_rows[TD_JOB_STATE_COUNT] = {
     /*            AWARD STARTED DECLINED EXITED END GONE LOST REQUEUE HOLD RELEASE UPDATE PURGE */
-    [TD_JOB_PENDING] = "giiigibrgggb",
-    [TD_JOB_AWARDED] = "bgggggggrrgb",
-    [TD_JOB_RUNNING] = "biigggggrrgb",
-    [TD_JOB_ENDING] = "bigigggrrrrb",
+    [TD_JOB_PENDING] = "giiigibrgggb", [TD_JOB_AWARDED] = "bgggggggrrgb",
+    [TD_JOB_RUNNING] = "biigggggrrgb", [TD_JOB_ENDING] = "bigigggrrrrb",
     [TD_JOB_DONE] = "biiiribgrrrg",
 };
 static const char *const alloc_rows[TD_ALLOC_STATE_COUNT] = {
@@ -25,11 +23,8 @@ static const char *const alloc_rows[TD_ALLOC_STATE_COUNT] = {
 };
 static const char *const node_rows[TD_NODE_STATE_COUNT] = {
     /* HELLO HEARD LEASE_OUT TIME_OUT BYE DOWN */
-    [TD_NODE_UNKNOWN] = "grbbrg",
-    [TD_NODE_UP] = "gggbgg",
-    [TD_NODE_SUSPECT] = "ggiggg",
-    [TD_NODE_LOST] = "griirg",
-    [TD_NODE_LEFT] = "grigig",
+    [TD_NODE_UNKNOWN] = "grbbrg", [TD_NODE_UP] = "gggbgg",   [TD_NODE_SUSPECT] = "ggiggg",
+    [TD_NODE_LOST] = "griirg",    [TD_NODE_LEFT] = "grigig",
 };
 static const char *const session_rows[TD_SESSION_STATE_COUNT] = {
     /* HEARD LEASE_OUT CLOSE RESTART JOB_ENDED */
@@ -75,7 +70,8 @@ static void every_cell_of_a_session(void **state)
     (void)state;
     for (uint32_t s = 0; s < TD_SESSION_STATE_COUNT; s++) {
         for (uint32_t i = 0; i < TD_SESSION_INPUT_COUNT; i++)
-            assert_int_equal(letter(core_life_session(s, (enum td_session_input)i)), session_rows[s][i]);
+            assert_int_equal(letter(core_life_session(s, (enum td_session_input)i)),
+                             session_rows[s][i]);
     }
 }
 
@@ -95,7 +91,7 @@ static void verdicts_are_counted(void **state)
 }
 
 static jmp_buf caught;
-static void catch(const char *file, int line, const char *what)
+static void catch (const char *file, int line, const char *what)
 {
     (void)file;
     (void)line;
@@ -120,8 +116,9 @@ static void a_bug_is_asserted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_cell_of_a_job),     cmocka_unit_test(every_cell_of_an_allocation), cmocka_unit_test(every_cell_of_a_node),
-        cmocka_unit_test(every_cell_of_a_session), cmocka_unit_test(verdicts_are_counted),        cmocka_unit_test(a_bug_is_asserted),
+        cmocka_unit_test(every_cell_of_a_job),  cmocka_unit_test(every_cell_of_an_allocation),
+        cmocka_unit_test(every_cell_of_a_node), cmocka_unit_test(every_cell_of_a_session),
+        cmocka_unit_test(verdicts_are_counted), cmocka_unit_test(a_bug_is_asserted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
