@@ -25,7 +25,7 @@ static void put_forms(const struct option *o, struct td_buf *out)
     td_buf_puts(out, o->name);
     if (!arg)
         return;
-    if (arg[0] == '[') { /* "[N]" is shown as [=N] */
+    if (option_arg_optional(o)) { /* "[N]" is shown as [=N] */
         td_buf_puts(out, "[=");
         td_buf_put(out, arg + 1, n - 1);
     } else {
@@ -87,7 +87,7 @@ void usage_print(const struct command *cmd, struct td_buf *out)
         else
             td_buf_putf(&one, "[-%c", o->letter);
         if (o->arg)
-            td_buf_putf(&one, "%s%s", o->arg[0] == '[' ? "" : "=", o->arg);
+            td_buf_putf(&one, "%s%s", option_arg_optional(o) ? "" : "=", o->arg);
         td_buf_putc(&one, ']');
         if (column + 1 + one.len > 88) {
             td_buf_putc(out, '\n');
@@ -171,7 +171,7 @@ static void put_words(const struct command *cmd, struct td_buf *out)
 {
     for (const struct option *o = cmd->options; o->take; o++)
         if (o->name && !o->alias && !refused(o))
-            td_buf_putf(out, " --%s%s", o->name, o->arg && o->arg[0] != '[' ? "=" : "");
+            td_buf_putf(out, " --%s%s", o->name, o->arg && !option_arg_optional(o) ? "=" : "");
 }
 
 void completion_print(const struct command *const *cmds, uint32_t n, struct td_buf *out)

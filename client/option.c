@@ -22,9 +22,11 @@ static const struct option *by_letter(const struct command *cmd, char letter)
     return NULL;
 }
 
-static bool optional_arg(const struct option *o)
+bool option_arg_optional(const struct option *o)
 {
-    return o->arg && o->arg[0] == '[';
+    const char *end = o->arg && o->arg[0] == '[' ? strchr(o->arg, ']') : NULL;
+
+    return end && !end[1];
 }
 
 static const char *nearest(const struct command *cmd, const char *name)
@@ -97,7 +99,7 @@ static int take_long(struct option_parse *p, int argc, char **argv, int *i, stru
         return r;
     if (value && !o->arg)
         return td_fail(err, TD_E_USAGE, "option '--%s' doesn't allow an argument", o->name);
-    if (!value && o->arg && !optional_arg(o)) {
+    if (!value && o->arg && !option_arg_optional(o)) {
         if (*i + 1 >= argc)
             return td_fail(err, TD_E_USAGE, "option '--%s' requires an argument", o->name);
         value = argv[++*i];
@@ -131,7 +133,7 @@ static int take_cluster(struct option_parse *p, int argc, char **argv, int *i, s
         if (o->arg) {
             if (c[1])
                 value = c + 1;
-            else if (!optional_arg(o)) {
+            else if (!option_arg_optional(o)) {
                 if (*i + 1 >= argc)
                     return td_fail(err, TD_E_USAGE, "option requires an argument -- '%c'", *c);
                 value = argv[++*i];
@@ -187,7 +189,7 @@ int option_parse_env(struct option_parse *p, struct td_error *err)
         const char *v = o->env ? getenv(o->env) : NULL;
         if (!v || (!o->arg && env_off(v)))
             continue;
-        if (optional_arg(o) && !*v)
+        if (option_arg_optional(o) && !*v)
             v = NULL;
         int r = o->take(p, o, o->arg ? v : NULL, err);
         if (r < 0)

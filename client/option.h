@@ -49,6 +49,8 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
+/* "[N]": the argument may be left out. "[TYPE:]N" may not. */
+bool option_arg_optional(const struct option *o);
 /* Parses argv[1..]. Errors are for the user, without the command's name. */
 int option_parse(struct option_parse *p, int argc, char **argv, struct td_error *err);
 /* Takes the environment variables of the rows that have one. */

@@ -10,6 +10,7 @@
 
 const char *say_name = "tender";
 bool say_quiet;
+struct td_buf *say_captured;
 
 static void say(const char *kind, const char *fmt, va_list ap)
 {
@@ -17,7 +18,10 @@ static void say(const char *kind, const char *fmt, va_list ap)
     int n = kind ? snprintf(text, sizeof(text), "%s: %s", say_name, kind) : 0;
 
     vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
-    fprintf(stderr, "%s\n", text);
+    if (say_captured)
+        td_buf_putf(say_captured, "%s\n", text);
+    else
+        fprintf(stderr, "%s\n", text);
 }
 
 #define SAY(kind)                \

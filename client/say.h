@@ -6,6 +6,7 @@
 
 extern const char *say_name; /* "sbatch"; set once by main */
 extern bool say_quiet;       /* -Q: no warnings, no notes */
+extern struct td_buf *say_captured; /* tests: lines go here instead of standard error */
 
 void say_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* sbatch: error: ... */
 void say_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* sbatch: warning: ... */

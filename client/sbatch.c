@@ -29,7 +29,7 @@ static void say_lines(const char *text)
         say_error("%s", line);
 }
 
-static int apply_directives(struct submit *s, const struct script *script, struct td_error *err)
+int submit_directives(struct submit *s, const struct script *script, struct td_error *err)
 {
     struct directives d = {.script = script};
     char **argv, origin[64];
@@ -275,7 +275,7 @@ static int gather(struct submit *s, int argc, char **argv, struct script *script
     if (r == 0)
         r = script_check(script, err);
     if (r == 0)
-        r = apply_directives(s, script, err);
+        r = submit_directives(s, script, err);
     s->mem_by = NULL; /* each layer may choose anew between --mem and its siblings */
     if (r == 0)
         r = option_parse_env(&p, err);
@@ -310,7 +310,7 @@ static int run(int argc, char **argv)
         sent = true;
         r = send_it(&s, &script, &env, &err);
     }
-    if (r < 0 && sent)
+    if (r < 0 && (sent || err.code == TD_E_INVALID_ARRAY || err.code == TD_E_DEPENDENCY)) /* Slurm's controller says these */
         say_error("Batch job submission failed: %s", say_words(&err, &tmp));
     else if (r < 0)
         say_lines(err.text);

@@ -40,6 +40,8 @@ int directives_next(struct directives *d, struct td_arena *a, char ***ret_argv, 
 /* Splits a directive into words: quotes, backslashes, a # that ends it. */
 int directive_split(struct td_arena *a, const char *text, size_t len, char **words, int max, struct td_error *err);
 bool script_has_pbs(const struct script *s);
+/* Applies all of them to the request (sbatch.c). Errors name the script and the line. */
+int submit_directives(struct submit *s, const struct script *script, struct td_error *err);
 
 /* --- environ.c: what the job gets to see --- */
 /* NUL-separated NAME=VALUE by --export. Errors: TOO_BIG, INVALID_REQUEST naming the word, IO for --export-file. */

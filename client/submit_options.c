@@ -227,8 +227,7 @@ TAKE(take_array)
     int r = td_array_parse(value, TD_MAX_ARRAY_TASKS, spans, cap, &n, &limit, &why);
     td_free(spans);
     if (r < 0)
-        return td_fail(err, TD_E_INVALID_ARRAY, "Batch job submission failed: %s: %s",
-                       td_error_words(TD_E_INVALID_ARRAY), value);
+        return td_fail(err, TD_E_INVALID_ARRAY, "%s: %s", td_error_words(TD_E_INVALID_ARRAY), value);
     SUBMIT(p)->spec.array = td_arena_strdup(p->arena, value);
     return 0;
 }
@@ -266,7 +265,7 @@ TAKE(take_text)
 }
 
 #define AT(field) offsetof(struct submit, field)
-#define LAYOUT "is not honoured yet: tasks are placed by CPUs, memory and devices alone"
+#define LAYOUT "not honoured yet: tasks are placed by CPUs, memory and devices alone"
 const struct option sbatch_options[] = {
     {"account", 'A', "NAME", take_text, AT(spec.account), "charge this account", "SBATCH_ACCOUNT", false},
     {"array", 'a', "INDEXES", take_array, 0, "an array of jobs: 0-15, 1,3,5, 0-30:3, 0-99%10", "SBATCH_ARRAY_INX", false},

@@ -31,10 +31,6 @@ static const char *parse_size(const char *p, struct column *c)
         c->right = true;
         p++;
     }
-    if (*p == '#') {
-        c->grows = true;
-        return p + 1;
-    }
     if (*p >= '0' && *p <= '9') {
         c->width = 0;
         for (; *p >= '0' && *p <= '9'; p++)
@@ -93,8 +89,12 @@ void format_parse(struct format *f, const struct field_table *t, const char *tex
             continue;
         }
         p = parse_size(p + 1, &c);
+        if (*p == '#') {
+            c.grows = true;
+            p++;
+        }
         c.field = field_by_letter(t, *p);
-        if (*p)
+        if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z'))
             p++;
         if (c.field) {
             p = parse_literal(f, p, &c.text);
@@ -170,12 +170,12 @@ uint32_t text_width(const char *s)
     return width;
 }
 
-static void put_cell(const struct column *c, const char *s, struct td_buf *out)
+static void put_cell(const struct column *c, const char *s, bool whole, struct td_buf *out)
 {
     uint32_t used = 0, w;
     const char *end = s;
 
-    if (c->width == NO_WIDTH) {
+    if (c->width == NO_WIDTH || (whole && text_width(s) >= c->width)) {
         td_buf_puts(out, s);
         return;
     }
@@ -216,7 +216,7 @@ void format_heading(const struct format *f, struct td_buf *out)
     for (uint32_t i = 0; i < f->columns.n; i++) {
         const struct column *c = &f->columns.v[i];
         if (c->field)
-            put_cell(c, c->field->title, out);
+            put_cell(c, c->field->title, false, out);
         td_buf_puts(out, c->text);
     }
     td_buf_putc(out, '\n');
@@ -231,7 +231,7 @@ void format_row(const struct format *f, const void *row, struct td_buf *out)
         if (c->field) {
             td_buf_reset(&tmp);
             c->field->print(&tmp, row);
-            put_cell(c, td_buf_str(&tmp), out);
+            put_cell(c, td_buf_str(&tmp), c->right && c->field->trait == TRAIT_WHOLE, out);
         }
         td_buf_puts(out, c->text);
     }

@@ -10,8 +10,10 @@
 
 enum field_json { JSON_NONE, JSON_STRING, JSON_NUMBER, JSON_BOOL };
 
-/* SPLIT_NO: summed or folded over the nodes of a row; SPLIT_YES: one value a row; SPLIT_EXACT: one value only under -e */
-enum field_split { SPLIT_NO, SPLIT_YES, SPLIT_EXACT };
+/* What a field is besides its text. Of sinfo: TRAIT_NONE is summed or folded over the nodes of a row, TRAIT_SPLITS makes
+ * another row where it differs, TRAIT_SPLITS_EXACT only under -e. TRAIT_WHOLE: never cut when right-justified, as Slurm has
+ * it for durations. */
+enum field_trait { TRAIT_NONE, TRAIT_SPLITS, TRAIT_SPLITS_EXACT, TRAIT_WHOLE };
 
 struct field {
     char letter;        /* -o, 0 = none */
@@ -21,7 +23,7 @@ struct field {
     enum field_json json;
     void (*print)(struct td_buf *out, const void *row);
     int (*compare)(const void *a, const void *b); /* NULL: by the printed text */
-    enum field_split split; /* sinfo: does a difference here make another row? */
+    enum field_trait trait;
 };
 struct field_table {
     const char *what;           /* "job", "node": for the error on an unknown letter */

@@ -104,7 +104,7 @@ static bool alike(const struct format *format, bool exact, const struct node_gro
 
     for (uint32_t i = 0; i < format->columns.n && same; i++) {
         const struct field *f = format->columns.v[i].field;
-        if (!f || f->split == SPLIT_NO || (f->split == SPLIT_EXACT && !exact))
+        if (!f || f->trait == TRAIT_NONE || (f->trait == TRAIT_SPLITS_EXACT && !exact))
             continue;
         td_buf_reset(&x);
         td_buf_reset(&y);
@@ -127,7 +127,7 @@ static void add(struct node_groups *g, const struct format *format, bool exact, 
     for (uint32_t i = g->rows.n; i-- > 0;) {
         struct node_group *row = g->rows.v[i];
         struct node_group first = {.part = row->part, .nodes = {.v = row->nodes.v, .n = TD_MIN(row->nodes.n, 1u)}};
-        if (by_node && (!n || !row->nodes.n || !td_str_equal(row->nodes.v[0]->name, n->name)))
+        if (by_node && (row->part != part || !n || row->nodes.v[0] != n)) /* -N: a row for each node and partition */
             continue;
         if (!alike(format, exact, &first, &one))
             continue;

@@ -1,0 +1,255 @@
+/* test_fields.c - the field tables: every field prints, every letter of squeue and sinfo is there, formats and order */
+#include "client_test.h"
+#include "sample.h"
+
+static void every_field_prints(const struct field_table *t, const void *row)
+{
+    struct td_buf out = {0};
+
+    for (const struct field *f = t->fields; f->print; f++) {
+        td_buf_reset(&out);
+        f->print(&out, row);
+        assert_true(out.len < 4096);
+        assert_non_null(f->title);
+        assert_true(f->letter || f->name);
+        if (f->json == JSON_NUMBER) { /* a number field prints a number, or an absence that becomes null */
+            int64_t n;
+            assert_true(td_parse_i64(td_buf_str(&out), &n) || strcmp(td_buf_str(&out), "N/A") == 0 ||
+                        strchr(td_buf_str(&out), '+') != NULL);
+        }
+        for (const struct field *g = f + 1; g->print; g++) {
+            if (f->letter && f->letter == g->letter)
+                fail_msg("%%%c twice", f->letter);
+            if (f->name && g->name && td_str_casecmp(f->name, g->name) == 0)
+                fail_msg("%s twice", f->name);
+            if (f->key && g->key && strcmp(f->key, g->key) == 0)
+                fail_msg("key %s twice", f->key);
+        }
+    }
+    td_buf_release(&out);
+}
+
+static void every_field_of_a_job_prints(void **state TD_UNUSED)
+{
+    static const struct td_job_info nothing;
+
+    for (int i = 0; i < SAMPLE_JOBS; i++)
+        every_field_prints(&job_fields, &(struct job_row){.job = &sample_jobs[i], .now_ms = SAMPLE_NOW_MS});
+    every_field_prints(&job_fields, &(struct job_row){.job = &nothing});
+}
+
+static void every_field_of_a_node_prints(void **state TD_UNUSED)
+{
+    struct node_group g = {.part = &sample_partitions.v[0]};
+
+    every_field_prints(&node_fields, &g); /* a partition without nodes */
+    td_vec_push(&g.nodes, &sample_nodes[0]);
+    td_vec_push(&g.nodes, &sample_nodes[1]);
+    every_field_prints(&node_fields, &g);
+    td_vec_release(&g.nodes);
+}
+
+static void every_letter_of_slurm_is_there(void **state TD_UNUSED)
+{
+    static const char squeue[] = "aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwWxXyYzZ";
+    static const char sinfo[] = "aAbBcCdDeEfFgGhHIlLmMnNoOpPrRsStTuUvVwXYzZ";
+
+    for (const char *c = squeue; *c; c++)
+        if (!field_by_letter(&job_fields, *c))
+            fail_msg("squeue %%%c is missing", *c);
+    for (const char *c = sinfo; *c; c++)
+        if (!field_by_letter(&node_fields, *c))
+            fail_msg("sinfo %%%c is missing", *c);
+}
+
+static void names_that_other_programs_ask_for(void **state TD_UNUSED)
+{
+    static const char *const jobs[] = {"jobid", "name", "state", "username", "timeused", "StartTime", "tres-alloc", "partition",
+                                       "nodelist", "stdout", "stderr", "command", "statecompact", "reason", "ArrayJobID",
+                                       "ArrayTaskID", "WorkDir", "JobArrayID", "numcpus", "qos", "account"};
+    static const char *const nodes[] = {"NodeList", "AllocMem", "Memory", "CPUsState", "StateLong", "Gres", "GresUsed"};
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(jobs); i++)
+        assert_non_null(field_by_name(&job_fields, jobs[i]));
+    for (size_t i = 0; i < TD_ARRAY_LEN(nodes); i++)
+        assert_non_null(field_by_name(&node_fields, nodes[i]));
+}
+
+static void render_one(const char *format, bool names, const char *heading, const char *row)
+{
+    struct job_row r = {.job = sample_job(1), .now_ms = SAMPLE_NOW_MS};
+    const void *refs[] = {&r};
+    struct td_buf out = {0}, want = {0};
+
+    td_buf_putf(&want, "%s\n%s\n", heading, row);
+    sample_render(&job_fields, format, names, refs, 1, &out);
+    assert_string_equal(td_buf_str(&out), td_buf_str(&want));
+    td_buf_release(&out);
+    td_buf_release(&want);
+}
+
+static void formats(void **state TD_UNUSED)
+{
+    render_one("%i %j", false, "JOBID NAME", "1 tf-2gpu");
+    render_one("%.3i|%3j|%.10j|%i%j x", false, "JOB|NAM|      NAME|JOBIDNAME x", "  1|tf-|   tf-2gpu|1tf-2gpu x");
+    render_one("%A|%a|%T|%C", false, "JOBID|ACCOUNT|STATE|CPUS", "1|(null)|RUNNING|2");
+    render_one(" %A,%T,%r", false, " JOBID,STATE,REASON", " 1,RUNNING,None");
+    render_one("100%% %i", false, "100% JOBID", "100% 1");
+    render_one("%0 %i", false, "%0 JOBID", "%0 1"); /* unknown: as it is, and named (below) */
+    render_one("jobid,name", true, "JOBID               NAME                ", "1                   tf-2gpu             ");
+    render_one("jobid:###t###,name:|", true, "JOBID###t###NAME|", "1###t###tf-2gpu|");
+    render_one("statecompact:5,username:.12,timeused:4", true, "ST           USERTIME", "R            root0:02");
+    render_one("name:4", true, "NAME", "tf-2");
+}
+
+static void unknown_letters_are_named(void **state TD_UNUSED)
+{
+    struct td_arena arena = {0};
+    struct format f = {.arena = &arena};
+
+    format_parse(&f, &job_fields, "%.5i %9 %0 %");
+    assert_int_equal(f.unknown.n, 3);
+    assert_string_equal(f.unknown.v[1], "%0");
+    format_release(&f);
+    format_parse_names(&f, &job_fields, "jobid,foo:12");
+    assert_int_equal(f.unknown.n, 1);
+    assert_string_equal(f.unknown.v[0], "foo");
+    format_release(&f);
+    td_arena_release(&arena);
+}
+
+static void wide_letters_keep_the_columns(void **state TD_UNUSED)
+{
+    struct td_job_info j = *sample_job(1);
+    struct job_row r = {.job = &j, .now_ms = SAMPLE_NOW_MS};
+    const void *refs[] = {&r};
+    struct td_buf out = {0};
+
+    j.spec.name = "학습작업"; /* four letters, eight columns */
+    assert_int_equal(text_width(j.spec.name), 8);
+    sample_render(&job_fields, "%.10j|%5j|%8j|", false, refs, 1, &out);
+    assert_contains(td_buf_str(&out), "\n  학습작업|학습 |학습작업|\n");
+    td_buf_reset(&out);
+    j.spec.name = "caf\xc3"; /* cut short: no letter, one column */
+    assert_int_equal(text_width(j.spec.name), 4);
+    td_buf_release(&out);
+}
+
+static void ids_of_arrays(void **state TD_UNUSED)
+{
+    struct td_job_info j = {.job = 12, .array_job = 8, .array_task = 4};
+    struct td_buf out = {0};
+
+    job_put_id(&out, &j);
+    assert_string_equal(td_buf_str(&out), "8_4");
+    td_buf_reset(&out);
+    job_put_id(&out, sample_job(8));
+    assert_string_equal(td_buf_str(&out), "8_[0-9%2]");
+    td_buf_reset(&out);
+    j.array_task = TD_NO_TASK;
+    j.array_tasks = "1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33,35,37,39,41,43,45,47";
+    job_put_id(&out, &j);
+    assert_string_equal(td_buf_str(&out), "8_[1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,33,35,37,39,41,43,45,...]");
+    td_buf_reset(&out);
+    setenv("SLURM_BITSTR_LEN", "0", 1);
+    job_put_id(&out, &j);
+    assert_null(strstr(td_buf_str(&out), "..."));
+    unsetenv("SLURM_BITSTR_LEN");
+    td_buf_release(&out);
+}
+
+static void file_names(void **state TD_UNUSED)
+{
+    struct td_job_info j = *sample_job(1);
+    struct td_buf out = {0};
+    static const struct {
+        const char *pattern, *file;
+    } cases[] = {
+        {NULL, "/tmp/gold/slurm-1.out"},       {"out.%j", "/tmp/gold/out.1"},      {"/x/%x-%u.%5j", "/x/tf-2gpu-root.00001"},
+        {"%A_%a", "/tmp/gold/1_4294967294"},   {"100%%", "/tmp/gold/100%"},        {"%N.%n.%t.%s", "/tmp/gold/node1.0.0.batch"},
+        {"%q%", "/tmp/gold/%q%"},
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(cases); i++) {
+        j.spec.std_out = cases[i].pattern;
+        td_buf_reset(&out);
+        job_put_file(&out, &j, JOB_STDOUT, true);
+        assert_string_equal(td_buf_str(&out), cases[i].file);
+    }
+    td_buf_reset(&out);
+    job_put_file(&out, &j, JOB_STDIN, true);
+    assert_string_equal(td_buf_str(&out), "/dev/null");
+    td_buf_reset(&out);
+    j.array_job = 7;
+    j.array_task = 3;
+    j.spec.std_out = NULL;
+    job_put_file(&out, &j, JOB_STDERR, true); /* follows the output */
+    assert_string_equal(td_buf_str(&out), "/tmp/gold/slurm-7_3.out");
+    td_buf_release(&out);
+}
+
+static void order(void **state TD_UNUSED)
+{
+    struct job_row rows[SAMPLE_JOBS];
+    const void *refs[SAMPLE_JOBS];
+    static const uint32_t want[] = {5, 6, 7, 9, 8, 1, 2, 3, 4};
+    struct sort s = {0};
+    struct td_error err = {0};
+
+    sample_rows(rows, refs);
+    for (int i = 0; i < SAMPLE_JOBS; i++)
+        assert_int_equal(((const struct job_row *)refs[i])->job->job, want[i]);
+    assert_int_equal(sort_parse(&s, &job_fields, "-i", &err), 0);
+    sort_rows(&s, refs, SAMPLE_JOBS);
+    assert_int_equal(((const struct job_row *)refs[0])->job->job, 9);
+    assert_true(sort_parse(&s, &job_fields, "P,foo", &err) < 0);
+    assert_string_equal(err.text, "Invalid sort specification: foo");
+}
+
+static void json_is_json(void **state TD_UNUSED)
+{
+    struct job_row r = {.job = sample_job(9), .now_ms = SAMPLE_NOW_MS};
+    const void *refs[] = {&r};
+    struct td_buf out = {0};
+
+    fields_json(&job_fields, refs, 1, &out);
+    assert_contains(td_buf_str(&out), "\"job_id\": 9,");
+    assert_contains(td_buf_str(&out), "\"name\": \"averyveryverylongname\"");
+    assert_contains(td_buf_str(&out), "\"account\": null");
+    assert_contains(td_buf_str(&out), "\"requeue\": true");
+    td_buf_release(&out);
+}
+
+static void time_formats(void **state TD_UNUSED)
+{
+    struct job_row r = {.job = sample_job(1), .now_ms = SAMPLE_NOW_MS};
+    const void *refs[] = {&r};
+    struct td_buf out = {0};
+
+    setenv("SLURM_TIME_FORMAT", "%a %T", 1);
+    sample_render(&job_fields, "%S", false, refs, 1, &out);
+    assert_string_equal(td_buf_str(&out), "START_TIME\nSun 22:41:53\n");
+    unsetenv("SLURM_TIME_FORMAT");
+    td_buf_release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_field_of_a_job_prints),
+        cmocka_unit_test(every_field_of_a_node_prints),
+        cmocka_unit_test(every_letter_of_slurm_is_there),
+        cmocka_unit_test(names_that_other_programs_ask_for),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(unknown_letters_are_named),
+        cmocka_unit_test(wide_letters_keep_the_columns),
+        cmocka_unit_test(ids_of_arrays),
+        cmocka_unit_test(file_names),
+        cmocka_unit_test(order),
+        cmocka_unit_test(json_is_json),
+        cmocka_unit_test(time_formats),
+    };
+
+    setenv("TZ", "UTC", 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
