@@ -179,13 +179,17 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
     td_buf_puts(out, "# bash completion of Tender's commands; made from the option tables by `tender completion`\n"
                      "_tender_words()\n{\n    case $1 in\n");
     for (uint32_t i = 0; i < n; i++) {
-        td_buf_putf(out, "    %s) echo \"", cmds[i]->name);
+        td_buf_putf(out, "    \"%s\") echo \"", cmds[i]->name);
         put_words(cmds[i], out);
         td_buf_puts(out, "\" ;;\n");
     }
-    td_buf_puts(out, "    esac\n}\n"
-                     "_tender_complete()\n{\n"
-                     "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+    td_buf_puts(out, "    esac\n}\n_tender_complete()\n{\n    local words=\"");
+    for (uint32_t i = 0; i < n; i++)
+        if (strchr(cmds[i]->name, ' '))
+            td_buf_putf(out, "%s ", strchr(cmds[i]->name, ' ') + 1);
+    td_buf_puts(out, "manual completion version help\"\n"
+                     "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=$1\n"
+                     "    [ \"$1\" = tender ] && [ \"$COMP_CWORD\" -gt 1 ] && cmd=\"tender ${COMP_WORDS[1]}\"\n"
                      "    COMPREPLY=()\n"
                      "    case $prev in\n"
                      "    -p|--partition) COMPREPLY=($(compgen -W \"$(sinfo -h -o %R 2>/dev/null)\" -- \"$cur\")); return ;;\n"
@@ -195,9 +199,10 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
                      "    -j|--jobs) COMPREPLY=($(compgen -W \"$(squeue -h -o %A 2>/dev/null)\" -- \"$cur\")); return ;;\n"
                      "    esac\n"
                      "    case $cur in\n"
-                     "    -*) COMPREPLY=($(compgen -W \"$(_tender_words \"$1\")\" -- \"$cur\"))\n"
+                     "    -*) COMPREPLY=($(compgen -W \"$(_tender_words \"$cmd\")\" -- \"$cur\"))\n"
                      "        [[ ${COMPREPLY-} == *= ]] && compopt -o nospace ;;\n"
-                     "    *)  case $1 in\n"
+                     "    *)  case $cmd in\n"
+                     "        tender) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
                      "        scancel) COMPREPLY=($(compgen -W \"$(squeue -h --me -o %A 2>/dev/null)\" -- \"$cur\")) ;;\n"
                      "        sbatch) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
                      "        esac ;;\n"

@@ -1,4 +1,6 @@
 /* test_option.c - the option parser, and the tables of all commands */
+#include <stdio.h>
+
 #include "client_test.h"
 
 struct target {
@@ -194,6 +196,23 @@ static void completion_names_every_command(void **state TD_UNUSED)
     td_buf_release(&out);
 }
 
+static void completion_is_bash(void **state TD_UNUSED)
+{
+    struct td_buf out = {0};
+    uint32_t n = 0;
+
+    if (system("command -v bash >/dev/null 2>&1") != 0)
+        skip();
+    while (commands[n])
+        n++;
+    completion_print(commands, n, &out);
+    FILE *bash = popen("bash -n", "w");
+    assert_non_null(bash);
+    assert_int_equal(fwrite(out.data, 1, out.len, bash), out.len);
+    assert_int_equal(pclose(bash), 0);
+    td_buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test(tables_of_all_commands),
         cmocka_unit_test(help_tells_what_the_guide_greps),
         cmocka_unit_test(completion_names_every_command),
+        cmocka_unit_test(completion_is_bash),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
 
