@@ -147,7 +147,22 @@ static void put_man_option(const struct option *o, struct td_buf *out)
     td_buf_release(&forms);
 }
 
-void man_print(const struct command *cmd, struct td_buf *out)
+/* A word of tender(1) as a section of its page. */
+static void put_man_part(const struct command *cmd, struct td_buf *out)
+{
+    td_buf_puts(out, ".SH \"");
+    put_upper(out, cmd->name);
+    td_buf_putf(out, "\"\n.B %s\n", cmd->name);
+    put_roff(out, cmd->synopsis);
+    td_buf_puts(out, "\n.PP\n");
+    put_roff(out, cmd->about);
+    td_buf_puts(out, "\n");
+    for (const struct option *o = cmd->options; o->take; o++)
+        if (!o->alias && o->take != opt_help && o->take != opt_usage && o->take != opt_version)
+            put_man_option(o, out);
+}
+
+void man_print(const struct command *cmd, const struct command *const *parts, uint32_t nparts, struct td_buf *out)
 {
     td_buf_puts(out, ".TH ");
     put_upper(out, cmd->name);
@@ -163,6 +178,8 @@ void man_print(const struct command *cmd, struct td_buf *out)
     for (const struct option *o = cmd->options; o->take; o++)
         if (!o->alias)
             put_man_option(o, out);
+    for (uint32_t i = 0; i < nparts; i++)
+        put_man_part(parts[i], out);
     td_buf_puts(out, ".SH FILES\nThe cluster is found by SLURM_CONF, else the user's default cluster "
                      "(~/.local/state/tender/default), else /etc/slurm/slurm.conf.\n");
 }

@@ -81,7 +81,8 @@ struct td_strs str_list(struct td_arena *a, const char *text);
 /* Pages made from the rows (help.c). */
 void help_print(const struct command *cmd, struct td_buf *out);
 void usage_print(const struct command *cmd, struct td_buf *out);
-void man_print(const struct command *cmd, struct td_buf *out);        /* roff, section 1 */
+/* roff, section 1; parts: words of the command that have options of their own */
+void man_print(const struct command *cmd, const struct command *const *parts, uint32_t nparts, struct td_buf *out);
 void completion_print(const struct command *const *cmds, uint32_t n, struct td_buf *out); /* bash */
 
 #endif

@@ -91,7 +91,12 @@ static int run_manual(int argc, char **argv)
             say_error("of which command? For example: tender manual sbatch");
         return 1;
     }
-    man_print(c, &out);
+    const struct command *parts[TD_ARRAY_LEN(words)];
+    uint32_t n = 0;
+    for (size_t i = 0; c == &tender_command && i < TD_ARRAY_LEN(words); i++)
+        if (words[i].cmd)
+            parts[n++] = words[i].cmd;
+    man_print(c, parts, n, &out);
     say_out(&out);
     td_buf_release(&out);
     return 0;

@@ -144,7 +144,7 @@ static void tables_of_all_commands(void **state TD_UNUSED)
     for (const struct command *const *c = commands; *c; c++) {
         struct td_buf help = {0}, man = {0}, usage = {0};
         help_print(*c, &help);
-        man_print(*c, &man);
+        man_print(*c, commands, 1, &man);
         usage_print(*c, &usage);
         assert_contains(td_buf_str(&help), (*c)->synopsis);
         assert_contains(td_buf_str(&man), ".SH OPTIONS");
