@@ -213,6 +213,7 @@ int shell_commit(struct shell *s, struct td_error *err);
 
 /* recover.c: the core from the journal, snapshots, what to do when a commit failed */
 int shell_core_rebuild(struct shell *s, struct td_error *err);
+void shell_release(struct shell *s); /* all it owns but its doors, which are closed first */
 int shell_reign_begin(struct shell *s, struct td_error *err); /* START, CONF if it differs, space */
 int shell_snapshot(struct shell *s, struct td_error *err);
 void shell_snapshot_if_due(struct shell *s);

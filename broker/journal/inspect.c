@@ -409,7 +409,14 @@ static int verify_inputs(struct verify *v)
 }
 
 /* A damaged event may decode and still be impossible, and then the core asserts. For a verifier that is a finding and not
- * its own end: the assertion comes back here. What the core held is lost with it; a verifier does not live long. */
+ * its own end: the assertion comes back here. The core may be half changed then and cannot be taken apart; it is kept,
+ * because a verifier does not live long. */
+struct wreck {
+    struct td_core *core;
+    struct td_arena arena;
+    struct wreck *next;
+};
+static struct wreck *wrecks;
 static jmp_buf assert_jump;
 static char assert_text[256];
 
@@ -447,6 +454,10 @@ int td_journal_verify(const char *dir, struct td_buf *report, struct td_error *e
         r = replay_both(v);
         td_core_destroy(&v->core);
     } else {
+        struct wreck *w = td_alloc(sizeof(*w));
+        *w = (struct wreck){v->core, v->arena, wrecks};
+        wrecks = w;
+        v->arena = (struct td_arena){0};
         r = td_fail(err, TD_E_JOURNAL, "event %llu cannot have happened: %s does not hold",
                     (unsigned long long)v->at, assert_text);
     }
