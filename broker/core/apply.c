@@ -99,6 +99,8 @@ static struct core_job *copy_of_record(struct td_core *c, struct core_job *r, ui
         j->candidates = td_alloc(r->ncandidates * sizeof(*j->candidates));
         memcpy(j->candidates, r->candidates, r->ncandidates * sizeof(*j->candidates));
     }
+    for (uint32_t i = 0; i < j->ncandidates; i++)
+        td_ledger_hold_shape(c->ledger, core_job_candidates(j)[i].shape);
     return j;
 }
 
@@ -200,6 +202,7 @@ static void apply_accepted(struct td_core *c, const struct td_ev_alloc_accepted 
 
 static void back_to_queue(struct td_core *c, struct core_job *j)
 {
+    bool was_over = j->state == TD_JOB_DONE;
     set_state(c, j, TD_JOB_PENDING);
     j->outcome = TD_OUTCOME_NONE;
     j->requeue_after = j->hold_after = false;
@@ -211,6 +214,8 @@ static void back_to_queue(struct td_core *c, struct core_job *j)
     c->nwaiting_tasks++;
     if (j->array)
         td_bits_clear(j->array->finished, j->task);
+    if (was_over)
+        core_job_set_candidates(c, j);
     core_job_enqueue(c, j);
 }
 

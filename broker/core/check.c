@@ -61,6 +61,17 @@ static bool check_queue(const struct td_core *c, const struct core_job *j, struc
     return true;
 }
 
+/* A shape is held by what waits or may wait again, and by nothing else. */
+static bool check_shapes(const struct core_job *j, struct td_error *err)
+{
+    const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
+    for (uint32_t i = 0; i < j->ncandidates; i++) {
+        if ((cand[i].shape == CORE_NO_SHAPE) != (j->state == TD_JOB_DONE))
+            return bad(err, j, "has a shape and is over, or has none and is not");
+    }
+    return true;
+}
+
 static bool check_job(const struct td_core *c, const struct core_job *j, struct td_error *err)
 {
     if (core_job_find(c, j->id) != j)
@@ -74,7 +85,7 @@ static bool check_job(const struct td_core *c, const struct core_job *j, struct 
     if (core_job_is_record(j) &&
         (j->array->record != j || (j->state == TD_JOB_PENDING) != (j->array->nwaiting > 0)))
         return bad(err, j, "is the record of waiting tasks, and they disagree");
-    return check_parts(j, err) && check_queue(c, j, err);
+    return check_parts(j, err) && check_shapes(j, err) && check_queue(c, j, err);
 }
 
 static bool check_array(const struct core_array *a, struct td_error *err)

@@ -189,13 +189,12 @@ void core_conf_apply(struct td_core *c, const struct td_ev_conf_loaded *ev)
         c->next_job = c->settings.first_job;
     for (uint32_t i = 0; i < c->jobs.n; i++) {
         struct core_job *j = c->jobs.v[i];
-        if (j->state != TD_JOB_PENDING)
-            continue;
         if (j->queued)
             td_queue_drop(c->queue, j->id);
         j->queued = false;
-        core_job_set_candidates(c, j);
-        core_job_enqueue(c, j);
+        core_job_set_candidates(c, j); /* of one that runs too: it may come back to the queue */
+        if (j->state == TD_JOB_PENDING)
+            core_job_enqueue(c, j);
     }
     td_free(old);
 }

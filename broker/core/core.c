@@ -450,7 +450,7 @@ void td_core_get_sizes(const struct td_core *c, struct td_core_sizes *ret)
         .pending_tasks = (uint32_t)TD_MIN(c->nwaiting_tasks, (uint64_t)UINT32_MAX),
         .running = c->nrunning,
         .nodes = c->nodes.n,
-        .shapes = td_ledger_shapes(c->ledger),
+        .shapes = td_ledger_shapes_kept(c->ledger),
         .bytes_jobs = c->bytes_jobs,
     };
     for (uint32_t i = 0; i < c->nodes.n; i++)

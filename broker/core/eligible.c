@@ -54,6 +54,27 @@ uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int
     return first;
 }
 
+/* What cannot wait needs no shape; the partitions stay, for those who ask where it was. */
+void core_job_drop_shapes(struct td_core *c, struct core_job *j)
+{
+    struct core_candidate *cand = core_job_candidates(j);
+    for (uint32_t i = 0; i < j->ncandidates; i++) {
+        if (cand[i].shape != CORE_NO_SHAPE)
+            td_ledger_drop_shape(c->ledger, cand[i].shape);
+        cand[i].shape = CORE_NO_SHAPE;
+    }
+}
+
+static uint32_t shape_in(struct td_core *c, const struct core_job *j,
+                         const struct core_partition *p, struct td_arena *a)
+{
+    struct td_shape shape;
+    if (j->state == TD_JOB_DONE)
+        return CORE_NO_SHAPE;
+    core_need_shape(c, core_job_need(j), p, a, &shape);
+    return td_ledger_shape(c->ledger, &shape, p->no);
+}
+
 /* Partitions as resolved at submission: "a" or "a,b". */
 void core_job_set_candidates(struct td_core *c, struct core_job *j)
 {
@@ -63,6 +84,7 @@ void core_job_set_candidates(struct td_core *c, struct core_job *j)
     uint32_t n = 1;
     for (const char *s = names; *s; s++)
         n += *s == ',';
+    core_job_drop_shapes(c, j);
     td_free(j->candidates);
     j->candidates = n > 1 ? td_alloc(n * sizeof(*j->candidates)) : NULL;
     j->ncandidates = 0;
@@ -79,11 +101,8 @@ void core_job_set_candidates(struct td_core *c, struct core_job *j)
         struct core_partition *p = core_partition_find(c, s);
         if (!p)
             p = core_partition_add(c, s); /* journal from a configuration that no longer has it */
-        struct td_shape shape;
-        core_need_shape(c, need, p, &a, &shape);
         if (j->ncandidates < UINT8_MAX)
-            to[j->ncandidates++] =
-                (struct core_candidate){p->no, td_ledger_shape(c->ledger, &shape, p->no)};
+            to[j->ncandidates++] = (struct core_candidate){p->no, shape_in(c, j, p, &a)};
         s = comma ? comma + 1 : NULL;
     }
     td_arena_release(&a);
@@ -120,6 +139,8 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
     if (j->queued && (!wants || j->ncandidates > 1))
         td_queue_drop(c->queue, j->id);
     j->queued = wants;
+    if (j->state == TD_JOB_DONE)
+        core_job_drop_shapes(c, j);
     if (j->state != TD_JOB_PENDING)
         return;
     if (!wants) {

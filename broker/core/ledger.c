@@ -18,6 +18,7 @@ struct td_ledger *td_ledger_new(void)
     l->index = td_alloc(sizeof(*l->index));
     l->plan = plan_state_new();
     l->gpu = ledger_word(l, "gpu");
+    l->oldest_idle = l->newest_idle = NO_SHAPE;
     return l;
 }
 

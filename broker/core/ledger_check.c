@@ -95,7 +95,7 @@ bool td_ledger_check(const struct td_ledger *l, struct td_error *err)
         if (x->node_at.v[x->pos_of.v[i]] != i || place_get(x->open, x->pos_of.v[i]) != open)
             return td_fail(err, TD_E_INTERNAL, "node %s: its place in the order is wrong", n->name), false;
     }
-    return true;
+    return shapes_check(l, err);
 }
 
 static uint64_t digest_holding(const struct holding *h)

@@ -10,6 +10,7 @@
 
 #define STOCKS_MAX TD_MAX_GRES_KINDS
 #define NO_STOCK UINT32_MAX
+#define NO_SHAPE UINT32_MAX
 /* Where holdings without a limit end on the timeline: after everything with one, one after the other (in the order of
  * the node's holdings, then new starts of a pass). So a head that waits for some of them has a shadow and no more
  * spare than they leave; a new start without a limit ends at TD_FOREVER, after every shadow, and only fits in what is
@@ -88,8 +89,11 @@ struct want {
 };
 
 struct shape {
-    struct td_shape is;
+    struct td_shape is; /* its strings and lists are in the same block */
     uint32_t partition;
+    uint32_t holds;
+    uint32_t older, newer; /* among those that nobody holds: numbers, NO_SHAPE at the ends */
+    uint64_t hash;
     bool multi;
     uint32_t tasks;     /* of one instance on one node (single) */
     uint32_t tasks_min; /* fewest of use on a node (multi) */
@@ -127,10 +131,11 @@ struct plan_state;
 
 struct td_ledger {
     TD_VEC(struct node) nodes;
-    TD_VEC(struct shape *) shapes;
-    struct td_map shape_by_hash; /* first of a chain */
-    TD_VEC(uint32_t) shape_next; /* next shape + 1 of equal hash */
-    struct td_arena arena;       /* of the shapes */
+    TD_VEC(struct shape *) shapes; /* NULL: its number is free */
+    struct td_map shape_by_hash;   /* first of a chain */
+    TD_VEC(uint32_t) shape_next;   /* next shape + 1 of equal hash */
+    TD_VEC(uint32_t) free_shapes;  /* numbers; the last is given out next */
+    uint32_t oldest_idle, newest_idle, nidle; /* shapes that nobody holds */
     struct td_strmap words;
     uint32_t nwords;
     uint32_t gpu; /* the word "gpu" */
@@ -162,6 +167,7 @@ bool node_amount_of(const struct td_ledger *l, const struct node *n, const struc
 /* shape.c */
 void shape_refresh(const struct td_ledger *l, struct shape *s); /* eligibility as of now */
 bool shape_refused(const struct shape *s, uint32_t node);
+bool shapes_check(const struct td_ledger *l, struct td_error *err);
 void shapes_release(struct td_ledger *l);
 
 /* shape_fit.c: counts only */

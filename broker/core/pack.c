@@ -4,7 +4,7 @@
  * and no slack. Walks the record's descriptor twice: once to measure, once to copy. */
 #include <string.h>
 
-#include "broker/core/state.h"
+#include "broker/core/pack.h"
 
 struct packer {
     uint8_t *base; /* NULL while measuring */
@@ -124,7 +124,6 @@ size_t core_pack_extra(const struct td_record *rec, const void *from)
     return p.used;
 }
 
-/* `extra` has core_pack_extra bytes and is aligned for a pointer. */
 void core_pack_into(const struct td_record *rec, const void *from, void *to, void *extra)
 {
     struct packer p = {.base = extra};

@@ -263,6 +263,7 @@ static void begin_shapes(struct pass *pass)
         struct head head = {.slot = next_of(pass, i), .shape = i};
         if (!head.slot)
             continue;
+        TD_ASSERT(pass->l->shapes.v[i]);
         shape_refresh(pass->l, pass->l->shapes.v[i]);
         td_vec_push(&pass->heads, head);
     }

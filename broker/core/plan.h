@@ -59,10 +59,15 @@ uint64_t td_ledger_digest(const struct td_ledger *l);
 bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage);
 void td_ledger_forget_refusals(struct td_ledger *l, uint32_t node); /* allocation or inventory changed */
 
-/* Shapes, interned: equal shapes get one number, stable while the ledger lives. */
-uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *s, uint32_t partition);
+/* Shapes, interned: equal shapes get one number, good while somebody holds it. Of those that nobody holds the last few
+ * are kept, since what comes and goes comes again; the numbers of the others are given to other shapes. Which number
+ * a shape gets follows from the calls alone, and nothing is decided by it. */
+uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *s, uint32_t partition); /* held once more */
+void td_ledger_hold_shape(struct td_ledger *l, uint32_t shape);
+void td_ledger_drop_shape(struct td_ledger *l, uint32_t shape);
 const struct td_shape *td_ledger_get_shape(const struct td_ledger *l, uint32_t shape);
-uint32_t td_ledger_shapes(const struct td_ledger *l);
+uint32_t td_ledger_shapes(const struct td_ledger *l);      /* every number is below this */
+uint32_t td_ledger_shapes_kept(const struct td_ledger *l); /* so many exist */
 /* Could it ever run on the nodes known now, all of them idle and usable (how many nodes could serve)? */
 uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret_refusal);
 

@@ -50,6 +50,16 @@ void plan_forget_node(struct plan_state *s, uint32_t node)
         s->nodes.v[node].reserves = s->nodes.v[node].endings = NONE; /* its stocks have other numbers now */
 }
 
+/* Its number may be given to another shape before the next plan. */
+void plan_forget_shape(struct plan_state *s, uint32_t shape)
+{
+    if (shape < s->shapes.n)
+        s->shapes.v[shape].stamp = 0;
+    for (uint32_t i = 0; i < s->blocks.n; i++)
+        if (s->blocks.v[i] == shape)
+            s->blocks.v[i] = NONE;
+}
+
 static bool meets(const struct reserve *r, int64_t until)
 {
     if (until >= OPEN_END)
@@ -78,6 +88,8 @@ static bool is_blocked(const struct td_ledger *l, uint32_t node, uint32_t blocks
     const struct node_index *x = ledger_index(l);
 
     for (uint32_t i = 0; i < blocks; i++) {
+        if (l->plan->blocks.v[i] == NONE)
+            continue;
         struct shape *s = l->shapes.v[l->plan->blocks.v[i]];
 
         shape_refresh(l, s);
@@ -141,7 +153,7 @@ static bool serves_now(const struct td_ledger *l, uint32_t node, const struct sh
 
 uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit_s, int64_t now_ms, uint8_t *bits, uint32_t nbytes)
 {
-    TD_ASSERT(shape < l->shapes.n);
+    TD_ASSERT(shape < l->shapes.n && l->shapes.v[shape]);
     const struct plan_state *ps = l->plan;
     const struct node_index *x = ledger_index(l);
     struct shape *s = l->shapes.v[shape];

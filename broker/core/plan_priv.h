@@ -76,7 +76,7 @@ struct plan_state {
     TD_VEC(struct shape_pass) shapes;
     TD_VEC(struct ending) endings;
     TD_VEC(struct reserve) reserves;
-    TD_VEC(uint32_t) blocks; /* fifo: shapes of blocked heads, in rank order */
+    TD_VEC(uint32_t) blocks; /* fifo: shapes of blocked heads, in rank order; NONE where nobody waits with it any more */
     TD_VEC(struct late) late;
     uint64_t *open;     /* places with a CPU left in this pass */
     uint64_t *reserved; /* places that the reserved heads could use */
@@ -110,6 +110,7 @@ struct pass {
 struct plan_state *plan_state_new(void);
 void plan_state_destroy(struct plan_state **p);
 void plan_forget_node(struct plan_state *s, uint32_t node);
+void plan_forget_shape(struct plan_state *s, uint32_t shape);
 void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h);
 
 static inline int64_t time_after(int64_t at, uint32_t limit_s)

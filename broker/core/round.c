@@ -35,10 +35,13 @@ void core_round_release(struct td_core *c)
         td_arena_release(&c->kept[i].arena);
 }
 
-static void clear(struct core_round *r)
+static void clear(struct td_core *c)
 {
-    for (uint32_t i = 0; i < r->lots.n; i++)
+    struct core_round *r = &c->round;
+    for (uint32_t i = 0; i < r->lots.n; i++) {
         td_vec_release(&r->lots.v[i].bids);
+        td_ledger_drop_shape(c->ledger, r->lots.v[i].shape);
+    }
     r->lots.n = r->bids.n = r->starts.n = 0;
     r->expected = r->answered = r->awarded = r->refused = r->stale = 0;
     r->open = false;
@@ -55,6 +58,7 @@ static void add_start(struct td_core *c, const struct td_plan_start *s, uint32_t
         struct core_lot lot = {
             .shape = s->shape, .partition = s->partition, .rank = s->rank, .limit_s = s->limit_s};
         lot.multi = td_ledger_get_shape(c->ledger, s->shape)->nodes_max > 1;
+        td_ledger_hold_shape(c->ledger, s->shape);
         td_vec_push(&r->lots, lot);
         *at = r->lots.n;
     }
@@ -80,7 +84,7 @@ static void plan(struct td_core *c)
     td_plan_run(c->ledger, c->queue, &params, &p);
     c->counters.plans++;
     core_reasons_note(c, &p);
-    clear(&c->round);
+    clear(c);
     if (p.starts.n) {
         uint32_t *lot_of_shape =
             td_arena_alloc(&c->round.arena, td_ledger_shapes(c->ledger) * sizeof(*lot_of_shape));
@@ -322,7 +326,7 @@ static void close_round(struct td_core *c, const char *why)
     core_round_keep(c, why);
     bool learned = r->awarded || r->refused;
     bool stale = r->stale > 0;
-    clear(r);
+    clear(c);
     if (learned) {
         c->dirty = true;
         c->retry_backoff_ms = 0;

@@ -2,13 +2,18 @@
  *
  * Owns: struct shape, the cache of eligible nodes, the remembered refusals.
  * A shape is compiled once into numbers (wants). Its eligible nodes are a bitmap over places in the node order; it is
- * brought up to date by the list of changed nodes, or made anew when places moved (era). Shapes live as long as the
- * ledger.
- * NEEDSWORK: so a long reign with ever new requests keeps them all (under 2 KB each with 10,000 nodes). Numbers of
- * shapes that neither queue nor round names could be given out again; the core would have to say which those are. */
+ * brought up to date by the list of changed nodes, or made anew when places moved (era).
+ * Bounded (law 7): a shape lives while it is held, and a few that nobody holds any more live on, the last ones dropped,
+ * with what their nodes refused. The others go, their refusals with them, and their numbers are free. */
 #include "ledger_priv.h"
 
 #include <string.h>
+
+#include "pack.h"
+#include "plan_priv.h"
+
+/* Compiling one and looking at every node again is what this saves; under 2 KB each with 10,000 nodes. */
+#define IDLE_SHAPES_MAX 256
 
 /* --- interning --------------------------------------------------------------------------------------------------- */
 
@@ -77,13 +82,114 @@ static void shape_compile(struct td_ledger *l, struct shape *s)
     if (s->multi && is->ntasks == 0)
         s->tasks_max = s->tasks_min; /* equal parts */
     s->tasks = s->tasks_max;
-    s->wants = td_arena_alloc(&l->arena, sizeof(s->wants[0]) * (is->gres.n + is->gres_task.n + is->gres_job.n + 1));
     for (uint32_t i = 0; i < is->gres.n; i++)
         want_add(l, s, &is->gres.v[i], is->gres.v[i].count, 0);
     for (uint32_t i = 0; i < is->gres_task.n; i++)
         want_add(l, s, &is->gres_task.v[i], 0, is->gres_task.v[i].count);
     for (uint32_t i = 0; i < is->gres_job.n; i++)
         want_add(l, s, &is->gres_job.v[i], (is->gres_job.v[i].count + s->nodes_min - 1) / s->nodes_min, 0);
+}
+
+static struct shape *shape_at(const struct td_ledger *l, uint32_t shape)
+{
+    TD_ASSERT(shape < l->shapes.n && l->shapes.v[shape]);
+    return l->shapes.v[shape];
+}
+
+/* One block: the shape, its wants, then the strings and lists of the request. */
+static struct shape *shape_new(struct td_ledger *l, const struct td_shape *is)
+{
+    size_t wants = sizeof(struct want) * (is->gres.n + is->gres_task.n + is->gres_job.n + 1);
+    struct shape *s = td_alloc(sizeof(*s) + wants + core_pack_extra(&td_rec_shape, is));
+
+    s->wants = (struct want *)(s + 1);
+    core_pack_into(&td_rec_shape, is, &s->is, (uint8_t *)s->wants + wants);
+    s->older = s->newer = NO_SHAPE;
+    shape_compile(l, s);
+    return s;
+}
+
+static void shape_free(struct shape *s)
+{
+    if (!s)
+        return;
+    td_free(s->eligible);
+    td_free(s->refused);
+    td_free(s);
+}
+
+static uint32_t shape_number(struct td_ledger *l)
+{
+    if (l->free_shapes.n)
+        return l->free_shapes.v[--l->free_shapes.n];
+    td_vec_push(&l->shapes, (struct shape *)NULL);
+    td_vec_push(&l->shape_next, 0u);
+    return l->shapes.n - 1;
+}
+
+static void idle_join(struct td_ledger *l, uint32_t shape)
+{
+    struct shape *s = shape_at(l, shape);
+
+    s->older = l->newest_idle;
+    s->newer = NO_SHAPE;
+    if (s->older != NO_SHAPE)
+        l->shapes.v[s->older]->newer = shape;
+    else
+        l->oldest_idle = shape;
+    l->newest_idle = shape;
+    l->nidle++;
+}
+
+static void idle_leave(struct td_ledger *l, struct shape *s)
+{
+    if (s->older != NO_SHAPE)
+        l->shapes.v[s->older]->newer = s->newer;
+    else
+        l->oldest_idle = s->newer;
+    if (s->newer != NO_SHAPE)
+        l->shapes.v[s->newer]->older = s->older;
+    else
+        l->newest_idle = s->older;
+    s->older = s->newer = NO_SHAPE;
+    l->nidle--;
+}
+
+static void forget_refusals_of(struct td_ledger *l, uint32_t shape)
+{
+    const struct shape *s = shape_at(l, shape);
+
+    for (int64_t node = td_bits_next(s->refused, s->refused_bytes, 0); node >= 0 && s->nrefused;
+         node = td_bits_next(s->refused, s->refused_bytes, (uint32_t)node + 1)) {
+        struct node *n = &l->nodes.v[node];
+        uint32_t k = 0;
+
+        for (uint32_t i = 0; i < n->refusals.n; i++)
+            if (n->refusals.v[i].shape != shape)
+                n->refusals.v[k++] = n->refusals.v[i];
+        n->refusals.n = k;
+    }
+}
+
+static void shape_forget(struct td_ledger *l, uint32_t shape)
+{
+    struct shape *s = shape_at(l, shape);
+    uint32_t first = (uint32_t)(uintptr_t)td_map_get(&l->shape_by_hash, s->hash), *at = &first;
+
+    TD_ASSERT(s->holds == 0);
+    idle_leave(l, s);
+    forget_refusals_of(l, shape);
+    plan_forget_shape(l->plan, shape);
+    while (*at != shape + 1)
+        at = &l->shape_next.v[*at - 1];
+    *at = l->shape_next.v[shape];
+    if (first)
+        td_map_put(&l->shape_by_hash, s->hash, (void *)(uintptr_t)first);
+    else
+        td_map_del(&l->shape_by_hash, s->hash);
+    l->shapes.v[shape] = NULL;
+    td_vec_push(&l->free_shapes, shape);
+    shape_free(s);
 }
 
 uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *is, uint32_t partition)
@@ -94,23 +200,45 @@ uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *is, uint32_
     for (uint32_t i = first; i; i = l->shape_next.v[i - 1]) {
         const struct shape *s = l->shapes.v[i - 1];
 
-        if (s->partition == partition && td_record_equal(&td_rec_shape, &s->is, is))
+        if (s->partition == partition && td_record_equal(&td_rec_shape, &s->is, is)) {
+            td_ledger_hold_shape(l, i - 1);
             return i - 1;
+        }
     }
-    struct shape *s = td_alloc(sizeof(*s));
-    td_record_copy(&l->arena, &td_rec_shape, is, &s->is);
+    struct shape *s = shape_new(l, is);
     s->partition = partition;
-    shape_compile(l, s);
-    td_vec_push(&l->shapes, s);
-    td_vec_push(&l->shape_next, first);
-    td_map_put(&l->shape_by_hash, hash, (void *)(uintptr_t)l->shapes.n);
-    return l->shapes.n - 1;
+    s->hash = hash;
+    s->holds = 1;
+    uint32_t no = shape_number(l);
+    l->shapes.v[no] = s;
+    l->shape_next.v[no] = first;
+    td_map_put(&l->shape_by_hash, hash, (void *)(uintptr_t)(no + 1));
+    return no;
+}
+
+void td_ledger_hold_shape(struct td_ledger *l, uint32_t shape)
+{
+    struct shape *s = shape_at(l, shape);
+
+    if (s->holds++ == 0)
+        idle_leave(l, s);
+}
+
+void td_ledger_drop_shape(struct td_ledger *l, uint32_t shape)
+{
+    struct shape *s = shape_at(l, shape);
+
+    TD_ASSERT(s->holds > 0);
+    if (--s->holds > 0)
+        return;
+    idle_join(l, shape);
+    if (l->nidle > IDLE_SHAPES_MAX)
+        shape_forget(l, l->oldest_idle);
 }
 
 const struct td_shape *td_ledger_get_shape(const struct td_ledger *l, uint32_t shape)
 {
-    TD_ASSERT(shape < l->shapes.n);
-    return &l->shapes.v[shape]->is;
+    return &shape_at(l, shape)->is;
 }
 
 uint32_t td_ledger_shapes(const struct td_ledger *l)
@@ -118,17 +246,35 @@ uint32_t td_ledger_shapes(const struct td_ledger *l)
     return l->shapes.n;
 }
 
+uint32_t td_ledger_shapes_kept(const struct td_ledger *l)
+{
+    return l->shapes.n - l->free_shapes.n;
+}
+
 void shapes_release(struct td_ledger *l)
 {
-    for (uint32_t i = 0; i < l->shapes.n; i++) {
-        td_free(l->shapes.v[i]->eligible);
-        td_free(l->shapes.v[i]->refused);
-        td_free(l->shapes.v[i]);
-    }
+    for (uint32_t i = 0; i < l->shapes.n; i++)
+        shape_free(l->shapes.v[i]);
     td_vec_release(&l->shapes);
     td_vec_release(&l->shape_next);
+    td_vec_release(&l->free_shapes);
     td_map_release(&l->shape_by_hash);
-    td_arena_release(&l->arena);
+}
+
+bool shapes_check(const struct td_ledger *l, struct td_error *err)
+{
+    uint32_t unheld = 0, listed = 0, free_numbers = 0;
+
+    for (uint32_t i = 0; i < l->shapes.n; i++) {
+        free_numbers += l->shapes.v[i] == NULL;
+        unheld += l->shapes.v[i] && l->shapes.v[i]->holds == 0;
+    }
+    for (uint32_t i = l->oldest_idle; i != NO_SHAPE && listed <= unheld; i = l->shapes.v[i]->newer)
+        listed++;
+    if (unheld != l->nidle || listed != l->nidle || free_numbers != l->free_shapes.n)
+        return td_fail(err, TD_E_INTERNAL, "shapes: %u that nobody holds, counted %u, listed %u; %u numbers free, listed %u",
+                       unheld, l->nidle, listed, free_numbers, l->free_shapes.n), false;
+    return true;
 }
 
 /* --- eligibility ------------------------------------------------------------------------------------------------- */
@@ -209,8 +355,7 @@ static bool shape_ever_together(const struct td_ledger *l, const struct shape *s
 
 uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret_refusal)
 {
-    TD_ASSERT(shape < l->shapes.n);
-    struct shape *s = l->shapes.v[shape];
+    struct shape *s = shape_at(l, shape);
     uint32_t n = 0, why = TD_REFUSAL_NONE;
 
     shape_refresh(l, s);
@@ -230,8 +375,8 @@ uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret
 
 bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage)
 {
-    TD_ASSERT(shape < l->shapes.n && node < l->nodes.n);
-    struct shape *s = l->shapes.v[shape];
+    TD_ASSERT(node < l->nodes.n);
+    struct shape *s = shape_at(l, shape);
     struct node *n = &l->nodes.v[node];
     uint32_t nbytes = node / 8 + 1;
 

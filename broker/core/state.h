@@ -10,6 +10,7 @@
 #define TD_CORE_STATE_H
 
 #include "broker/core/core.h"
+#include "broker/core/pack.h"
 #include "broker/core/plan.h"
 
 #define CORE_LEASE_MS 10000         /* when settings.lease_ms is 0 */
@@ -24,6 +25,7 @@
 #define CORE_PRIORITY_FIRST 4294901760u
 #define CORE_STARTS_MAX 8192
 #define CORE_EFFECTS_MAX 100000
+#define CORE_NO_SHAPE UINT32_MAX
 
 /* One submission, shared by every task of its array: a million tasks hold one. Counted, because a
  * task may outlive the array's record and the other way round, and an update gives a task a
@@ -62,6 +64,7 @@ struct core_alloc {
     struct core_part parts[];
 };
 
+/* Holds its shape, except that of a job that is over: CORE_NO_SHAPE until it is requeued. */
 struct core_candidate {
     uint32_t partition, shape;
 };
@@ -287,12 +290,6 @@ const char *core_text(struct td_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void core_sooner(int64_t *at_ms, int64_t than_ms);
 
-/* pack.c */
-size_t core_pack_extra(const struct td_record *rec, const void *from);
-void core_pack_into(const struct td_record *rec, const void *from, void *to, void *extra);
-void *core_pack(const struct td_record *rec,
-                const void *from); /* one block; td_free gives it back */
-
 /* lives.c */
 enum core_verdict { CORE_GO, CORE_IGNORE, CORE_REJECT, CORE_BUG };
 enum core_verdict core_life_job(uint32_t state, enum td_job_input in);
@@ -336,6 +333,7 @@ uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *
 struct core_candidate *core_job_candidates(struct core_job *j);
 void core_job_set_candidates(struct td_core *c,
                              struct core_job *j); /* from its partitions and shape */
+void core_job_drop_shapes(struct td_core *c, struct core_job *j);
 void core_job_enqueue(struct td_core *c,
                       struct core_job *j); /* sets queue membership and reason anew */
 bool core_reason_is_head(uint32_t reason); /* one that the plan gives */

@@ -212,6 +212,7 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
             able++;
         else
             refusal = why;
+        td_ledger_drop_shape(c->ledger, shape_no);
         nodes_known |= p->nodes.n > 0;
         s = comma ? comma + 1 : NULL;
     }

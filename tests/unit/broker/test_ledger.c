@@ -216,6 +216,43 @@ static void equal_shapes_are_one(void **state)
     film_close(&f);
 }
 
+static uint32_t shape_of_cpus(struct film *f, uint32_t cpus)
+{
+    return film_shape(f, (struct film_job){.shape = {.cpus_per_task = cpus}});
+}
+
+/* A number is given out again when nobody holds it and newer ones have come and gone; what its node refused goes too. */
+static void a_shape_lives_while_it_is_held(void **state)
+{
+    struct film f;
+    struct td_error err;
+
+    (void)state;
+    film_open(&f);
+    film_node(&f, (struct film_node){.cpus = 2000});
+    uint32_t held = shape_of_cpus(&f, 1), left = shape_of_cpus(&f, 2);
+    assert_true(td_ledger_refuse(f.l, held, 0, TD_REFUSAL_UNHEALTHY, 0));
+    assert_true(td_ledger_refuse(f.l, left, 0, TD_REFUSAL_UNHEALTHY, 0));
+    td_ledger_drop_shape(f.l, left);
+    assert_int_equal(shape_of_cpus(&f, 2), left); /* it came again soon: the same, and the refusal is known */
+    assert_false(td_ledger_refuse(f.l, left, 0, TD_REFUSAL_UNHEALTHY, 0));
+    td_ledger_drop_shape(f.l, left);
+    bool again = false;
+    for (uint32_t cpus = 3; cpus < 1000; cpus++) {
+        uint32_t other = shape_of_cpus(&f, cpus);
+        assert_int_not_equal(other, held);
+        again = again || other == left;
+        td_ledger_drop_shape(f.l, other);
+        assert_true(td_ledger_check(f.l, &err));
+    }
+    assert_true(again);
+    assert_in_range(td_ledger_shapes(f.l), 2, 300);
+    assert_int_equal(td_ledger_get_shape(f.l, held)->cpus_per_task, 1);
+    assert_false(td_ledger_refuse(f.l, held, 0, TD_REFUSAL_UNHEALTHY, 0));
+    assert_true(td_ledger_refuse(f.l, shape_of_cpus(&f, 2), 0, TD_REFUSAL_UNHEALTHY, 0));
+    film_close(&f);
+}
+
 static void ever_counts_nodes_and_names_the_nearest_miss(void **state)
 {
     struct film f;
@@ -418,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_big_node_holds_thousands),
         cmocka_unit_test(the_digest_does_not_know_the_order_of_taking),
         cmocka_unit_test(equal_shapes_are_one),
+        cmocka_unit_test(a_shape_lives_while_it_is_held),
         cmocka_unit_test(ever_counts_nodes_and_names_the_nearest_miss),
         cmocka_unit_test(eligibility_follows_the_inventory),
         cmocka_unit_test(nodes_that_join_later_are_found),
