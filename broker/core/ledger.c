@@ -77,6 +77,11 @@ uint32_t ledger_word(struct td_ledger *l, const char *s)
     return (uint32_t)known;
 }
 
+uint32_t ledger_find_word(const struct td_ledger *l, const char *s)
+{
+    return td_str_empty(s) ? 0 : (uint32_t)(uintptr_t)td_strmap_get(&l->words, s);
+}
+
 /* --- capacity -------------------------------------------------------------------------------------------------- */
 
 /* CPUs come in cores of one size where whole cores are the unit; a mixture is left to the bids. */

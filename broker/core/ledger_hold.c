@@ -12,11 +12,6 @@
 
 #include "plan_priv.h"
 
-static uint32_t word_of(const struct td_ledger *l, const char *s)
-{
-    return td_str_empty(s) ? 0 : (uint32_t)(uintptr_t)td_strmap_get(&l->words, s);
-}
-
 static uint32_t stock_of(const struct node *n, uint32_t name, uint32_t type)
 {
     for (uint32_t i = 0; i < n->nstocks; i++)
@@ -62,7 +57,7 @@ struct part {
 static uint32_t parts_of(const struct td_ledger *l, const struct node *n, const struct td_gres_held *g,
                          const struct amount *room, struct part parts[STOCKS_MAX])
 {
-    uint32_t name = word_of(l, g->name), type = word_of(l, g->type), nparts = 0;
+    uint32_t name = ledger_find_word(l, g->name), type = ledger_find_word(l, g->type), nparts = 0;
     uint64_t left = gres_count(g);
 
     if (!name)
@@ -408,7 +403,7 @@ void node_release_holdings(struct node *n)
 uint64_t td_ledger_gres_held(const struct td_ledger *l, uint32_t node, const char *name, const char *type,
                              struct td_bin *ret_devices)
 {
-    uint32_t w = word_of(l, name), t = word_of(l, type), top = 0;
+    uint32_t w = ledger_find_word(l, name), t = ledger_find_word(l, type), top = 0;
     uint64_t held = 0;
 
     if (ret_devices)

@@ -11,6 +11,7 @@
 #define STOCKS_MAX TD_MAX_GRES_KINDS
 #define NO_STOCK UINT32_MAX
 #define NO_SHAPE UINT32_MAX
+#define NO_WORD UINT32_MAX
 /* Where holdings without a limit end on the timeline: after everything with one, one after the other (in the order of
  * the node's holdings, then new starts of a pass). So a head that waits for some of them has a shadow and no more
  * spare than they leave; a new start without a limit ends at TD_FOREVER, after every shadow, and only fits in what is
@@ -94,6 +95,8 @@ struct shape {
     uint32_t holds;
     uint32_t older, newer; /* among those that nobody holds: numbers, NO_SHAPE at the ends */
     uint64_t hash;
+    uint32_t words; /* as many there were when it was compiled */
+    bool strange;   /* wants something that was no word then */
     bool multi;
     uint32_t tasks;     /* of one instance on one node (single) */
     uint32_t tasks_min; /* fewest of use on a node (multi) */
@@ -144,7 +147,9 @@ struct td_ledger {
 };
 
 /* ledger.c */
+/* Words are interned for nodes only, which are few; what a job names and no node has is no word. */
 uint32_t ledger_word(struct td_ledger *l, const char *s); /* interned; 0 for "" */
+uint32_t ledger_find_word(const struct td_ledger *l, const char *s); /* 0 when it is none */
 const struct node_index *ledger_index(const struct td_ledger *l); /* ordered; borrowed until the next set_node */
 void ledger_reopen(struct td_ledger *l, uint32_t node);           /* free or usable changed */
 

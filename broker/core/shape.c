@@ -44,9 +44,19 @@ static uint64_t shape_hash(const struct td_shape *s, uint32_t partition)
     return td_mix_str(h, s->exc_nodes);
 }
 
-static void want_add(struct td_ledger *l, struct shape *s, const struct td_gres_need *g, uint64_t node, uint64_t task)
+static uint32_t want_word(const struct td_ledger *l, struct shape *s, const char *text)
 {
-    uint32_t name = ledger_word(l, g->name), type = ledger_word(l, g->type), at = s->nwants;
+    uint32_t word = ledger_find_word(l, text);
+
+    if (word || td_str_empty(text))
+        return word;
+    s->strange = true;
+    return NO_WORD;
+}
+
+static void want_add(const struct td_ledger *l, struct shape *s, const struct td_gres_need *g, uint64_t node, uint64_t task)
+{
+    uint32_t name = want_word(l, s, g->name), type = want_word(l, s, g->type), at = s->nwants;
 
     if (!name || node + task == 0)
         return;
@@ -69,10 +79,14 @@ static void want_add(struct td_ledger *l, struct shape *s, const struct td_gres_
 
 /* NEEDSWORK: devices for the whole of a multi-node job (--gpus) are asked of each node in equal shares, rounded up; an
  * uneven spread would need bids that say how many devices go with how many tasks. */
-static void shape_compile(struct td_ledger *l, struct shape *s)
+static void shape_compile(const struct td_ledger *l, struct shape *s)
 {
     const struct td_shape *is = &s->is;
 
+    s->words = l->nwords;
+    s->strange = false;
+    s->nwants = 0;
+    s->gpus_node = s->gpus_task = 0;
     s->nodes_min = TD_MAX(is->nodes_min, 1u);
     s->nodes_max = TD_MAX(is->nodes_max, s->nodes_min);
     s->multi = s->nodes_max > 1;
@@ -97,7 +111,7 @@ static struct shape *shape_at(const struct td_ledger *l, uint32_t shape)
 }
 
 /* One block: the shape, its wants, then the strings and lists of the request. */
-static struct shape *shape_new(struct td_ledger *l, const struct td_shape *is)
+static struct shape *shape_new(const struct td_ledger *l, const struct td_shape *is)
 {
     size_t wants = sizeof(struct want) * (is->gres.n + is->gres_task.n + is->gres_job.n + 1);
     struct shape *s = td_alloc(sizeof(*s) + wants + core_pack_extra(&td_rec_shape, is));
@@ -306,6 +320,10 @@ void shape_refresh(const struct td_ledger *l, struct shape *s)
     const struct node_index *x = ledger_index(l);
     uint32_t furthest = 0;
 
+    if (s->strange && s->words != l->nwords) { /* a node may have brought what it wants */
+        shape_compile(l, s);
+        s->era = 0;
+    }
     if (s->era == x->era && s->changes == x->changed.n)
         return;
     if (s->nwords < x->nwords && s->era == x->era) { /* nodes were added at the end */

@@ -253,6 +253,24 @@ static void a_shape_lives_while_it_is_held(void **state)
     film_close(&f);
 }
 
+static void what_no_node_has_costs_no_word_until_one_has_it(void **state)
+{
+    struct film f;
+    uint32_t why;
+    struct film_job tpu = {.shape = {.cpus_per_task = 1}, .gpus = 1, .gpu = "b200"};
+
+    (void)state;
+    film_open(&f);
+    film_node(&f, (struct film_node){.cpus = 4, .gpus = 2, .type = "a100"});
+    uint32_t words = f.l->nwords, shape = film_shape(&f, tpu);
+    assert_int_equal(td_ledger_ever(f.l, shape, &why), 0);
+    assert_int_equal(why, TD_REFUSAL_GRES_TYPE);
+    assert_int_equal(f.l->nwords, words);
+    film_node(&f, (struct film_node){.cpus = 4, .gpus = 2, .type = "b200"});
+    assert_int_equal(td_ledger_ever(f.l, shape, &why), 1);
+    film_close(&f);
+}
+
 static void ever_counts_nodes_and_names_the_nearest_miss(void **state)
 {
     struct film f;
@@ -456,6 +474,7 @@ int main(void)
         cmocka_unit_test(the_digest_does_not_know_the_order_of_taking),
         cmocka_unit_test(equal_shapes_are_one),
         cmocka_unit_test(a_shape_lives_while_it_is_held),
+        cmocka_unit_test(what_no_node_has_costs_no_word_until_one_has_it),
         cmocka_unit_test(ever_counts_nodes_and_names_the_nearest_miss),
         cmocka_unit_test(eligibility_follows_the_inventory),
         cmocka_unit_test(nodes_that_join_later_are_found),
