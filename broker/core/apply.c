@@ -206,7 +206,7 @@ static void back_to_queue(struct td_core *c, struct core_job *j)
     set_state(c, j, TD_JOB_PENDING);
     j->outcome = TD_OUTCOME_NONE;
     j->requeue_after = j->hold_after = false;
-    j->start_ms = j->end_ms = 0;
+    j->start_ms = j->end_ms = j->stepped_ms = 0;
     j->exit_code = j->signal = 0;
     j->cancel_uid = 0;
     j->reason = TD_REASON_NONE;
@@ -413,7 +413,7 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
         j->begin_ms = ch->begin_ms;
         j->eligible_ms = TD_MAX(j->submit_ms, j->begin_ms);
         if (j->reason == TD_REASON_BEGIN_TIME)
-            core_sooner(&c->begins_next_ms, j->begin_ms);
+            core_sooner(&c->begins_next_ms, core_civil_at(c, j->begin_ms));
     }
     if (is_set(ch, 10) && j->array) {
         j->array->limit = ch->array_limit;
@@ -579,7 +579,8 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         core_conf_apply(c, ev->body);
         return;
     case TD_EV_CLOCK_STEPPED:
-        return; /* a fact for the reader of the journal; its time already counts */
+        core_clock_apply(c, ev->body);
+        return;
     case TD_EV_NODE_REGISTERED:
         apply_registered(c, ev->body);
         return;

@@ -49,7 +49,8 @@ static bool check_queue(const struct td_core *c, const struct core_job *j, struc
     if (j->state != TD_JOB_PENDING)
         return j->queued ? bad(err, j, "is in the queue and does not wait") : true;
     uint32_t why =
-        core_job_blocked(c, j, j->reason == TD_REASON_BEGIN_TIME ? j->begin_ms - 1 : c->time_ms);
+        core_job_blocked(c, j, j->reason == TD_REASON_BEGIN_TIME ? j->begin_ms - 1
+                                                                 : core_civil_ms(c, c->time_ms));
     if (j->queued != (why == TD_REASON_NONE))
         return bad(err, j,
                    j->queued ? "is in the queue and may not start"

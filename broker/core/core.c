@@ -89,6 +89,7 @@ void td_core_wake(struct td_core *c, int64_t now_ms)
      * event. */
     c->now_ms = TD_MAX(now_ms, c->time_ms);
     c->in_wake = true;
+    c->clock_told = false;
     c->counters.wakes++;
 }
 
@@ -352,6 +353,7 @@ static void vtext(struct td_buf *b, const char *fmt, va_list ap)
 static void start_reign(struct td_core *c, const struct td_ev_epoch_began *ev)
 {
     core_emit(c, TD_EV_EPOCH_BEGAN, ev);
+    core_clock_restart(c);
     /* Everybody gets a fresh lease: that we were away is not the workers' fault. */
     int64_t lease = TD_MAX((int64_t)core_node_lease_ms(c), CORE_LEASE_RESTART_MS);
     for (uint32_t i = 0; i < c->nodes.n; i++) {
@@ -396,7 +398,7 @@ void td_core_input(struct td_core *c, const struct td_input *in)
         core_probe_want(c);
         return;
     case TD_IN_CLOCK:
-        core_emit(c, TD_EV_CLOCK_STEPPED, in->body);
+        core_clock_stepped(c, in->body);
         return;
     case TD_IN_SPACE:
         if (c->low_space != in->on)

@@ -28,7 +28,8 @@ enum td_input_kind {
     TD_IN_WORKER,   /* from a worker: `node` is the name its key is good for; `peer` its route */
     TD_IN_START,    /* first input of a reign: ev_epoch_began in body */
     TD_IN_CONF,     /* ev_conf_loaded in body: configuration read or read again */
-    TD_IN_CLOCK,    /* ev_clock_stepped in body */
+    TD_IN_CLOCK,    /* ev_clock_stepped in body: set ahead, the rest of this wake and the next ones are so much later;
+                       set back, journal time goes on. Not told before START: both clocks agree */
     TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
     TD_IN_ENROL,    /* ev_worker_enrolled or ev_token_made (body_id says which) after the shell checked the secret */
 };

@@ -34,11 +34,11 @@ uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *
     return TD_REASON_NONE;
 }
 
-uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int64_t at_ms)
+uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int64_t civil_ms)
 {
     if (j->held)
         return j->held;
-    if (j->begin_ms > at_ms)
+    if (j->begin_ms > civil_ms)
         return TD_REASON_BEGIN_TIME;
     if (j->array && core_array_room(j->array) == 0)
         return TD_REASON_ARRAY_TASK_LIMIT;
@@ -133,7 +133,9 @@ static uint32_t startable(const struct core_job *j)
  */
 void core_job_enqueue(struct td_core *c, struct core_job *j)
 {
-    uint32_t why = j->state == TD_JOB_PENDING ? core_job_blocked(c, j, c->time_ms) : TD_REASON_NONE;
+    uint32_t why = j->state == TD_JOB_PENDING
+                       ? core_job_blocked(c, j, core_civil_ms(c, c->time_ms))
+                       : TD_REASON_NONE;
     bool wants = j->state == TD_JOB_PENDING && why == TD_REASON_NONE;
 
     if (j->queued && (!wants || j->ncandidates > 1))
@@ -147,7 +149,7 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
         if (why == TD_REASON_BEGIN_TIME) {
             if (j->reason != why)
                 td_vec_push(&c->begins, j->id);
-            core_sooner(&c->begins_next_ms, j->begin_ms);
+            core_sooner(&c->begins_next_ms, core_civil_at(c, j->begin_ms));
         }
         core_job_set_reason(c, j, why);
         return;

@@ -94,8 +94,7 @@ bool core_job_is_record(const struct core_job *j)
 
 int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s)
 {
-    (void)j;
-    return limit_s == TD_INFINITE ? TD_FOREVER : from_ms + (int64_t)limit_s * 1000;
+    return limit_s == TD_INFINITE ? TD_FOREVER : from_ms + (int64_t)limit_s * 1000 + j->stepped_ms;
 }
 
 bool core_job_requeues(const struct td_core *c, const struct core_job *j)

@@ -35,6 +35,10 @@ void core_purge_run(struct td_core *c)
     c->purge_next_ms = INT64_MAX;
     if (c->settings.min_job_age_s == 0)
         return;
+    if (c->now_ms < c->purge_from_ms) {
+        c->purge_next_ms = c->purge_from_ms;
+        return;
+    }
     int64_t age = (int64_t)c->settings.min_job_age_s * 1000;
     sort_ended(c);
     TD_VEC(uint32_t) ids = {0};

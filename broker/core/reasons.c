@@ -103,6 +103,7 @@ void core_begins_run(struct td_core *c)
         return;
     struct list come = {.reason = TD_REASON_PRIORITY};
     uint32_t k = 0;
+    int64_t civil_ms = core_civil_ms(c, c->now_ms);
     c->begins_next_ms = INT64_MAX;
     core_ids_sort(c->begins.v, c->begins.n);
     for (uint32_t i = 0; i < c->begins.n; i++) {
@@ -110,9 +111,9 @@ void core_begins_run(struct td_core *c)
         if (!j || j->state != TD_JOB_PENDING || j->reason != TD_REASON_BEGIN_TIME ||
             (i && c->begins.v[i - 1] == j->id && k && c->begins.v[k - 1] == j->id))
             continue;
-        if (j->begin_ms > c->now_ms) {
+        if (j->begin_ms > civil_ms) {
             c->begins.v[k++] = j->id;
-            core_sooner(&c->begins_next_ms, j->begin_ms);
+            core_sooner(&c->begins_next_ms, core_civil_at(c, j->begin_ms));
         } else if (come.ids.n == 0 || come.ids.v[come.ids.n - 1] != j->id) {
             td_vec_push(&come.ids, j->id);
         }

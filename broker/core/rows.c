@@ -94,7 +94,7 @@ static void fill_times(const struct core_job *j, struct td_job_info *ret)
         ret->start_is_prediction = true;
     }
     if (j->state == TD_JOB_RUNNING && j->limit_s != TD_INFINITE)
-        ret->end_ms = j->start_ms + (int64_t)j->limit_s * 1000;
+        ret->end_ms = core_job_until(j, j->start_ms, j->limit_s);
 }
 
 static void fill(const struct td_core *c, const struct core_job *j, bool detail, bool state_only,

@@ -114,6 +114,7 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         .begin_ms = j->begin_ms,
         .start_ms = j->start_ms,
         .end_ms = j->end_ms,
+        .stepped_ms = j->stepped_ms,
         .detail = j->detail,
     };
     if (r.own_spec)
@@ -146,6 +147,8 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
         .partitions = c->partitions.n,
         .nodes = c->nodes.n,
         .configured = c->conf != NULL,
+        .clock_off_ms = c->clock_off_ms,
+        .clock_at_ms = c->clock_at_ms,
     };
     emit(ctx, TD_SNAP_HEAD, &td_rec_snap_head, &head);
     emit_conf(c, emit, ctx);
@@ -334,6 +337,7 @@ static int restore_job(struct td_core *c, const struct td_snap_job *r, struct td
     j->begin_ms = r->begin_ms;
     j->start_ms = r->start_ms;
     j->end_ms = r->end_ms;
+    j->stepped_ms = r->stepped_ms;
     j->detail = text(r->detail);
     static const struct td_usage none;
     if (!td_record_equal(&td_rec_usage, &r->usage, &none)) {
@@ -359,6 +363,8 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         c->restore_nodes = r->nodes;
         c->restore_partitions = r->partitions;
         c->restore_conf = r->configured;
+        c->clock_off_ms = r->clock_off_ms;
+        c->clock_at_ms = r->clock_at_ms;
         break;
     }
     case TD_SNAP_CONF: {

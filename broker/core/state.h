@@ -82,6 +82,7 @@ struct core_job {
     uint8_t session_state;
     uint8_t exit_code, signal;
     bool requeue_after, hold_after; /* ENDING: then back to the queue */
+    int64_t stepped_ms;             /* so far the clock was set ahead while it ran */
     uint32_t limit_s, attempt, restarts;
     uint32_t cancel_uid;
     uint32_t partition; /* the candidate that won, while it has an allocation or had one */
@@ -230,6 +231,7 @@ struct td_core {
     int64_t time_ms;
     uint32_t next_job;
     uint64_t submitted;
+    int64_t clock_off_ms, clock_at_ms; /* the wall clock minus journal time, 0 or less, at a time */
     struct td_ev_conf_loaded *conf; /* packed; NULL before the first */
     TD_VEC(struct core_node *) nodes;
     TD_VEC(struct core_partition *) partitions;
@@ -258,12 +260,13 @@ struct td_core {
     /* soft */
     uint64_t seed;
     int64_t now_ms;
-    bool dirty, low_space, in_wake;
+    bool dirty, low_space, in_wake, clock_told;
     struct td_arena wake;
     TD_VEC(struct td_event) events;
     TD_VEC(struct td_effect) effects;
     TD_VEC(uint32_t) stirred;
     int64_t leases_next_ms, resend_next_ms, purge_next_ms, retry_ms, probe_ms, sessions_next_ms;
+    int64_t purge_from_ms; /* no job is old before */
     uint32_t retry_backoff_ms, probe_backoff_ms, answer_x16;
     uint64_t probe_no, mark;
     uint32_t signal_no;
@@ -289,6 +292,13 @@ void core_log(struct td_core *c, const char *fmt, ...) __attribute__((format(pri
 const char *core_text(struct td_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void core_sooner(int64_t *at_ms, int64_t than_ms);
+
+/* clock.c */
+int64_t core_civil_ms(const struct td_core *c, int64_t at_ms); /* the wall clock's then */
+int64_t core_civil_at(const struct td_core *c, int64_t civil_ms); /* when the wall clock has come so far */
+void core_clock_stepped(struct td_core *c, const struct td_ev_clock_stepped *ev);
+void core_clock_apply(struct td_core *c, const struct td_ev_clock_stepped *ev);
+void core_clock_restart(struct td_core *c);
 
 /* lives.c */
 enum core_verdict { CORE_GO, CORE_IGNORE, CORE_REJECT, CORE_BUG };
@@ -327,7 +337,7 @@ const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12"
 /* queue membership, in eligible.c */
 uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
 uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j,
-                          int64_t at_ms); /* enum td_reason, NONE = may start */
+                          int64_t civil_ms); /* enum td_reason, NONE = may start */
 uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,
                                 uint32_t partition);
 struct core_candidate *core_job_candidates(struct core_job *j);

@@ -140,13 +140,32 @@ static void input_give(struct sim *s, const struct sim_item *it)
     td_core_input(s->core, &in);
 }
 
+int64_t sim_broker_now(const struct sim *s)
+{
+    return TD_MAX(s->now + s->skew, s->last_time);
+}
+
+/* As the live shell: the step first, then what came in; the next wake is after it. */
+static void step_tell(struct sim *s)
+{
+    struct td_ev_clock_stepped ev = {.delta_ms = s->step_ms};
+
+    if (!s->step_ms)
+        return;
+    sim_log(s, "clock steps by %ld ms", (long)s->step_ms);
+    td_core_input(s->core, &(struct td_input){.kind = TD_IN_CLOCK, .id = TD_EV_CLOCK_STEPPED, .body = &ev});
+    s->skew += TD_MAX(s->step_ms, 0);
+    s->step_ms = 0;
+}
+
 /* `death`: 0 lives on, 1 before the commit, 2 behind it, 3 between two effects. */
 static void wake(struct sim *s, uint32_t death)
 {
     uint32_t n;
 
     s->busy = false;
-    td_core_wake(s->core, TD_MAX(s->now, s->last_time));
+    td_core_wake(s->core, sim_broker_now(s));
+    step_tell(s);
     for (uint32_t i = 0; i < s->inbox.n; i++) {
         if (!sim_failed(s))
             input_give(s, &s->inbox.v[i]);
@@ -227,7 +246,8 @@ void sim_broker_start(struct sim *s)
     if (sim_failed(s))
         return;
     conf_make(s, &a, &conf);
-    td_core_wake(s->core, TD_MAX(s->now, s->last_time));
+    td_core_wake(s->core, sim_broker_now(s));
+    step_tell(s);
     td_core_input(s->core, &(struct td_input){.kind = TD_IN_START, .id = TD_EV_EPOCH_BEGAN, .body = &began});
     if (s->epoch == 1)
         td_core_input(s->core, &(struct td_input){.kind = TD_IN_CONF, .id = TD_EV_CONF_LOADED, .body = &conf});

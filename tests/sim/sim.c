@@ -123,6 +123,20 @@ static void faults_choose(struct sim *s)
     }
 }
 
+/* Every tenth run has a clock that is set. Its own dice: the other runs stay what they were. */
+static void clock_choose(struct sim *s)
+{
+    struct td_rng dice = {s->seed * 2654435761u + 71};
+
+    if (s->seed % 10 != 7)
+        return;
+    for (uint32_t i = 1 + td_rng_below(&dice, 4); i > 0; i--) {
+        uint32_t by = 6000 + td_rng_below(&dice, 600000);
+        bool back = td_rng_below(&dice, 3) == 0;
+        sim_push(s, td_rng_below(&dice, 60000), SIM_CLOCK, back ? 0 : by, back ? by : 0, 0, NULL);
+    }
+}
+
 static void item_do(struct sim *s, struct sim_item *it)
 {
     switch (it->kind) {
@@ -170,6 +184,13 @@ static void item_do(struct sim *s, struct sim_item *it)
         s->nodes[it->a].cut = it->b == 0;
         sim_log(s, "link %s %s", s->nodes[it->a].name, it->b ? "up" : "cut");
         break;
+    case SIM_CLOCK:
+        s->step_ms = it->b ? -(int64_t)it->b : (int64_t)it->a;
+        if (s->core && !s->busy) {
+            s->busy = true;
+            s->wake_at = s->now;
+        }
+        break;
     case SIM_TIMER:
         break;
     }
@@ -181,6 +202,8 @@ static int64_t next_deadline(const struct sim *s)
 {
     int64_t at = s->core ? td_core_deadline(s->core) : INT64_MAX;
 
+    if (at != INT64_MAX)
+        at -= s->skew;
     if (s->core && s->busy)
         at = TD_MIN(at, s->wake_at);
     for (uint32_t i = 0; i < s->nnodes; i++) {
@@ -192,7 +215,7 @@ static int64_t next_deadline(const struct sim *s)
 
 static void fire_deadlines(struct sim *s)
 {
-    if (s->core && ((s->busy && s->wake_at <= s->now) || td_core_deadline(s->core) <= s->now))
+    if (s->core && ((s->busy && s->wake_at <= s->now) || td_core_deadline(s->core) <= s->now + s->skew))
         sim_broker_wake(s);
     for (uint32_t i = 0; i < s->nnodes; i++) {
         if (s->nodes[i].agent && td_agent_deadline(s->nodes[i].agent) <= s->now)
@@ -222,6 +245,7 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
         sim_push(s, td_rng_below(&s->rng, 2000), SIM_WORKER_STARTS, i, 0, s->nodes[i].life, NULL);
     sim_push(s, td_rng_below(&s->rng, 500), SIM_ACT, 0, 0, 0, NULL);
     faults_choose(s);
+    clock_choose(s);
 
     while (!sim_failed(s)) {
         int64_t at = next_deadline(s);

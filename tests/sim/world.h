@@ -28,6 +28,7 @@ enum sim_kind {
     SIM_NODE_REBOOTS,
     SIM_LINK,         /* link of node a: b = 1 up, 0 cut */
     SIM_TIMER,        /* somebody's deadline: looked up when it comes */
+    SIM_CLOCK,        /* the broker's wall clock is set: ahead by a milliseconds, or back by b */
 };
 struct sim_item {
     int64_t at;
@@ -109,6 +110,8 @@ struct sim {
     TD_VEC(struct sim_snap) snapshot;
     uint64_t snapshot_seq;
     int64_t last_time;
+    int64_t skew;    /* its journal time minus virtual time: it was set ahead so far */
+    int64_t step_ms; /* to be told in the next wake */
     bool busy; /* a wake is due */
     int64_t wake_at;
     /* nodes and clients */
@@ -140,6 +143,7 @@ void sim_broker_start(struct sim *s);
 void sim_broker_die(struct sim *s);
 void sim_broker_take(struct sim *s, struct sim_item *it); /* into the inbox; owns the data */
 void sim_broker_wake(struct sim *s);
+int64_t sim_broker_now(const struct sim *s);
 /* node.c */
 void sim_node_init(struct sim *s, uint32_t i);
 void sim_worker_start(struct sim *s, uint32_t i);

@@ -605,6 +605,22 @@ void film_advance(struct film *f, int64_t ms)
     }
 }
 
+/* What else has come in is read in the same wake, after it. Set ahead, journal time jumps; set back,
+ * it goes on. */
+void film_clock(struct film *f, int64_t ms)
+{
+    struct td_ev_clock_stepped ev = {.delta_ms = ms};
+    input(f, (struct td_input){.kind = TD_IN_CLOCK, .id = TD_EV_CLOCK_STEPPED, .body = &ev});
+    for (uint32_t i = f->inbox.n - 1; i > 0; i--) {
+        struct td_input t = f->inbox.v[i];
+        f->inbox.v[i] = f->inbox.v[i - 1];
+        f->inbox.v[i - 1] = t;
+    }
+    wake(f);
+    f->now += TD_MAX(ms, 0);
+    film_run(f);
+}
+
 /* --- people
  * -------------------------------------------------------------------------------------------------------
  */
