@@ -235,7 +235,8 @@ void spool_ack(struct spool *s, uint64_t acked)
     if (s->taken < s->waiting.n && s->taken < 4096)
         return; /* moving the rest down is done rarely, or when it costs nothing */
     uint32_t rest = s->waiting.n - s->taken;
-    memmove(s->waiting.v, s->waiting.v + s->taken, rest * sizeof(*s->waiting.v));
+    if (rest > 0)
+        memmove(s->waiting.v, s->waiting.v + s->taken, rest * sizeof(*s->waiting.v));
     s->committed = s->committed > s->taken ? s->committed - s->taken : 0;
     s->waiting.n = rest;
     s->taken = 0;
