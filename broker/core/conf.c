@@ -288,3 +288,72 @@ bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a,
     };
     return true;
 }
+
+static uint64_t count_of(const struct td_gres_stock *v, uint32_t n, const char *name,
+                         const char *type)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (td_str_equal(v[i].name, name) && (!type || td_str_equal(v[i].type, type)))
+            sum += v[i].count;
+    }
+    return sum;
+}
+
+static void say(struct td_buf *b, const char *text)
+{
+    if (b->len)
+        td_buf_puts(b, ", ");
+    td_buf_puts(b, text);
+}
+
+/* Of a kind altogether first; a model only where the kind is complete. */
+static void say_gres(struct td_buf *b, const struct td_inventory *inv,
+                     const struct td_gres_stock *line, uint32_t nline, uint32_t at,
+                     struct td_arena *a)
+{
+    const struct td_gres_stock *g = &line[at];
+    uint64_t want = count_of(line, nline, g->name, NULL);
+    uint64_t have = count_of(inv->gres.v, inv->gres.n, g->name, NULL);
+    bool first = count_of(line, at, g->name, NULL) == 0;
+    const char *colon = "", *type = "";
+    if (have >= want && !td_str_empty(g->type)) {
+        first = count_of(line, at, g->name, g->type) == 0;
+        want = count_of(line, nline, g->name, g->type);
+        have = count_of(inv->gres.v, inv->gres.n, g->name, g->type);
+        colon = ":";
+        type = g->type;
+    }
+    if (have < want && first)
+        say(b, core_text(a, "gres/%s%s%s count reported lower than configured (%llu < %llu)",
+                         g->name, colon, type, (unsigned long long)have,
+                         (unsigned long long)want));
+}
+
+const char *core_conf_shortage(const struct td_node_conf *conf, const struct td_inventory *inv,
+                               struct td_arena *a)
+{
+    struct td_buf b = {0};
+    uint64_t cpus = conf->cpus;
+    if (!cpus)
+        cpus = (uint64_t)TD_MAX(conf->sockets, 1u) * TD_MAX(conf->cores_per_socket, 1u) *
+               TD_MAX(conf->threads_per_core, 1u);
+    if (td_bits_count(inv->cpus.v, inv->cpus.n) < cpus)
+        say(&b, "Low socket*core*thread count");
+    if (inv->memory_mb < conf->memory_mb)
+        say(&b, core_text(a, "Low RealMemory (reported:%llu < 100.00%% of configured:%llu)",
+                          (unsigned long long)inv->memory_mb,
+                          (unsigned long long)conf->memory_mb));
+    struct td_gres_stock *line = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*line));
+    uint32_t n = parse_gres(conf->gres, a, line, TD_MAX_GRES_KINDS);
+    for (uint32_t i = 0; i < n; i++)
+        say_gres(&b, inv, line, n, i, a);
+    const char *text = NULL;
+    if (b.len) {
+        b.len = TD_MIN(b.len, (size_t)TD_MAX_TEXT_BYTES);
+        text = td_arena_dup(a, td_buf_str(&b), b.len + 1);
+        ((char *)(uintptr_t)text)[b.len] = '\0';
+    }
+    td_buf_release(&b);
+    return text;
+}

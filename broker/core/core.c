@@ -367,6 +367,27 @@ static void start_reign(struct td_core *c, const struct td_ev_epoch_began *ev)
     c->dirty = true;
 }
 
+static void read_conf(struct td_core *c, const struct td_ev_conf_loaded *ev)
+{
+    uint32_t known = c->nodes.n;
+    const char **lacked = td_arena_alloc(&c->wake, (known + 1) * sizeof(*lacked));
+    for (uint32_t i = 0; i < known; i++)
+        lacked[i] = core_node_shortage(c, c->nodes.v[i]);
+    core_emit(c, TD_EV_CONF_LOADED, ev);
+    for (uint32_t i = 0; i < c->nodes.n; i++) {
+        struct core_node *n = c->nodes.v[i];
+        core_node_judge(c, n, i < known ? lacked[i] : NULL);
+        if (!n->greeted)
+            continue;
+        /* Topics, units and partitions may be others now. */
+        n->probed = false;
+        struct td_refused r = {
+            .code = TD_E_OK, .text = "the configuration was read again", .hello_again = true};
+        core_send(c, n, n->peer, TD_MSG_REFUSED, &r);
+    }
+    core_probe_want(c);
+}
+
 void td_core_input(struct td_core *c, const struct td_input *in)
 {
     TD_ASSERT(c->in_wake);
@@ -384,18 +405,7 @@ void td_core_input(struct td_core *c, const struct td_input *in)
         start_reign(c, in->body);
         return;
     case TD_IN_CONF:
-        core_emit(c, TD_EV_CONF_LOADED, in->body);
-        for (uint32_t i = 0; i < c->nodes.n; i++) {
-            struct core_node *n = c->nodes.v[i];
-            if (!n->greeted)
-                continue;
-            /* Topics, units and partitions may be others now. */
-            n->probed = false;
-            struct td_refused r = {
-                .code = TD_E_OK, .text = "the configuration was read again", .hello_again = true};
-            core_send(c, n, n->peer, TD_MSG_REFUSED, &r);
-        }
-        core_probe_want(c);
+        read_conf(c, in->body);
         return;
     case TD_IN_CLOCK:
         core_clock_stepped(c, in->body);

@@ -211,6 +211,7 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
             .inventory = m->inventory,
             .instance = m->instance,
         };
+        const char *lacked = known ? core_node_shortage(c, n) : NULL;
         if (known)
             lose_what_is_gone(c, n, m, rebooted);
         /* Marks look at the inventory it had before. */
@@ -222,6 +223,7 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
         if (!known && m->draining)
             core_node_change(c, n, TD_NODE_UP, n->drain, n->down, true,
                              "the worker is being stopped", 0);
+        core_node_judge(c, n, lacked);
         core_node_set_usable(c, n);
         core_probe_want(c);
     } else {

@@ -267,6 +267,30 @@ void core_nodes_expire(struct td_core *c)
     }
 }
 
+/* In the wake's arena; NULL: it has what its NodeName line promises, or nothing is promised. */
+const char *core_node_shortage(struct td_core *c, const struct core_node *n)
+{
+    return n->conf && n->inv ? core_conf_shortage(n->conf, n->inv, &c->wake) : NULL;
+}
+
+/* A node with less than its line says is drained, as in Slurm, so that somebody looks; it comes back
+ * when somebody resumes it, or when it registers with all of it (a worker that has just joined does
+ * so as soon as it was told its line). Only news drains: whoever resumed it as it is meant that. */
+void core_node_judge(struct td_core *c, struct core_node *n, const char *before)
+{
+    const char *lacks = core_node_shortage(c, n);
+    bool ours = before && n->drain && td_str_equal(n->reason, before);
+    if (lacks && !td_str_equal(lacks, before)) {
+        bool has_reason = (n->drain || n->down) && !ours && !td_str_empty(n->reason);
+        core_node_change(c, n, n->state, true, n->down, n->worker_drain,
+                         has_reason ? n->reason : lacks, has_reason ? n->reason_uid : 0);
+    } else if (!lacks && ours) {
+        const char *reason = n->worker_drain ? "the worker is being stopped" : NULL;
+        core_node_change(c, n, n->state, false, n->down, n->worker_drain,
+                         n->down ? n->reason : reason, 0);
+    }
+}
+
 static bool word(const char *s, const char *is)
 {
     return td_str_casecmp(s ? s : "", is) == 0;

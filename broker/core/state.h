@@ -394,6 +394,9 @@ void core_node_lose_part(struct td_core *c,
 void core_node_lose_all(struct td_core *c, struct core_node *n);
 uint32_t core_node_parts(struct td_core *c, const struct core_node *n,
                          struct core_part ***ret); /* by job id, in the wake arena */
+const char *core_node_shortage(struct td_core *c, const struct core_node *n);
+void core_node_judge(struct td_core *c, struct core_node *n,
+                     const char *before); /* after its machine or its line changed */
 void core_nodes_expire(struct td_core *c);
 void core_request_update_node(struct td_core *c, const struct td_input *in,
                               const struct td_update_node *u);
@@ -408,6 +411,9 @@ struct core_partition *core_partition_add(struct td_core *c, const char *name);
 struct core_partition *core_partition_default(const struct td_core *c);
 bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a,
                          struct td_inventory *ret);
+/* What the line promises and the machine has not, in Slurm's words; NULL: nothing is lacking. */
+const char *core_conf_shortage(const struct td_node_conf *conf, const struct td_inventory *inv,
+                               struct td_arena *a);
 
 /* submit.c */
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s);

@@ -312,6 +312,113 @@ static void shards_keep_offers_apart(void **state)
     film_expect(f, c, "PENDING");
 }
 
+/* Four CPUs, 16000 MiB and two GPUs are promised; film machines have 16000 MiB. */
+static struct film *promised(void **state, const char *gres, uint64_t memory_mb)
+{
+    struct film *f = *state;
+    f->settings.elastic = false;
+    film_node(f, (struct td_node_conf){
+                     .names = "n1", .cpus = 4, .memory_mb = memory_mb, .gres = gres});
+    film_start(f);
+    return f;
+}
+
+static void a_node_with_less_than_its_line_says_is_drained(void **state)
+{
+    struct film *f = promised(state, "gpu:t4:2", 16001);
+    film_worker(f, "n1", 3, 1);
+    struct core_node *n = film_node_of(f, "n1");
+    assert_int_equal(n->state, TD_NODE_UP);
+    assert_true(n->drain);
+    assert_string_equal(
+        n->reason,
+        "Low socket*core*thread count, Low RealMemory (reported:16000 < 100.00% of "
+        "configured:16001), gres/gpu count reported lower than configured (1 < 2)");
+    uint32_t job = film_submit(f, .cores = 1);
+    film_advance(f, 60 * SEC);
+    film_expect(f, job, "PENDING");
+    film_submit(f, .cores = 4); /* what only the line could hold cannot be had */
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+}
+
+static void a_node_with_what_its_line_says_is_not(void **state)
+{
+    struct film *f = promised(state, "gpu:t4:2", 16000);
+    film_worker(f, "n1", 4, 2);
+    assert_false(film_node_of(f, "n1")->drain);
+    assert_null(film_node_of(f, "n1")->reason);
+    uint32_t job = film_submit(f, .cores = 4);
+    film_expect(f, job, "RUNNING");
+}
+
+static void models_count_where_the_kind_is_complete(void **state)
+{
+    struct film *f = promised(state, "gpu:a100:1,gpu:t4:1(S:0-1)", 0);
+    film_worker(f, "n1", 4, 2);
+    assert_string_equal(film_node_of(f, "n1")->reason,
+                        "gres/gpu:a100 count reported lower than configured (0 < 1)");
+}
+
+static void what_a_person_resumed_stays_resumed(void **state)
+{
+    struct film *f = promised(state, NULL, 17000);
+    struct film_worker *w = film_worker(f, "n1", 4, 0);
+    uint32_t job = film_submit(f, .cores = 1);
+    film_expect(f, job, "PENDING");
+    film_update_node(f, "n1", "RESUME", NULL);
+    film_expect(f, job, "RUNNING");
+    film_worker_again(f, w, false, false); /* registers as it was */
+    assert_false(film_node_of(f, "n1")->drain);
+    film_restart(f, true);
+    film_advance(f, 10 * SEC);
+    assert_false(film_node_of(f, "n1")->drain);
+    w->cpus = 3; /* and with less: news */
+    film_exit(f, job, 0);
+    film_worker_again(f, w, false, false);
+    assert_true(film_node_of(f, "n1")->drain);
+}
+
+static void a_node_that_registers_with_all_of_it_comes_back(void **state)
+{
+    struct film *f = promised(state, "gpu:2", 0);
+    struct film_worker *w = film_worker(f, "n1", 2, 2);
+    uint32_t job = film_submit(f, .cores = 1);
+    film_expect(f, job, "PENDING");
+    w->cpus = 4;
+    film_worker_again(f, w, false, false);
+    film_expect(f, job, "RUNNING");
+    assert_null(film_node_of(f, "n1")->reason);
+}
+
+/* What a person said of the node is not overwritten, and not taken back with our own mark. */
+static void a_persons_drain_stays_his(void **state)
+{
+    struct film *f = promised(state, NULL, 0);
+    struct film_worker *w = film_worker(f, "n1", 2, 0);
+    film_update_node(f, "n1", "DRAIN", "fan");
+    w->cpus = 1;
+    film_worker_again(f, w, false, false);
+    assert_string_equal(film_node_of(f, "n1")->reason, "fan");
+    w->cpus = 4;
+    film_worker_again(f, w, false, false);
+    assert_true(film_node_of(f, "n1")->drain);
+    assert_string_equal(film_node_of(f, "n1")->reason, "fan");
+}
+
+static void a_line_read_again_may_promise_more(void **state)
+{
+    struct film *f = promised(state, NULL, 8000);
+    film_worker(f, "n1", 4, 0);
+    assert_false(film_node_of(f, "n1")->drain);
+    f->node_confs.v[0].memory_mb = 32000;
+    film_configure(f);
+    assert_true(film_node_of(f, "n1")->drain);
+    f->node_confs.v[0].memory_mb = 16000;
+    film_configure(f);
+    assert_false(film_node_of(f, "n1")->drain);
+    assert_null(film_node_of(f, "n1")->reason);
+}
+
 #define FILM(test) cmocka_unit_test_setup_teardown(test, film_open, film_close)
 int main(void)
 {
@@ -332,6 +439,13 @@ int main(void)
         FILM(awards_survive_a_restart),
         FILM(a_node_joins_a_full_queue_and_work_flows),
         FILM(shards_keep_offers_apart),
+        FILM(a_node_with_less_than_its_line_says_is_drained),
+        FILM(a_node_with_what_its_line_says_is_not),
+        FILM(models_count_where_the_kind_is_complete),
+        FILM(what_a_person_resumed_stays_resumed),
+        FILM(a_node_that_registers_with_all_of_it_comes_back),
+        FILM(a_persons_drain_stays_his),
+        FILM(a_line_read_again_may_promise_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
