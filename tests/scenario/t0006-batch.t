@@ -60,14 +60,19 @@ wait_until "it ends" ends "$id"
 run -o umask.out --wrap 'umask; pwd'
 is "$(cat umask.out)" "$(umask)
 $WORK" "umask and working directory are the submitter's"
-if [ "$(id -u)" = 0 ] && getent passwd nobody >/dev/null && command -v setpriv >/dev/null; then
+nobody() { setpriv --reuid=nobody --regid=nogroup --init-groups "$@"; }
+if [ "$(id -u)" != 0 ] || ! nobody true 2>/dev/null; then
+    echo "# not root, or no user nobody: another user's jobs are not tried"
+elif ! nobody test -x "$TENDER_BIN/sbatch"; then
+    echo "# another user cannot reach $TENDER_BIN: his jobs are not tried"
+else
     mkdir home && chown nobody home
-    out=$(cd home && setpriv --reuid=nobody --regid=nogroup --init-groups env PATH="$PATH" sbatch --parsable -o who.out --wrap 'id -un; touch mine')
+    out=$(cd home && nobody env PATH="$PATH" sbatch --parsable -o who.out --wrap 'id -un; touch mine')
     wait_until "another user's job ends" ends "$out"
     is "$(cat home/who.out)" nobody "it ran as that user"
     is "$(stat -c %U home/mine home/who.out | sort -u)" nobody "and so did its files"
     id=$(submit -H -o /dev/null --wrap true)
-    setpriv --reuid=nobody --regid=nogroup --init-groups env PATH="$PATH" scancel "$id" >err 2>&1
+    nobody env PATH="$PATH" scancel "$id" >err 2>&1
     is "$?" 1 "a foreign job cannot be cancelled"
     like "$(cat err)" 'denied' "and the refusal says so"
     scancel "$id"

@@ -178,7 +178,7 @@ static void switches_make_islands(void **state)
 
 #define SETS(kind, bits) kind "set=\"" bits "\" complete_" kind "set=\"" bits "\""
 #define BOTH SETS("cpu", "0x1") " " SETS("node", "0x1")
-    fputs("<?xml version=\"1.0\"?><!DOCTYPE topology SYSTEM \"hwloc2.dtd\"><topology version=\"2.0\">"
+    fputs("<?xml version=\"1.0\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n<topology version=\"2.0\">\n"
           "<object type=\"Machine\" os_index=\"0\" " BOTH " allowed_cpuset=\"0x1\" allowed_nodeset=\"0x1\" gp_index=\"1\">"
           "<object type=\"NUMANode\" os_index=\"0\" " BOTH " gp_index=\"2\" local_memory=\"1073741824\"/>"
           "<object type=\"Core\" os_index=\"0\" " BOTH " gp_index=\"3\"><object type=\"PU\" os_index=\"0\" " BOTH " gp_index=\"4\"/></object>"
@@ -192,7 +192,7 @@ static void switches_make_islands(void **state)
                          "[0000:0000] 01\" pci_link_speed=\"0\"/>", gp++, card_bus[2 * s + c]);
         fputs("</object>", out);
     }
-    fputs("</object></object></topology>", out);
+    fputs("</object></object>\n</topology>\n", out);
     assert_int_equal(fclose(out), 0);
     int r = td_topo_read(&(struct td_topo_params){.topology = path}, &f->arena, &f->inv, &f->err);
     unlink(path);
