@@ -85,9 +85,13 @@ static void put_round(struct td_buf *out, const struct td_round_info *r)
     td_buf_putf(out, "%sround %llu%s at ", say_colour(1, SAY_BOLD), (unsigned long long)r->round,
                 say_colour(1, SAY_PLAIN));
     put_moment(out, r->at_ms, "?");
-    td_buf_putf(out, ": %u lot%s, %u of %u bids, %u awarded, %u.%03u ms, closed by %s\n", r->lots.n,
-                r->lots.n == 1 ? "" : "s", r->answered, r->expected, r->awarded, r->took_us / 1000, r->took_us % 1000,
-                td_str_empty(r->closed_by) ? "?" : r->closed_by);
+    td_buf_putf(out, ": %u lot%s, %u of %u bids, %u awarded, ", r->lots.n, r->lots.n == 1 ? "" : "s", r->answered,
+                r->expected, r->awarded);
+    if (r->took_us < 1000) /* the core's time comes in milliseconds */
+        td_buf_puts(out, "below 1 ms");
+    else
+        td_buf_putf(out, "%u ms", r->took_us / 1000);
+    td_buf_putf(out, ", closed by %s\n", td_str_empty(r->closed_by) ? "?" : r->closed_by);
     for (uint32_t i = 0; i < r->lots.n; i++) {
         put_lot(out, &r->lots.v[i]);
         put_bids(out, r, r->lots.v[i].lot);
