@@ -307,7 +307,7 @@ static void apply_ended(struct td_core *c, const struct td_ev_job_ended *ev)
     j->requeue_after = j->hold_after = false;
     if (j->array)
         td_bits_set(j->array->finished, j->task);
-    td_vec_push(&c->ended, j->id);
+    core_ended_add(c, j);
     c->purge_next_ms =
         TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
     c->counters.jobs_ended++;
@@ -476,7 +476,7 @@ static void apply_tasks_cancelled(struct td_core *c, const struct td_ev_tasks_ca
     j->reason = TD_REASON_NONE;
     j->cancel_uid = ev->uid;
     j->end_ms = c->time_ms;
-    td_vec_push(&c->ended, j->id);
+    core_ended_add(c, j);
     c->purge_next_ms =
         TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
     c->counters.jobs_ended++;
@@ -574,6 +574,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
     switch ((enum td_event_id)ev->id) {
     case TD_EV_EPOCH_BEGAN:
         c->epoch = ((const struct td_ev_epoch_began *)ev->body)->epoch;
+        core_limits_count(c, 0);
         return;
     case TD_EV_CONF_LOADED:
         core_conf_apply(c, ev->body);

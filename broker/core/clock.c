@@ -31,7 +31,9 @@ int64_t core_civil_at(const struct td_core *c, int64_t civil_ms)
     return at;
 }
 
-static void shift_limits(struct td_core *c, int64_t delta_ms)
+/* A restored core does not know when an award was made that has not started: it counts from the
+ * beginning of the reign, for everybody. */
+void core_limits_count(struct td_core *c, int64_t delta_ms)
 {
     for (uint32_t i = 0; i < c->jobs.n; i++) {
         struct core_job *j = c->jobs.v[i];
@@ -56,7 +58,7 @@ void core_clock_apply(struct td_core *c, const struct td_ev_clock_stepped *ev)
     if (ev->delta_ms > 0) {
         for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++)
             c->client_keys.v[i].at_ms += ev->delta_ms;
-        shift_limits(c, ev->delta_ms);
+        core_limits_count(c, ev->delta_ms);
     }
     for (uint32_t i = 0; i < c->jobs.n; i++) {
         if (c->jobs.v[i]->state == TD_JOB_PENDING && c->jobs.v[i]->begin_ms)

@@ -6,22 +6,33 @@
 
 #define PURGE_BATCH 20000u /* jobs of one wake */
 
-static bool ended_before(const struct td_core *c, uint32_t a, uint32_t b)
+static bool ended_before(struct core_ended a, struct core_ended b)
 {
-    const struct core_job *x = core_job_find(c, a), *y = core_job_find(c, b);
-    int64_t x_ms = x ? x->end_ms : 0, y_ms = y ? y->end_ms : 0;
-    return x_ms != y_ms ? x_ms < y_ms : a < b;
+    return a.end_ms != b.end_ms ? a.end_ms < b.end_ms : a.job < b.job;
+}
+
+/* A job is over when its last node has let go, which need not be the order in which they ended. */
+void core_ended_add(struct td_core *c, const struct core_job *j)
+{
+    struct core_ended e = {j->end_ms, j->id};
+    td_vec_push(&c->ended, e);
+    uint32_t k = c->ended.n - 1;
+    for (; !c->ended_mixed && k > c->ended_first && ended_before(e, c->ended.v[k - 1]); k--)
+        c->ended.v[k] = c->ended.v[k - 1];
+    c->ended.v[k] = e;
 }
 
 static void sort_ended(struct td_core *c)
 {
-    uint32_t *v = c->ended.v, n = c->ended.n;
+    struct core_ended *v = c->ended.v;
+    uint32_t n = c->ended.n;
     for (uint32_t gap = n / 2; c->ended_mixed && gap > 0; gap /= 2) {
         for (uint32_t i = gap; i < n; i++) {
-            uint32_t id = v[i], k = i;
-            for (; k >= gap && ended_before(c, id, v[k - gap]); k -= gap)
+            struct core_ended e = v[i];
+            uint32_t k = i;
+            for (; k >= gap && ended_before(e, v[k - gap]); k -= gap)
                 v[k] = v[k - gap];
-            v[k] = id;
+            v[k] = e;
         }
     }
     c->ended_mixed = false;
@@ -43,8 +54,9 @@ void core_purge_run(struct td_core *c)
     sort_ended(c);
     TD_VEC(uint32_t) ids = {0};
     for (; c->ended_first < c->ended.n; c->ended_first++) {
-        struct core_job *j = core_job_find(c, c->ended.v[c->ended_first]);
-        if (!j || j->state != TD_JOB_DONE)
+        const struct core_ended *e = &c->ended.v[c->ended_first];
+        struct core_job *j = core_job_find(c, e->job);
+        if (!j || j->state != TD_JOB_DONE || j->end_ms != e->end_ms)
             continue; /* requeued since */
         if (j->end_ms + age > c->now_ms || ids.n >= PURGE_BATCH) {
             core_sooner(&c->purge_next_ms, j->end_ms + age);
@@ -59,7 +71,7 @@ void core_purge_run(struct td_core *c)
         c->ended.n -= c->ended_first;
         c->ended_first = 0;
     }
-    /* A job that ended twice (requeued from DONE) is listed twice. */
+    /* A job that ended twice within a millisecond (requeued from DONE) is listed twice. */
     core_ids_sort(ids.v, ids.n);
     uint32_t n = 0;
     for (uint32_t i = 0; i < ids.n; i++) {

@@ -292,7 +292,8 @@ static void restore_indexes(struct td_core *c, struct core_job *j, const struct 
     }
     c->nrunning += j->state == TD_JOB_RUNNING;
     if (j->state == TD_JOB_DONE) {
-        td_vec_push(&c->ended, j->id);
+        struct core_ended e = {j->end_ms, j->id};
+        td_vec_push(&c->ended, e);
         c->ended_mixed = true;
         c->purge_next_ms = TD_MIN(c->purge_next_ms, c->time_ms);
     }

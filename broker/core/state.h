@@ -166,6 +166,11 @@ struct core_node {
     uint8_t *lots_answered; /* bitmap, in the round's arena */
 };
 
+struct core_ended {
+    int64_t end_ms;
+    uint32_t job;
+};
+
 enum core_partition_state { PARTITION_UP, PARTITION_DOWN, PARTITION_DRAIN, PARTITION_INACTIVE };
 struct core_partition {
     uint32_t no;
@@ -247,9 +252,9 @@ struct td_core {
     struct td_strmap node_by_name, partition_by_name, client_key_by_name, key_by_name;
     struct td_ledger *ledger;
     struct td_queue *queue;
-    TD_VEC(uint32_t) ended; /* ids in the order of their end */
+    TD_VEC(struct core_ended) ended; /* by end and id; stale where the job has ended again since */
     uint32_t ended_first;
-    bool ended_mixed;        /* by id, as restored: to be sorted by their end */
+    bool ended_mixed;        /* as restored: to be sorted */
     TD_VEC(uint32_t) begins; /* ids that wait for their begin time */
     TD_VEC(uint32_t) sessions;
     TD_VEC(uint32_t) heads; /* ids whose reason the plan gave: RESOURCES and its kin */
@@ -299,6 +304,7 @@ int64_t core_civil_at(const struct td_core *c, int64_t civil_ms); /* when the wa
 void core_clock_stepped(struct td_core *c, const struct td_ev_clock_stepped *ev);
 void core_clock_apply(struct td_core *c, const struct td_ev_clock_stepped *ev);
 void core_clock_restart(struct td_core *c);
+void core_limits_count(struct td_core *c, int64_t delta_ms); /* until when live jobs hold nodes */
 
 /* lives.c */
 enum core_verdict { CORE_GO, CORE_IGNORE, CORE_REJECT, CORE_BUG };
@@ -493,6 +499,7 @@ void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t j
 void core_session_close(struct td_core *c, const struct td_input *in, uint32_t job);
 void core_sessions_restart(struct td_core *c);
 void core_sessions_expire(struct td_core *c);
+void core_ended_add(struct td_core *c, const struct core_job *j);
 void core_purge_run(struct td_core *c);
 void core_client_keys_add(struct td_core *c, uint32_t uid, const char *key, uint32_t job,
                           uint64_t seq, int64_t at_ms);

@@ -1,6 +1,8 @@
 /* film.c - see film.h */
 #include "film.h"
 
+#include "wire/wire.h"
+
 static void wake(struct film *f);
 
 int film_open(void **state)
@@ -32,6 +34,7 @@ int film_close(void **state)
     }
     td_vec_release(&f->journal);
     td_vec_release(&f->inbox);
+    td_vec_release(&f->inputs);
     td_vec_release(&f->partitions);
     td_vec_release(&f->node_confs);
     td_arena_release(&f->arena);
@@ -554,12 +557,50 @@ static void carry(struct film *f, const struct td_effect *e)
     }
 }
 
+static struct td_bin encoded(struct film *f, const struct td_record *rec, const void *body)
+{
+    struct td_buf b = {0};
+    td_wire_put_record(&b, rec, body);
+    struct td_bin bytes = {td_arena_dup(&f->arena, b.data, b.len), (uint32_t)b.len};
+    td_buf_release(&b);
+    return bytes;
+}
+
+static void log_inputs(struct film *f, const struct td_input *in, uint32_t n)
+{
+    struct td_wake_input *v = td_arena_alloc(&f->arena, (n + 1) * sizeof(*v));
+    struct td_wake w = {
+        .now_ms = f->now, .seq = td_core_seq(f->core), .seed = 1, .inputs = {v, n}};
+    struct film_wake kept = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        bool message = in[i].kind == TD_IN_REQUEST || in[i].kind == TD_IN_WORKER;
+        v[i] = (struct td_wake_input){.kind = in[i].kind,
+                                      .peer = in[i].peer,
+                                      .request = in[i].request,
+                                      .uid = in[i].uid,
+                                      .gid = in[i].gid,
+                                      .node = in[i].node,
+                                      .id = in[i].id,
+                                      .on = in[i].on};
+        if (in[i].body)
+            v[i].body = encoded(f, message ? td_msg_row(in[i].id)->record
+                                           : td_event_row(in[i].id)->record, in[i].body);
+        kept.reign |= in[i].kind == TD_IN_START;
+    }
+    struct td_bin bytes = encoded(f, &td_rec_wake, &w);
+    kept.data = (uint8_t *)(uintptr_t)bytes.v;
+    kept.len = bytes.n;
+    td_vec_push(&f->inputs, kept);
+}
+
 static void wake(struct film *f)
 {
     TD_VEC(struct td_input) in = {0};
     for (uint32_t i = 0; i < f->inbox.n; i++)
         td_vec_push(&in, f->inbox.v[i]);
     f->inbox.n = 0;
+    if (f->logs_inputs)
+        log_inputs(f, in.v, in.n);
     td_core_wake(f->core, f->now);
     for (uint32_t i = 0; i < in.n; i++)
         td_core_input(f->core, &in.v[i]);

@@ -42,6 +42,12 @@ struct film_worker {
     uint32_t offers, awards, kills, hello_agains, refused_code;
     uint32_t last_signal, last_limit;
 };
+/* A wake's inputs as the shell's input log keeps them: an encoded td_wake. */
+struct film_wake {
+    uint8_t *data; /* in the film's arena */
+    size_t len;
+    bool reign; /* the first of one */
+};
 struct film {
     struct td_core *core, *replica;
     int64_t now;
@@ -59,6 +65,8 @@ struct film {
     uint32_t reply, code, job, count, nerrors;
     char text[512];
     uint32_t wakes;
+    bool logs_inputs;
+    TD_VEC(struct film_wake) inputs;
 };
 
 struct film_job {
