@@ -17,6 +17,7 @@ struct replay {
     struct td_error *err;
     int r;
     uint64_t events;
+    uint32_t digest; /* TD_CORE_DIGEST of the version that made the snapshot */
 };
 
 static void *decode(struct replay *p, const struct td_record *rec, const uint8_t *data, uint32_t len, const char *what)
@@ -51,8 +52,10 @@ static bool restore_record(void *ctx, uint32_t kind, const uint8_t *data, uint32
         p->r = td_core_restore(p->s->core, kind, body, p->err);
     if (p->r == 0 && kind == TD_SNAP_CONF)
         td_hash(data, len, p->s->conf_hash); /* the same fields under the same keys as in the event */
-    if (p->r == 0 && kind == TD_SNAP_HEAD)
+    if (p->r == 0 && kind == TD_SNAP_HEAD) {
         p->s->next_job = ((const struct td_snap_head *)body)->next_job;
+        p->digest = ((const struct td_snap_head *)body)->digest;
+    }
     return p->r == 0;
 }
 
@@ -93,8 +96,12 @@ static int replay(struct replay *p)
     int r = s->ops->snapshot_read(s->store, &seq, &time_ms, &digest, restore_record, p, p->err);
     if (r < 0 || p->r < 0)
         return r < 0 ? r : p->r;
-    if (seq && (td_core_seq(s->core) != seq || td_core_digest(s->core) != digest))
-        return td_fail(p->err, TD_E_JOURNAL, "the snapshot of event %llu does not give the state it was made from",
+    if (seq && p->digest != TD_CORE_DIGEST)
+        shell_log(&s->log, "info snapshot seq=%llu was made by another version: its digest is not compared", (unsigned long long)seq);
+    else if (seq && (td_core_seq(s->core) != seq || td_core_digest(s->core) != digest))
+        return td_fail(p->err, TD_E_JOURNAL,
+                       "the snapshot of event %llu does not give the state it was made from: the journal was changed or is "
+                       "damaged; `tender journal verify` says where, a copy from before is the way back",
                        (unsigned long long)seq);
     s->reign_snapshot = s->last_snapshot = seq;
     r = s->ops->read(s->store, seq + 1, apply_event, p, p->err);

@@ -149,6 +149,7 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
         .configured = c->conf != NULL,
         .clock_off_ms = c->clock_off_ms,
         .clock_at_ms = c->clock_at_ms,
+        .digest = TD_CORE_DIGEST,
     };
     emit(ctx, TD_SNAP_HEAD, &td_rec_snap_head, &head);
     emit_conf(c, emit, ctx);
