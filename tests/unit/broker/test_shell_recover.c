@@ -317,6 +317,23 @@ static void verify_proves_state_and_decisions(void **state)
     verify_says(s, NULL, "cannot have happened");
 }
 
+static void a_digest_of_another_version_is_not_compared(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    submit(s, 1000, TRUE);
+    wake(s);
+    assert_int_equal(shell_snapshot(s, &err), 0);
+    damage(s, "UPDATE snapshots SET digest=digest+1");
+    assert_int_equal(shell_core_rebuild(s, &err), -TD_E_JOURNAL);
+    assert_non_null(strstr(err.text, "tender journal verify"));
+    /* the version is the last field of the snapshot's first record */
+    damage(s, "UPDATE snapshot_records SET data=CAST(substr(data,1,length(data)-1)||x'01' AS BLOB) WHERE kind=1");
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
+    assert_int_equal(jobs(s), 1);
+    verify_says(s, "made by another version", NULL);
+}
+
 static void verify_finds_events_that_the_inputs_do_not_make(void **state)
 {
     struct shell *s = *state;
@@ -371,6 +388,7 @@ int main(void)
         T(a_failed_commit_never_happened),
         T(a_deposed_broker_stops),
         T(verify_proves_state_and_decisions),
+        T(a_digest_of_another_version_is_not_compared),
         T(verify_finds_events_that_the_inputs_do_not_make),
         T(verify_finds_inputs_that_decide_otherwise),
         T(dump_prints_a_line_for_each_event),
