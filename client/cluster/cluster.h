@@ -23,6 +23,9 @@ struct cluster {
 int cluster_at(const char *dir, const char *name, bool make, struct cluster *ret, struct td_error *err);
 /* The folder of the cluster that commands would speak to, or the default one. */
 int cluster_current(const char *dir, const char *name, struct cluster *ret, struct td_error *err);
+/* Makes commands of this process speak to the cluster of --dir or --name. Without either they find theirs as always, and
+ * `ret` stays empty unless it was made by tender up. Error: USAGE, CONF, IO. */
+int cluster_select(const char *dir, const char *name, struct cluster *ret, struct td_error *err);
 
 /* --- workers file --- */
 struct worker_line {
@@ -48,6 +51,9 @@ pid_t process_start(const char *program, char *const argv[], int ready_fd, int e
 /* Waits until it is gone; false after the time. */
 bool process_wait_gone(pid_t pid, int ms);
 bool process_alive(pid_t pid);
+/* Asks with SIGTERM, as often as told, then kills; waits until it is gone. Who may not signal it is told at once. */
+enum process_end { PROCESS_GONE, PROCESS_STAYS, PROCESS_NOT_OURS };
+enum process_end process_end(pid_t pid, int asks, bool force);
 /* Everything below a process, deepest last; itself left out. In the vector, owned by the caller. */
 typedef TD_VEC(pid_t) pid_vec;
 void process_tree(pid_t root, pid_vec *ret);
@@ -63,6 +69,8 @@ int dirs_make(const char *path, mode_t mode, struct td_error *err);
 void local_conf_make(const char *cluster, const struct worker_lines *l, struct td_buf *out);
 /* A given slurm.conf fit for a rehearsal: where it lives and who controls it is ours, the rest stays line for line. */
 void local_conf_adjust(const char *text, const char *cluster, const char *dir, const char *host, struct td_buf *out);
+/* What local_conf_adjust commented out, by name: "Prolog, Epilog". Where the cluster lives is left unsaid. */
+void local_conf_left_out(const char *text, struct td_buf *out);
 /* A given gres.conf for a machine without those devices: File= that is not here names a stand-in under `devices`, which
  * is made. */
 int local_conf_devices(const char *text, const char *devices, struct td_buf *out, struct td_error *err);

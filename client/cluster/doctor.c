@@ -11,7 +11,14 @@
 #include "render/node.h"
 #include "say.h"
 
+struct doctor {
+    const char *dir, *name;
+};
+
+#define AT(field) offsetof(struct doctor, field)
 static const struct option options[] = {
+    {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
+    {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
     OPTIONS_HELP,
     {0},
 };
@@ -85,6 +92,15 @@ static bool look_at_conf(struct visit *v, struct client *c)
     for (uint32_t i = 0; i < conf->notes.n; i++)
         note(v, conf->notes.v[i]);
     td_conf_destroy(&conf);
+    struct td_buf text = {0}, names = {0}, line = {0};
+    if (file_read(c->place.conf, &text, &err) == 0)
+        local_conf_left_out(td_buf_str(&text), &names);
+    td_buf_putf(&line, "left out of the rehearsal: %s", td_buf_str(&names));
+    if (names.len)
+        note(v, td_buf_str(&line));
+    td_buf_release(&text);
+    td_buf_release(&names);
+    td_buf_release(&line);
     return true;
 }
 
@@ -145,7 +161,21 @@ static void look_at_nodes(struct visit *v, const struct client_nodes *nodes)
         good(v, "%u node%s up", up, up == 1 ? "" : "s");
 }
 
-static void look_at_broker(struct visit *v, struct client *c)
+/* Processes of a local cluster: the broker misses a dead worker only after its lease. */
+static void look_at_processes(struct visit *v, const struct cluster *c)
+{
+    struct worker_lines l = {0};
+    struct td_error err = {0};
+
+    if (workers_load(c, &l, &err) < 0)
+        ill(v, "%s", err.text);
+    for (uint32_t i = 0; i < l.v.n; i++)
+        if (!process_find(c, PROCESS_WORKER, l.v.v[i].node))
+            ill(v, "the worker of %s does not run; start it with: tender up --dir %s", l.v.v[i].node, c->dir);
+    workers_release(&l);
+}
+
+static void look_at_broker(struct visit *v, struct client *c, const struct cluster *local)
 {
     struct td_error err = {0};
     struct td_ping q = {.version = TD_PROTOCOL_VERSION};
@@ -153,7 +183,10 @@ static void look_at_broker(struct visit *v, struct client *c)
     void *body = NULL;
 
     if (td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, &err) < 0) {
-        ill(v, "%s; start it with tender up (or systemctl start tender-broker)", err.text);
+        if (*local->dir)
+            ill(v, "the broker does not answer at %s; start it with: tender up --dir %s", c->place.socket, local->dir);
+        else
+            ill(v, "the broker does not answer at %s; start it with: systemctl start tender-broker", c->place.socket);
         return;
     }
     c->open = true;
@@ -176,21 +209,26 @@ static void look_at_broker(struct visit *v, struct client *c)
 static int run(int argc, char **argv)
 {
     struct td_arena arena = {0};
-    struct option_parse p = {.cmd = &doctor_command, .arena = &arena};
+    struct doctor o = {0};
+    struct option_parse p = {.cmd = &doctor_command, .target = &o, .arena = &arena};
     struct td_error err = {0};
     struct visit v = {0};
     struct client c = {0};
+    struct cluster local = {0};
     int r = option_parse(&p, argc, argv, &err);
 
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0)
+        r = cluster_select(o.dir, o.name, &local, &err);
     if (r < 0) {
         say_error("%s", err.text);
     } else {
         look_at_programs(&v);
         if (look_at_conf(&v, &c)) {
             look_at_disk(&v, &c);
-            look_at_broker(&v, &c);
+            look_at_processes(&v, &local);
+            look_at_broker(&v, &c, &local);
         }
         if (v.ills)
             td_buf_putf(&v.out, "\n%u thing%s to mend\n", v.ills, v.ills == 1 ? "" : "s");
@@ -207,7 +245,7 @@ static int run(int argc, char **argv)
 
 const struct command doctor_command = {
     .name = "tender doctor",
-    .synopsis = "",
+    .synopsis = "[--dir DIR]",
     .summary = "look for what is wrong, and say what mends it",
     .about = "Looks at the programs, the configuration, the disk, the broker, the clock and the nodes. Exits 1 if something\n"
              "is to be mended.",

@@ -32,17 +32,6 @@ static const struct option options[] = {
     {0},
 };
 
-/* Asks with SIGTERM, as often as told, then kills. Returns false if it is there still. */
-static bool end_process(pid_t pid, int asks, bool force)
-{
-    for (int i = 0; i < asks && !force && process_alive(pid); i++)
-        kill(pid, SIGTERM);
-    if (!force && process_wait_gone(pid, LEAVE_MS))
-        return true;
-    kill(pid, SIGKILL);
-    return process_wait_gone(pid, LEAVE_MS);
-}
-
 static void signal_all(const pid_vec *v, int signal)
 {
     for (uint32_t i = 0; i < v->n; i++)
@@ -58,15 +47,14 @@ static bool any_alive(const pid_vec *v)
 }
 
 /* The shepherd is stopped while its jobs are ended, so that it records nothing of it; then it goes too. */
-static uint32_t end_shepherd(pid_t shepherd, bool force)
+static enum process_end end_shepherd(pid_t shepherd, bool force)
 {
     struct timespec tick = {.tv_nsec = 5 * 1000000};
     pid_vec tree = {0};
-    uint32_t jobs;
 
-    kill(shepherd, SIGSTOP);
+    if (kill(shepherd, SIGSTOP) < 0 && errno == EPERM)
+        return PROCESS_NOT_OURS;
     process_tree(shepherd, &tree);
-    jobs = tree.n;
     if (!force) {
         signal_all(&tree, SIGTERM);
         signal_all(&tree, SIGCONT);
@@ -78,9 +66,8 @@ static uint32_t end_shepherd(pid_t shepherd, bool force)
         signal_all(&tree, SIGKILL);
     }
     kill(shepherd, SIGKILL);
-    process_wait_gone(shepherd, LEAVE_MS);
     td_vec_release(&tree);
-    return jobs;
+    return process_wait_gone(shepherd, LEAVE_MS) ? PROCESS_GONE : PROCESS_STAYS;
 }
 
 static uint32_t count_running(void)
@@ -100,7 +87,8 @@ static uint32_t count_running(void)
 }
 
 /* Every folder under nodes/: a node that joined by hand has no line in DIR/workers. */
-static uint32_t each_node(const struct cluster *c, uint32_t (*what)(const struct cluster *, const char *, bool), bool force)
+static uint32_t each_node(const struct cluster *c, uint32_t (*what)(const struct cluster *, const char *, bool, uint32_t *),
+                          bool force, uint32_t *stay)
 {
     char path[TD_MAX_PATH_BYTES + 16];
     struct dirent *e;
@@ -110,33 +98,46 @@ static uint32_t each_node(const struct cluster *c, uint32_t (*what)(const struct
     DIR *d = opendir(path);
     while (d && (e = readdir(d)))
         if (e->d_name[0] != '.')
-            n += what(c, e->d_name, force);
+            n += what(c, e->d_name, force, stay);
     if (d)
         closedir(d);
     return n;
 }
 
-static uint32_t down_worker(const struct cluster *c, const char *node, bool force)
+static const char *why(enum process_end end)
 {
-    pid_t pid = process_find(c, PROCESS_WORKER, node);
-
-    if (pid && !end_process(pid, 2, force))
-        say_warning("worker of %s (process %d) does not end", node, (int)pid);
-    return pid != 0;
+    return end == PROCESS_NOT_OURS ? "may not be signalled: it is another user's" : "does not end";
 }
 
-static uint32_t down_shepherd(const struct cluster *c, const char *node, bool force)
+/* Counts what is gone; what stays is named and counted apart. */
+static uint32_t down_worker(const struct cluster *c, const char *node, bool force, uint32_t *stay)
+{
+    pid_t pid = process_find(c, PROCESS_WORKER, node);
+    enum process_end end = pid ? process_end(pid, 2, force) : PROCESS_GONE;
+
+    if (end != PROCESS_GONE) {
+        say_warning("worker of %s (process %d) %s", node, (int)pid, why(end));
+        ++*stay;
+    }
+    return pid != 0 && end == PROCESS_GONE;
+}
+
+static uint32_t down_shepherd(const struct cluster *c, const char *node, bool force, uint32_t *stay)
 {
     pid_t pid = process_find(c, PROCESS_SHEPHERD, node);
+    enum process_end end = pid ? end_shepherd(pid, force) : PROCESS_GONE;
 
-    if (pid)
-        end_shepherd(pid, force);
-    return pid != 0;
+    if (end != PROCESS_GONE) {
+        say_warning("shepherd of %s (process %d) %s", node, (int)pid, why(end));
+        ++*stay;
+    }
+    return pid != 0 && end == PROCESS_GONE;
 }
 
 static int bring_down(const struct down *o, struct td_error *err)
 {
     struct cluster c = {0};
+    uint32_t stay = 0;
     int r = cluster_current(o->dir, o->name, &c, err);
 
     if (r < 0)
@@ -145,11 +146,12 @@ static int bring_down(const struct down *o, struct td_error *err)
         return td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
     pid_t broker = process_find(&c, PROCESS_BROKER, NULL);
     uint32_t running = broker ? count_running() : 0;
-    if (broker && !end_process(broker, 1, false))
-        say_warning("the broker (process %d) does not end", (int)broker);
-    uint32_t workers = each_node(&c, down_worker, o->force);
-    uint32_t shepherds = each_node(&c, down_shepherd, o->force);
-    if (!broker && !workers && !shepherds) {
+    enum process_end end = broker ? process_end(broker, 1, false) : PROCESS_GONE;
+    if (end != PROCESS_GONE) /* nothing is touched under a broker that would record it */
+        return td_fail(err, TD_E_IO, "the broker (process %d) %s; nothing of %s was ended", (int)broker, why(end), c.dir);
+    uint32_t workers = each_node(&c, down_worker, o->force, &stay);
+    uint32_t shepherds = each_node(&c, down_shepherd, o->force, &stay);
+    if (!broker && !workers && !shepherds && !stay) {
         say_note("nothing of %s was running", c.dir);
         return 0;
     }
@@ -158,6 +160,9 @@ static int bring_down(const struct down *o, struct td_error *err)
                  running == 1 ? "it" : "them");
     say_note("ended: %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
              workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
+    if (stay)
+        return td_fail(err, TD_E_IO, "%u process%s of it run%s still", stay, stay == 1 ? "" : "es",
+                       stay == 1 ? "s" : "");
     return 0;
 }
 

@@ -85,6 +85,22 @@ void local_conf_adjust(const char *text, const char *cluster, const char *dir, c
     }
 }
 
+/* Of those, what would have run around jobs: somebody may miss it. */
+void local_conf_left_out(const char *text, struct td_buf *out)
+{
+    for (const char *p = strstr(text, "#tender "); p; p = strstr(p, "#tender ")) {
+        bool line_start = p == text || p[-1] == '\n';
+        p += 8;
+        p += strspn(p, " \t");
+        size_t key = strcspn(p, "= \t\n");
+        if (!line_start || p[key] != '=')
+            continue;
+        for (size_t i = TD_ARRAY_LEN(not_ours); i-- && strcmp(not_ours[i], "SlurmdUser") != 0;)
+            if (strlen(not_ours[i]) == key && strncasecmp(p, not_ours[i], key) == 0)
+                td_buf_putf(out, "%s%s", out->len ? ", " : "", not_ours[i]);
+    }
+}
+
 /* --- devices that this machine does not have ------------------------------------------------------------------------ */
 
 static bool all_exist(const struct td_hostlist *l)

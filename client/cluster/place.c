@@ -135,6 +135,23 @@ int cluster_current(const char *dir, const char *name, struct cluster *ret, stru
     return r;
 }
 
+int cluster_select(const char *dir, const char *name, struct cluster *ret, struct td_error *err)
+{
+    char workers[TD_MAX_PATH_BYTES + 16];
+    struct td_error none = {0};
+    int r = cluster_current(dir, name, ret, dir || name ? err : &none);
+
+    td_format(workers, sizeof(workers), "%s/workers", ret->dir);
+    if (!dir && !name) {
+        if (r < 0 || access(workers, F_OK) < 0)
+            *ret = (struct cluster){0};
+        return 0;
+    }
+    if (r == 0 && setenv("SLURM_CONF", ret->conf, 1) < 0)
+        r = td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
+    return r;
+}
+
 /* --- DIR/workers: node cpus topology, one line each ----------------------------------------------------------------- */
 
 static void workers_path(const struct cluster *c, char *out, size_t cap)

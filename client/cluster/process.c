@@ -12,6 +12,8 @@
 
 #include "cluster/cluster.h"
 
+#define LEAVE_MS 10000
+
 const char *process_program(enum process_kind kind)
 {
     static const char *const names[] = {"tender-broker", "tender-worker", "tender-shepherd"};
@@ -157,6 +159,18 @@ bool process_wait_gone(pid_t pid, int ms)
         nanosleep(&tick, NULL);
     }
     return true;
+}
+
+enum process_end process_end(pid_t pid, int asks, bool force)
+{
+    if (kill(pid, 0) < 0 && errno == EPERM)
+        return PROCESS_NOT_OURS;
+    for (int i = 0; i < asks && !force && process_alive(pid); i++)
+        kill(pid, SIGTERM);
+    if (!force && process_wait_gone(pid, LEAVE_MS))
+        return PROCESS_GONE;
+    kill(pid, SIGKILL);
+    return process_wait_gone(pid, LEAVE_MS) ? PROCESS_GONE : PROCESS_STAYS;
 }
 
 static bool contains(const pid_vec *v, pid_t pid)

@@ -1,20 +1,23 @@
 /* rounds.c - tender rounds: the last rounds of bidding, lot by lot, bid by bid */
 #include <string.h>
 
+#include "cluster/cluster.h"
 #include "commands.h"
-#include "connect.h"
 #include "render/value.h"
 #include "say.h"
 
 struct rounds {
+    const char *dir, *name;
     uint32_t last;
     bool json;
 };
 
 #define AT(field) offsetof(struct rounds, field)
 static const struct option options[] = {
+    {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
     {"json", 0, NULL, opt_flag, AT(json), "as JSON", NULL, false},
     {"last", 'n', "N", opt_u32, AT(last), "how many (5)", NULL, false},
+    {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
     OPTIONS_HELP,
     {0},
 };
@@ -103,9 +106,12 @@ static int show(const struct rounds *o, struct td_error *err)
     struct client c = {0};
     struct td_query_rounds q = {.last = TD_MIN(o->last ? o->last : 5u, (uint32_t)TD_MAX_ROUNDS_KEPT)};
     struct td_buf out = {0};
+    struct cluster local = {0};
     void *body = NULL;
-    int r = client_open(&c, err);
+    int r = cluster_select(o->dir, o->name, &local, err);
 
+    if (r == 0)
+        r = client_open(&c, err);
     if (r == 0)
         r = client_ask(&c, TD_MSG_QUERY_ROUNDS, &q, TD_MSG_ROUNDS, &body, err);
     if (r == 0) {
@@ -148,7 +154,7 @@ static int run(int argc, char **argv)
 
 const struct command rounds_command = {
     .name = "tender rounds",
-    .synopsis = "[-n N] [--json]",
+    .synopsis = "[--dir DIR] [-n N] [--json]",
     .summary = "show the last rounds of bidding",
     .about = "Shows for each round its lots, the bids with the parts of their score, refusals and why, who won, and the\n"
              "time it took from offer to settlement.",

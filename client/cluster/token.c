@@ -4,7 +4,7 @@
 #include "say.h"
 
 struct token {
-    const char *names;
+    const char *names, *dir, *name;
     uint32_t uses, valid_s;
 };
 
@@ -21,6 +21,8 @@ static int take_valid(struct option_parse *p, const struct option *o TD_UNUSED, 
 
 #define AT(field) offsetof(struct token, field)
 static const struct option options[] = {
+    {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
+    {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
     {"names", 0, "NODES", opt_str, AT(names), "only for these node names (any)", NULL, false},
     {"uses", 0, "N", opt_u32, AT(uses), "good for so many nodes (any number)", NULL, false},
     {"valid", 0, "TIME", take_valid, 0, "good for so long: minutes, H:M:S, D-H (for ever)", NULL, false},
@@ -34,6 +36,7 @@ static int run(int argc, char **argv)
     struct token o = {0};
     struct option_parse p = {.cmd = &token_command, .target = &o, .arena = &arena};
     struct client c = {0};
+    struct cluster local = {0};
     struct td_error err = {0};
     struct td_buf out = {0}, tmp = {0};
     void *body = NULL;
@@ -41,6 +44,8 @@ static int run(int argc, char **argv)
 
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0)
+        r = cluster_select(o.dir, o.name, &local, &err);
     if (r == 0)
         r = client_open(&c, &err);
     if (r == 0) {
@@ -63,7 +68,7 @@ static int run(int argc, char **argv)
 
 const struct command token_command = {
     .name = "tender join-token",
-    .synopsis = "[--names NODES] [--uses N] [--valid TIME]",
+    .synopsis = "[--dir DIR] [--names NODES] [--uses N] [--valid TIME]",
     .summary = "make a token with which workers join",
     .about = "Prints a token for: tender-worker --join TOKEN. Whoever holds it may join, so keep it as a password.",
     .options = options,

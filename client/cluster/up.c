@@ -75,15 +75,33 @@ static int own_nodes(const struct up *o, const char *host, struct worker_lines *
     return 0;
 }
 
-static int copy_beside(const struct up *o, const struct cluster *c, const char *name, struct td_error *err)
+/* Puts a fitted file into DIR; with `compare` it only must be what lies there already. */
+static int settle(const struct cluster *c, const char *name, const struct td_buf *text, bool compare, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 64];
+    struct td_buf old = {0};
+
+    td_format(path, sizeof(path), "%s/%s", c->dir, name);
+    if (!compare)
+        return file_write(path, text->data, text->len, 0644, err);
+    int r = access(path, F_OK) == 0 ? file_read(path, &old, err) : 0;
+    if (r == 0 && (old.len != text->len || (old.len && memcmp(old.data, text->data, old.len) != 0)))
+        r = td_fail(err, TD_E_USAGE,
+                    "the cluster at %s exists, and its %s is not what --conf would make of it now: leave --conf out to start "
+                    "it as it is; or change %s, then scontrol reconfigure; or give another --dir",
+                    c->dir, name, path);
+    td_buf_release(&old);
+    return r;
+}
+
+static int copy_beside(const struct up *o, const struct cluster *c, const char *name, bool compare, struct td_error *err)
 {
     const char *slash = strrchr(o->conf, '/');
     int dir = slash ? (int)(slash - o->conf) : 1;
-    char from[TD_MAX_PATH_BYTES + 64], to[TD_MAX_PATH_BYTES + 64];
+    char from[TD_MAX_PATH_BYTES + 64];
     struct td_buf text = {0};
 
     snprintf(from, sizeof(from), "%.*s/%s", dir, slash ? o->conf : ".", name);
-    td_format(to, sizeof(to), "%s/%s", c->dir, name);
     if (access(from, F_OK) < 0)
         return 0;
     struct td_buf fitted = {0};
@@ -95,14 +113,14 @@ static int copy_beside(const struct up *o, const struct cluster *c, const char *
         r = local_conf_devices(td_buf_str(&text), devices, &fitted, err);
     const struct td_buf *b = has_devices ? &fitted : &text;
     if (r == 0)
-        r = file_write(to, b->data, b->len, 0644, err);
+        r = settle(c, name, b, compare, err);
     td_buf_release(&text);
     td_buf_release(&fitted);
     return r;
 }
 
 /* A given slurm.conf is read, never changed: a fitted copy goes into DIR, its neighbours beside it. */
-static int conf_from_given(const struct up *o, const struct cluster *c, const char *host, struct td_buf *ret,
+static int conf_from_given(const struct up *o, const struct cluster *c, const char *host, bool compare, struct td_buf *ret,
                            struct td_error *err)
 {
     static const char *const neighbours[] = {"gres.conf", "cgroup.conf", "topology.conf", "tender.conf"};
@@ -116,7 +134,7 @@ static int conf_from_given(const struct up *o, const struct cluster *c, const ch
         local_conf_adjust(td_buf_str(&text), o->name, real ? real : ".", host, ret);
     }
     for (size_t i = 0; r == 0 && i < TD_ARRAY_LEN(neighbours); i++)
-        r = copy_beside(o, c, neighbours[i], err);
+        r = copy_beside(o, c, neighbours[i], compare, err);
     free(real);
     td_buf_release(&text);
     return r;
@@ -129,17 +147,15 @@ static int write_conf(const struct up *o, const struct cluster *c, struct worker
     struct td_buf text = {0};
     int r = host_name(host, err);
 
-    if (r == 0 && o->conf && (o->nodes || o->cpus))
-        r = td_fail(err, TD_E_USAGE, "--conf says which nodes there are and their CPUs: leave out --nodes and --cpus");
     if (r == 0 && o->conf) {
-        r = conf_from_given(o, c, host, &text, err);
+        r = conf_from_given(o, c, host, false, &text, err);
     } else if (r == 0) {
         r = own_nodes(o, host, l, err);
         if (r == 0)
             local_conf_make(o->name ? o->name : "default", l, &text);
     }
     if (r == 0)
-        r = file_write(c->conf, text.data, text.len, 0644, err);
+        r = settle(c, "slurm.conf", &text, false, err);
     if (r == 0 && o->conf) {
         r = local_conf_nodes(c->conf, l, err);
         for (uint32_t i = 0; i < l->v.n; i++)
@@ -159,12 +175,39 @@ static int write_conf(const struct up *o, const struct cluster *c, struct worker
     return r;
 }
 
+/* A file that nobody can read is said before anything is made; whether hwloc understands it, the worker tells. */
+static int check_options(const struct up *o, struct td_error *err)
+{
+    if (o->conf && (o->nodes || o->cpus))
+        return td_fail(err, TD_E_USAGE, "--conf says which nodes there are and their CPUs: leave out --nodes and --cpus");
+    if (o->topology && !td_str_prefix(o->topology, "synthetic:") && access(o->topology, R_OK) < 0)
+        return td_fail(err, TD_E_TOPOLOGY, "--topology=%s: %s (a FILE.xml, or synthetic:DESCRIPTION)", o->topology,
+                       strerror(errno));
+    return 0;
+}
+
+/* The same slurm.conf again is no other shape. */
+static int check_given(const struct up *o, const struct cluster *c, struct td_error *err)
+{
+    char host[256];
+    struct td_buf text = {0};
+    int r = host_name(host, err);
+
+    if (r == 0)
+        r = conf_from_given(o, c, host, true, &text, err);
+    if (r == 0)
+        r = settle(c, "slurm.conf", &text, true, err);
+    td_buf_release(&text);
+    return r;
+}
+
 /* The shape of a cluster is settled when its folder is made. */
 static int check_same(const struct up *o, const struct cluster *c, const struct worker_lines *l, struct td_error *err)
 {
-    if (o->conf)
-        return td_fail(err, TD_E_USAGE, "the cluster at %s exists: change %s, then scontrol reconfigure; or give another --dir",
-                       c->dir, c->conf);
+    int r = o->conf ? check_given(o, c, err) : 0;
+
+    if (r < 0)
+        return r;
     if ((o->nodes && o->nodes != l->v.n) || (o->cpus && l->v.n && o->cpus != l->v.v[0].cpus) ||
         (o->topology && l->v.n && !td_str_equal(o->topology, l->v.v[0].topology)))
         return td_fail(err, TD_E_USAGE, "the cluster at %s exists with another shape: leave the options out, or give another --dir",
@@ -172,6 +215,27 @@ static int check_same(const struct up *o, const struct cluster *c, const struct 
     return 0;
 }
 
+/* What of the given configuration does not count here, line by line, as the broker's log has it too. */
+static void tell_notes(const struct cluster *c)
+{
+    struct td_conf *conf = NULL;
+    struct td_error err = {0};
+    struct td_buf text = {0}, names = {0};
+
+    if (td_conf_load(c->conf, &conf, &err) == 0) {
+        for (uint32_t i = 0; i < conf->notes.n; i++)
+            say_note("note: %s", conf->notes.v[i]);
+        td_conf_destroy(&conf);
+    }
+    if (file_read(c->conf, &text, &err) == 0)
+        local_conf_left_out(td_buf_str(&text), &names);
+    if (names.len)
+        say_note("note: left out of the rehearsal: %s", td_buf_str(&names));
+    td_buf_release(&text);
+    td_buf_release(&names);
+}
+
+/* Returns 1 where the folder was made a cluster just now, 0 where it was one. */
 static int prepare(const struct up *o, const struct cluster *c, struct worker_lines *l, struct td_error *err)
 {
     char path[TD_MAX_PATH_BYTES + 64];
@@ -179,8 +243,12 @@ static int prepare(const struct up *o, const struct cluster *c, struct worker_li
 
     td_format(path, sizeof(path), "%s/log", c->dir);
     r = dirs_make(path, 0755, err);
-    if (r == 0 && access(c->conf, F_OK) < 0)
-        return write_conf(o, c, l, err);
+    if (r == 0 && access(c->conf, F_OK) < 0) {
+        r = write_conf(o, c, l, err);
+        if (r == 0 && o->conf)
+            tell_notes(c);
+        return r == 0 ? 1 : r;
+    }
     if (r == 0)
         r = workers_load(c, l, err);
     return r == 0 ? check_same(o, c, l, err) : r;
@@ -349,7 +417,7 @@ static int wait_up(const struct cluster *c, struct client *client, const struct 
     }
 }
 
-static int start_workers(const struct cluster *c, struct client *client, const struct worker_lines *l,
+static int start_workers(const struct cluster *c, struct client *client, const struct worker_lines *l, bool *ret_none,
                          struct td_error *err)
 {
     int64_t until = elapsed_ms() + READY_MS;
@@ -367,6 +435,7 @@ static int start_workers(const struct cluster *c, struct client *client, const s
         r = wait_up(c, client, v, n, until, err);
     for (uint32_t i = 0; i < n; i++)
         failed += v[i].failed;
+    *ret_none = failed == n;
     if (r == 0 && failed)
         r = td_fail(err, TD_E_UNREACHABLE, "%u of %u workers did not start", failed, n);
     td_free(v);
@@ -388,18 +457,52 @@ static int lock(const struct cluster *c, struct td_error *err)
     return fd; /* held until the process ends */
 }
 
+/* A cluster of which no worker ever started is taken back, so that the next try starts afresh. */
+static void take_back(const struct cluster *c)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    pid_t broker = process_find(c, PROCESS_BROKER, NULL);
+
+    if (broker && process_end(broker, 1, false) != PROCESS_GONE)
+        say_warning("the broker (process %d) does not end", (int)broker);
+    td_format(path, sizeof(path), "%s/workers", c->dir);
+    if (unlink(c->conf) < 0 || unlink(path) < 0)
+        say_warning("cannot take %s back: %s", c->dir, strerror(errno));
+    else
+        say_note("nothing runs; %s is no cluster yet: mend what is said above and try again", c->dir);
+}
+
+/* The line is for a shell's eval: whatever is in the path stays one word. */
+static void put_export(struct td_buf *out, const char *path)
+{
+    bool plain = path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")] == 0;
+
+    td_buf_puts(out, plain ? "export SLURM_CONF=" : "export SLURM_CONF='");
+    for (const char *p = path; *p; p++) {
+        if (*p == '\'')
+            td_buf_puts(out, "'\\''");
+        else
+            td_buf_putc(out, *p);
+    }
+    td_buf_puts(out, plain ? "\n" : "'\n");
+}
+
 static int bring_up(const struct up *o, struct td_error *err)
 {
     struct cluster c = {0};
     struct worker_lines l = {0};
     struct client client = {0};
     struct td_buf out = {0};
-    int fd = -1, r = cluster_at(o->dir, o->name, true, &c, err);
+    bool fresh = false, none = false;
+    int fd = -1, r = check_options(o, err);
 
+    if (r == 0)
+        r = cluster_at(o->dir, o->name, true, &c, err);
     if (r == 0)
         r = fd = lock(&c, err);
     if (r >= 0)
         r = prepare(o, &c, &l, err);
+    fresh = r == 1;
     if (r >= 0)
         r = start_broker(&c, err);
     if (r >= 0 && setenv("SLURM_CONF", c.conf, 1) < 0)
@@ -409,11 +512,13 @@ static int bring_up(const struct up *o, struct td_error *err)
     if (r >= 0)
         r = make_token(&c, &client, err);
     if (r >= 0)
-        r = start_workers(&c, &client, &l, err);
+        r = start_workers(&c, &client, &l, &none, err);
     client_close(&client);
+    if (r < 0 && fresh && none)
+        take_back(&c);
     if (r >= 0) {
         say_note("%u node%s up in %s", l.v.n, l.v.n == 1 ? "" : "s", c.dir);
-        td_buf_putf(&out, "export SLURM_CONF=%s\n", c.conf);
+        put_export(&out, c.conf);
         say_out(&out);
     }
     if (fd >= 0)

@@ -1,5 +1,8 @@
 /* test_local_conf.c - configurations of local clusters */
+#include <signal.h>
 #include <stdio.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_test.h"
@@ -43,6 +46,36 @@ static void fitted_for_a_rehearsal(void **state TD_UNUSED)
     local_conf_adjust("ClusterName=real\n", "mine", "/etc", "here", &out);
     assert_contains(td_buf_str(&out), "\nClusterName=mine\n#tender ClusterName=real\n");
     td_buf_release(&out);
+}
+
+static void what_was_left_out(void **state TD_UNUSED)
+{
+    struct td_buf fitted = {0}, out = {0};
+
+    local_conf_adjust("SlurmctldPort=1\nProlog=/p\n epilog=/e\n#tender was here\nNodeName=n1\n", NULL, "/etc", "here", &fitted);
+    local_conf_left_out(td_buf_str(&fitted), &out);
+    assert_string_equal(td_buf_str(&out), "Prolog, Epilog"); /* ports are nobody's loss */
+    td_buf_reset(&out);
+    local_conf_left_out("NodeName=n1\nx #tender Prolog=/p\n", &out);
+    assert_int_equal(out.len, 0);
+    td_buf_release(&fitted);
+    td_buf_release(&out);
+}
+
+static void processes_of_others(void **state TD_UNUSED)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (geteuid() == 0 && setuid(65534) < 0)
+            _exit(1);
+        if (kill(1, 0) == 0) /* ours after all, as in some containers: nothing to see */
+            _exit(0);
+        _exit(geteuid() == 0 || process_end(1, 1, true) != PROCESS_NOT_OURS);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 static void stand_ins_for_devices(void **state TD_UNUSED)
@@ -101,6 +134,7 @@ int main(void)
         cmocka_unit_test(made_for_this_machine),        cmocka_unit_test(fitted_for_a_rehearsal),
         cmocka_unit_test(stand_ins_for_devices),        cmocka_unit_test(only_processes_of_the_folder),
         cmocka_unit_test(names_of_clusters),
+        cmocka_unit_test(what_was_left_out),            cmocka_unit_test(processes_of_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
