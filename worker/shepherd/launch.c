@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,10 +27,12 @@
 #define LAUNCHERS 4 /* one path that hangs stops one of them */
 #define CHILD_STACK_BYTES (64 * 1024)
 #define THREAD_STACK_BYTES (128 * 1024)
+#define FDS_SPARED 64
 
 struct launcher {
     pthread_mutex_t lock;
     pthread_cond_t wanted;
+    int fd_max;              /* files of jobs are kept open below this: the rest is for connections */
     struct launch *todo, **todo_end;
     struct launch *done, **done_end;
     int done_fd;
@@ -42,6 +45,7 @@ struct launcher {
         unsigned long cpus[TD_MAX_CPU_BYTES / sizeof(unsigned long)];
         struct launch *now;
         pid_t self;
+        int pair[2];         /* the child sends its stderr to [1], we take it from [0] */
         bool test;           /* the child of launch_self_test */
     } threads[LAUNCHERS];
 };
@@ -141,6 +145,29 @@ static CHILD_CODE void child_files(struct launch *l)
         child_fail(l, LAUNCH_ERR);
 }
 
+/* The shepherd gets the error file as the user has opened it, for the line that says the job was ended (lastwords.c).
+ * Without it only that line is missing. */
+static CHILD_CODE void child_hand_over_stderr(int to)
+{
+    struct stat st;
+    if (fstat(2, &st) < 0 || !S_ISREG(st.st_mode))
+        return;
+    char byte = 0;
+    struct iovec iov = {&byte, 1};
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    int fd = 2;
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    ssize_t n = sendmsg(to, &m, MSG_DONTWAIT);
+    (void)n;
+}
+
 static void child_task_pid(char *var)
 {
     char *digits = var + strlen("SLURM_TASK_PID=");
@@ -169,6 +196,7 @@ static CHILD_CODE int child(void *arg)
     child_files(l);
     if (note[0])
         child_note(note);
+    child_hand_over_stderr(t->pair[1]);
 
     /* If the shepherd is killed, the leader goes with it at once; the next shepherd ends what the leader leaves. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != t->self)
@@ -221,6 +249,27 @@ static void prepare(struct launch_thread *t, const struct td_sh_launch *m)
         t->cpus[(size_t)i / (8 * sizeof(unsigned long))] |= 1ul << ((size_t)i % (8 * sizeof(unsigned long)));
 }
 
+/* Returns what the child handed over, -1 if nothing. */
+static int take_stderr(struct launch_thread *t)
+{
+    char byte;
+    struct iovec iov = {&byte, 1};
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    int fd;
+    if (recvmsg(t->pair[0], &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0 || m.msg_controllen < CMSG_LEN(sizeof(int)) ||
+        control.head.cmsg_type != SCM_RIGHTS)
+        return -1;
+    memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
+    if (fd < t->l->fd_max)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 static void launch_one(struct launch_thread *t, struct launch *l)
 {
     t->now = l;
@@ -239,6 +288,11 @@ static void launch_one(struct launch_thread *t, struct launch *l)
         l->failed = LAUNCH_FORK;
         l->error = errno;
     }
+    int fd = t->test ? -1 : take_stderr(t);
+    if (l->failed == LAUNCH_OK)
+        l->err_fd = fd;
+    else if (fd >= 0)
+        close(fd);
 }
 
 static void *run_thread(void *arg)
@@ -281,6 +335,8 @@ int launcher_new(struct launcher **ret, struct td_error *err)
         td_free(l);
         return td_fail(err, TD_E_IO, "eventfd: %s", strerror(errno));
     }
+    struct rlimit files;
+    l->fd_max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? (int)TD_MIN(files.rlim_cur, (rlim_t)INT32_MAX) - FDS_SPARED : 0;
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
@@ -291,6 +347,8 @@ int launcher_new(struct launcher **ret, struct td_error *err)
         t->l = l;
         t->self = getpid();
         t->stack = td_alloc(CHILD_STACK_BYTES);
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t->pair) < 0)
+            return td_fail(err, TD_E_IO, "cannot make a socket pair: %s", strerror(errno));
         int r = pthread_create(&id, &attr, run_thread, t);
         if (r)
             return td_fail(err, TD_E_IO, "cannot start a launching thread: %s", strerror(r));
@@ -308,6 +366,7 @@ int launcher_fd(const struct launcher *l)
 void launcher_put(struct launcher *l, struct launch *what)
 {
     what->failed = LAUNCH_OK;
+    what->err_fd = -1;
     what->error = what->pid = 0;
     what->reaped = false;
     what->next = NULL;

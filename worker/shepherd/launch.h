@@ -30,6 +30,7 @@ struct launch {
     enum launch_step failed;
     int error;                       /* errno of the failure */
     int64_t started_ms;              /* CLOCK_BOOTTIME just before the process was made */
+    int err_fd;                      /* the child's stderr if that is a regular file, else -1; whoever takes it closes it */
     volatile int pid;                /* set by the kernel before the child runs a line: also read while under way */
     /* used by the loop while it is under way */
     bool reaped;                     /* the process is over already */

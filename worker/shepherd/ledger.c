@@ -29,6 +29,7 @@ struct attempt *ledger_add(struct ledger *l, uint32_t job, uint32_t attempt)
     a->job = job;
     a->attempt = attempt;
     a->warn_at_ms = a->limit_at_ms = a->kill_at_ms = INT64_MAX;
+    a->err_fd = -1;
     a->prev = l->last;
     if (l->last)
         l->last->next = a;

@@ -37,6 +37,9 @@ struct attempt {
     struct td_usage usage;
     struct td_buf place;     /* encoded placement, for SH_STATE */
     uint64_t last_no;        /* its last status */
+    int err_fd;              /* its error file, where that is a regular file; -1 = none */
+    struct last_words *words; /* being written there; NULL = none */
+    int64_t words_until_ms;  /* GONE waits for them until then; 0 = not yet */
     struct attempt *prev, *next;
 };
 

@@ -71,6 +71,7 @@ static void end_running(struct shepherd *sh, struct attempt *a)
     a->ending = true;
     a->warn_at_ms = a->limit_at_ms = INT64_MAX;
     sh->next_due_ms = 0;
+    last_words_say(a);
     if (a->kill_wait_s == 0) {
         kill_hard(sh, a);
         return;

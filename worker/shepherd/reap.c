@@ -203,7 +203,7 @@ void reap(struct shepherd *sh)
 static void all_gone(struct shepherd *sh)
 {
     for (struct attempt *a = sh->ledger.first; a; a = a->next)
-        if (a->state == ATTEMPT_LEFTOVERS && a->left == 0)
+        if (a->state == ATTEMPT_LEFTOVERS && a->left == 0 && !last_words_wait(sh, a))
             report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE, .usage = a->usage});
 }
 

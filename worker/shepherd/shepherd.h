@@ -46,6 +46,11 @@ struct shepherd {
 void report(struct shepherd *sh, struct attempt *a, const struct td_report *r);
 void report_unknown_gone(struct shepherd *sh, uint32_t job, uint32_t attempt);
 
+/* lastwords.c: a line in the job's error file that it was ended */
+void last_words_say(struct attempt *a);
+bool last_words_wait(const struct shepherd *sh, struct attempt *a); /* being written: GONE must wait */
+void last_words_forget(struct attempt *a);
+
 /* start.c */
 void start_attempt(struct shepherd *sh, struct launch *what);    /* what->msg is set; takes it */
 void started(struct shepherd *sh);                               /* what the launching threads have done */

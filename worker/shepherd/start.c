@@ -128,6 +128,7 @@ static void start_done(struct shepherd *sh, struct launch *what)
 
     a->state = ATTEMPT_RUNNING;
     a->started_ms = what->started_ms;
+    a->err_fd = what->err_fd;
     ledger_set_pid(&sh->ledger, a, what->pid);
     struct td_spool_life life = {
         .job = a->job,

@@ -8,8 +8,10 @@ void report(struct shepherd *sh, struct attempt *a, const struct td_report *r)
     full.attempt = a->attempt;
     full.step = TD_STEP_BATCH;
     a->last_no = spool_add(&sh->spool, &full, sh->now_ms);
-    if (r->kind == TD_REPORT_GONE)
-        ledger_set_gone(&sh->ledger, a);
+    if (r->kind != TD_REPORT_GONE)
+        return;
+    last_words_forget(a);
+    ledger_set_gone(&sh->ledger, a);
 }
 
 /* An attempt we do not hold: whoever asks may take it that nothing of it is here. */

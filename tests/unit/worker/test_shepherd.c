@@ -415,6 +415,14 @@ static void new_worker_gets_what_is_unacknowledged(void **state)
 
 /* --- limits and kills ---------------------------------------------------------------------------------------------------- */
 
+/* The line in an output file that says the job was ended. */
+static const char *told_of_its_end(struct rig *r, uint32_t job)
+{
+    char want[96];
+    snprintf(want, sizeof(want), "tender: error: *** JOB %u ON n1 CANCELLED AT 2", job);
+    return strstr(output(r, job), want);
+}
+
 static void limit_ends_by_term(void **state)
 {
     struct rig *r = *state;
@@ -425,6 +433,42 @@ static void limit_ends_by_term(void **state)
     const struct td_report *e = wait_for(r, 1, TD_REPORT_EXITED);
     assert_true(e->timed_out);
     assert_int_equal(e->signal, SIGTERM);
+    assert_non_null(told_of_its_end(r, 1));
+    assert_non_null(strstr(output(r, 1), " DUE TO TIME LIMIT ***\n"));
+}
+
+/* The line goes to the error file, once, and only to a file; who ends by himself is told nothing. */
+static void who_is_ended_is_told(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    char err[128];
+    struct td_sh_kill over = {.kill = {.job = 1, .attempt = 1}, .kill_wait_s = 30};
+    snprintf(err, sizeof(err), "%s/err", r->dir);
+    job_make(r, &j, 1, "echo ready 1; sleep 1000")->err = err;
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_number(r, 1, "ready ");
+    put(r, TD_MSG_SH_KILL, &over);
+    put(r, TD_MSG_SH_KILL, &over);
+    wait_for(r, 1, TD_REPORT_GONE);
+    assert_string_equal(output(r, 1), "ready 1\n");
+    char *line = slurp(err);
+    assert_true(strncmp(line, "tender: error: *** JOB 1 ON n1 CANCELLED AT 2", 45) == 0);
+    assert_null(strstr(line, "DUE TO TIME LIMIT"));
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+
+    job_make(r, &j, 2, "echo ready 2; sleep 1000")->err = "/dev/null";
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_number(r, 2, "ready ");
+    over.kill.job = 2;
+    put(r, TD_MSG_SH_KILL, &over);
+    wait_for(r, 2, TD_REPORT_GONE);
+    assert_string_equal(output(r, 2), "ready 2\n");
+
+    run(r, 3, "exit 3");
+    run(r, 4, "kill -TERM $$");
+    assert_string_equal(output(r, 3), "");
+    assert_string_equal(output(r, 4), "");
 }
 
 static void limit_then_kill_wait(void **state)
@@ -491,7 +535,8 @@ static void kill_ends_and_signals_come_once(void **state)
     put(r, TD_MSG_SH_KILL, &over);
     assert_int_equal(wait_for(r, 1, TD_REPORT_EXITED)->signal, SIGTERM);
     wait_for(r, 1, TD_REPORT_GONE);
-    assert_string_equal(output(r, 1), "ready 1\nusr1\n");
+    assert_true(strncmp(output(r, 1), "ready 1\nusr1\n", 13) == 0);
+    assert_non_null(told_of_its_end(r, 1));
     /* somebody nobody knows is gone */
     over.kill.job = 77;
     put(r, TD_MSG_SH_KILL, &over);
@@ -752,6 +797,7 @@ int main(void)
         T(unstartable_says_why),
         T(second_launch_starts_nothing),
         T(new_worker_gets_what_is_unacknowledged),
+        T(who_is_ended_is_told),
         T(limit_ends_by_term),
         T(limit_then_kill_wait),
         T(warning_before_the_limit),
