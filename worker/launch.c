@@ -148,11 +148,11 @@ static void make_limits(struct worker *w, struct td_sh_launch *m)
     m->spec.rlimits = (struct td_rlimit_list){v, n};
 }
 
-/* A worker that is not root runs jobs as itself; somebody else's job would get its rights. */
+/* A worker that is not root runs jobs as itself; somebody else's job, root's too, would run as another than it says. */
 static const char *wrong_user(struct worker *w, const struct td_award *a)
 {
     char text[160];
-    if (geteuid() == 0 || a->uid == geteuid() || a->uid == 0)
+    if (geteuid() == 0 || a->uid == geteuid())
         return NULL;
     td_format(text, sizeof(text), "the worker of %s runs as user %u and cannot run a job of user %u", w->node,
               (unsigned)geteuid(), a->uid);
