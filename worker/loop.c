@@ -127,8 +127,11 @@ void worker_agent(struct worker *w, const struct td_agent_input *in)
         w->lost_in_step = false;
         worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_SHEPHERD_LOST});
     }
-    if (td_agent_registered(w->agent) && !w->ready_said)
+    if (!w->registered_once && td_agent_registered(w->agent)) {
+        w->registered_once = true;
         worker_say_ready(w, "ready\n");
+        td_log_tell("%s serves the cluster %s; the log is in %s", w->node, td_agent_welcome(w->agent)->cluster, w->dir);
+    }
 }
 
 /* --- the loop ---------------------------------------------------------------------------------------------------------------- */

@@ -216,6 +216,16 @@ static void name_dir_in_command_line(const struct worker *w, int argc, char **ar
     td_free(v); /* it runs as well without */
 }
 
+/* In the foreground somebody may look at where we were started; one who waits on --ready-fd, or named a log, does not. */
+static void listen_to_us(const struct worker *w, int caller)
+{
+    bool apart = !w->opt.log || strcmp(w->opt.log, "-") != 0; /* else the log is what he looks at */
+    if (caller >= 0 && apart && w->opt.ready_fd < 0 && (!w->opt.log || isatty(caller)))
+        td_log_also_to(caller, "tender-worker");
+    else if (caller >= 0)
+        close(caller);
+}
+
 static int prepare(struct worker *w, struct td_error *err)
 {
     int r = lock_dir(w, err);
@@ -249,7 +259,7 @@ int main(int argc, char **argv)
         worker_say_ready(&w, line);
         return 1;
     }
-    close(caller);
+    listen_to_us(&w, caller);
     td_log("info", "worker of %s starts in %s, version %s", w.node, w.dir, TD_VERSION);
     r = worker_run(&w);
     launch_release(&w);

@@ -44,7 +44,7 @@ struct worker {
     struct td_agent *agent;        /* NULL until enrolled */
     struct td_arena arena;         /* of one incoming message */
     struct td_buf frame;
-    bool ready_said;
+    bool ready_said, registered_once;
     int64_t look_dir_ms;
     bool over;
     bool in_step, lost_in_step;    /* loop.c */

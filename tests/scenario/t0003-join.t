@@ -34,6 +34,12 @@ is "$(squeue -h -t R -o %N | sort | uniq -c | awk '{print $1, $2}')" "2 late
 2 n1" "two jobs on each node"
 like "$(sinfo -h -N -o '%N %t')" '^late +alloc' "sinfo knows it"
 
+tender-worker --join "$token" --node n1 --dir "$WORK/twin" >twin.log 2>&1 &
+twin=$!
+wait_until "a name that is taken is said, not only logged" grep -q '^tender-worker: .*refused for now.* is taken by a live worker: n1' twin.log
+kill "$twin" && wait "$twin"
+like "$(cat late.log)" '^tender-worker: late serves the cluster join; ' "one that joined says so too"
+
 bad=$(tender-worker --join "${token%?????}aaaaa" --node other --dir "$WORK/other" 2>&1)
 is "$?" 1 "a damaged token is refused"
 like "$bad" 'token' "in words"
@@ -48,4 +54,33 @@ wait_until "and all of them end on the node that is left" queue_is_empty
 is "$(squeue -h -t all -o %T | sort | uniq -c | awk '{print $1, $2}')" "4 COMPLETED" "all four completed"
 is "$(grep -c 'attempt 1 on n1' ledger)" 2 "the two lost ones as a second attempt"
 wait 2>/dev/null
+
+begin() { tender-worker --node late --dir "$DIR/nodes/late" --cpus 2 >>late.log 2>&1 & late=$!; }
+stands() { sinfo -h -N -n late -o %T | grep -qx "$1"; }
+begin
+wait_until "the lost one is back" stands idle
+kill "$late" && wait "$late"
+ok "stopped by SIGTERM it is drained and away" stands 'drained\*'
+begin
+wait_until "started again it is idle: the mark was its own" stands idle
+scontrol update NodeName=late State=DRAIN Reason=fan
+kill "$late" && wait "$late"
+begin
+wait_until "an administrator's mark stays" stands drained
+like "$(scontrol show node late)" 'Reason=fan' "with his reason"
+kill "$late" && wait "$late"
+
+if [ "$(id -u)" = 0 ] && setpriv --reuid=nobody --regid=nogroup --init-groups test -x "$TENDER_BIN/tender-worker" 2>/dev/null; then
+    mkdir home && chown nobody home
+    setpriv --reuid=nobody --regid=nogroup --init-groups "$TENDER_BIN/tender-worker" --join "$token" --node small --dir "$WORK/home/w" --cpus 2 >small.log 2>&1 &
+    small=$!
+    wait_until "a worker that is not root joins" grep -q "serves the cluster" small.log
+    id=$(submit -w small -o /dev/null --wrap "touch home/ran")
+    wait_until "root's job ends on a worker that is not root" job_is "$id" FAILED
+    like "$(scontrol show job "$id")" 'the worker of small runs as user [0-9]+ and cannot run a job of user 0' "in words"
+    ok "and nothing of it ran" test ! -e home/ran
+    kill "$small" && wait "$small"
+else
+    echo "# not root, or no user nobody who reaches the programs: a foreign worker is not tried"
+fi
 done_testing
