@@ -175,6 +175,8 @@ static void put_cell(const struct column *c, const char *s, bool whole, struct t
     uint32_t used = 0, w;
     const char *end = s;
 
+    if (c->width < 6 && strcmp(s, "(null)") == 0) /* an absence is written whole or not at all */
+        s = end = "";
     if (c->width == NO_WIDTH || (whole && text_width(s) >= c->width)) {
         td_buf_puts(out, s);
         return;
@@ -222,6 +224,23 @@ void format_heading(const struct format *f, struct td_buf *out)
     td_buf_putc(out, '\n');
 }
 
+/* A partition's name gives way to the star behind it. */
+static void keep_star(struct td_buf *b, uint32_t width)
+{
+    const char *s = td_buf_str(b), *end = s;
+    uint32_t used = 0, w;
+
+    if (!width || !b->len || s[b->len - 1] != '*' || text_width(s) <= width)
+        return;
+    for (size_t n = code_point(end, &w); used + w < width; n = code_point(end, &w)) {
+        used += w;
+        end += n;
+    }
+    td_autofree char *cut = td_strndup(s, (size_t)(end - s));
+    td_buf_reset(b);
+    td_buf_putf(b, "%s*", cut);
+}
+
 void format_row(const struct format *f, const void *row, struct td_buf *out)
 {
     struct td_buf tmp = {0};
@@ -231,6 +250,8 @@ void format_row(const struct format *f, const void *row, struct td_buf *out)
         if (c->field) {
             td_buf_reset(&tmp);
             c->field->print(&tmp, row);
+            if (c->field->trait == TRAIT_SPLITS_STAR && c->width != NO_WIDTH)
+                keep_star(&tmp, c->width);
             put_cell(c, td_buf_str(&tmp), c->right && c->field->trait == TRAIT_WHOLE, out);
         }
         td_buf_puts(out, c->text);

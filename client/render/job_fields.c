@@ -172,10 +172,36 @@ static int by_id(const void *a, const void *b)
     return x->array_task < y->array_task ? -1 : x->array_task > y->array_task;
 }
 
+/* JSON has moments as seconds since 1970 (0: none), a limit as minutes (null: none), as Slurm's readers expect. */
+PRINT(epoch_start) { td_buf_put_i64(out, JOB(row)->start_ms / 1000); }
+PRINT(epoch_end) { td_buf_put_i64(out, JOB(row)->end_ms / 1000); }
+PRINT(epoch_submitted) { td_buf_put_i64(out, JOB(row)->submit_ms / 1000); }
+PRINT(epoch_eligible) { td_buf_put_i64(out, JOB(row)->eligible_ms / 1000); }
+PRINT(epoch_deadline) { td_buf_put_i64(out, JOB(row)->spec.deadline_ms / 1000); }
+PRINT(array_or_zero) { td_buf_putf(out, "%u", JOB(row)->array_job); }
+PRINT(limit_minutes)
+{
+    uint32_t s = JOB(row)->limit_s;
+
+    if (s == TD_INFINITE || s == 0)
+        td_buf_puts(out, "N/A");
+    else
+        td_buf_putf(out, "%u", s / 60 + (s % 60 != 0));
+}
+
 static const struct field fields[] = {
+    /* only in JSON */
+    {0, NULL, "", "array_job_id", JSON_NUMBER, array_or_zero, by_id, TRAIT_NONE},
+    {0, NULL, "", "time_limit", JSON_NUMBER, limit_minutes, by_limit, TRAIT_NONE},
+    {0, NULL, "", "start_time", JSON_NUMBER, epoch_start, by_start, TRAIT_NONE},
+    {0, NULL, "", "end_time", JSON_NUMBER, epoch_end, by_end, TRAIT_NONE},
+    {0, NULL, "", "submit_time", JSON_NUMBER, epoch_submitted, by_submit, TRAIT_NONE},
+    {0, NULL, "", "eligible_time", JSON_NUMBER, epoch_eligible, NULL, TRAIT_NONE},
+    {0, NULL, "", "deadline", JSON_NUMBER, epoch_deadline, NULL, TRAIT_NONE},
+    /* for the eye, and for JSON where a key stands */
     {'i', "JobArrayID", "JOBID", NULL, JSON_NONE, array_id, by_id, TRAIT_NONE},
     {'A', "JobID", "JOBID", "job_id", JSON_NUMBER, job_id, by_job, TRAIT_NONE},
-    {'F', "ArrayJobID", "ARRAY_JOB_ID", "array_job_id", JSON_NUMBER, array_job, by_id, TRAIT_NONE},
+    {'F', "ArrayJobID", "ARRAY_JOB_ID", NULL, JSON_NONE, array_job, by_id, TRAIT_NONE},
     {'K', "ArrayTaskID", "ARRAY_TASK_ID", "array_task_id", JSON_STRING, array_task, by_id, TRAIT_NONE},
     {'P', "Partition", "PARTITION", "partition", JSON_STRING, partition, NULL, TRAIT_NONE},
     {'j', "Name", "NAME", "name", JSON_STRING, name, NULL, TRAIT_NONE},
@@ -188,7 +214,7 @@ static const struct field fields[] = {
     {'r', "Reason", "REASON", "state_reason", JSON_STRING, reason, NULL, TRAIT_NONE},
     {'R', "ReasonList", "NODELIST(REASON)", NULL, JSON_NONE, reason_list, NULL, TRAIT_NONE},
     {'M', "TimeUsed", "TIME", NULL, JSON_NONE, elapsed, by_elapsed, TRAIT_WHOLE},
-    {'l', "TimeLimit", "TIME_LIMIT", "time_limit", JSON_STRING, limit, by_limit, TRAIT_WHOLE},
+    {'l', "TimeLimit", "TIME_LIMIT", NULL, JSON_NONE, limit, by_limit, TRAIT_WHOLE},
     {'L', "TimeLeft", "TIME_LEFT", NULL, JSON_NONE, left, by_left, TRAIT_WHOLE},
     {'D', "NumNodes", "NODES", "node_count", JSON_NUMBER, nodes, by_nodes, TRAIT_NONE},
     {'C', "NumCPUs", "CPUS", "cpus", JSON_NUMBER, cpus, by_cpus, TRAIT_NONE},
@@ -212,12 +238,12 @@ static const struct field fields[] = {
     {'E', "Dependency", "DEPENDENCY", "dependency", JSON_STRING, dependency, NULL, TRAIT_NONE},
     {'n', "ReqNodes", "REQ_NODES", "required_nodes", JSON_STRING, req_nodes, NULL, TRAIT_NONE},
     {'x', "ExcNodes", "EXC_NODES", "excluded_nodes", JSON_STRING, exc_nodes, NULL, TRAIT_NONE},
-    {'S', "StartTime", "START_TIME", "start_time", JSON_STRING, start, by_start, TRAIT_NONE},
-    {'e', "EndTime", "END_TIME", "end_time", JSON_STRING, end, by_end, TRAIT_NONE},
-    {'V', "SubmitTime", "SUBMIT_TIME", "submit_time", JSON_STRING, submitted, by_submit, TRAIT_NONE},
-    {0, "EligibleTime", "ELIGIBLE_TIME", "eligible_time", JSON_STRING, eligible, NULL, TRAIT_NONE},
+    {'S', "StartTime", "START_TIME", NULL, JSON_NONE, start, by_start, TRAIT_NONE},
+    {'e', "EndTime", "END_TIME", NULL, JSON_NONE, end, by_end, TRAIT_NONE},
+    {'V', "SubmitTime", "SUBMIT_TIME", NULL, JSON_NONE, submitted, by_submit, TRAIT_NONE},
+    {0, "EligibleTime", "ELIGIBLE_TIME", NULL, JSON_NONE, eligible, NULL, TRAIT_NONE},
     {0, "AccrueTime", "ACCRUE_TIME", NULL, JSON_NONE, eligible, NULL, TRAIT_NONE},
-    {0, "Deadline", "DEADLINE", "deadline", JSON_STRING, deadline, NULL, TRAIT_NONE},
+    {0, "Deadline", "DEADLINE", NULL, JSON_NONE, deadline, NULL, TRAIT_NONE},
     {0, "PendingTime", "PENDING_TIME", NULL, JSON_NONE, pending_s, NULL, TRAIT_NONE},
     {0, "MinTime", "TIME_MIN", NULL, JSON_NONE, min_time, NULL, TRAIT_NONE},
     {'h', "OverSubscribe", "OVER_SUBSCRIBE", "oversubscribe", JSON_STRING, oversubscribe, NULL, TRAIT_NONE},

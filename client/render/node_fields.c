@@ -266,7 +266,7 @@ static int by_name(const void *a, const void *b)
 }
 
 static const struct field fields[] = {
-    {'P', "Partition", "PARTITION", NULL, JSON_NONE, partition_star, by_partition, TRAIT_SPLITS},
+    {'P', "Partition", "PARTITION", NULL, JSON_NONE, partition_star, by_partition, TRAIT_SPLITS_STAR},
     {'R', "PartitionName", "PARTITION", "partition", JSON_STRING, partition, by_partition, TRAIT_SPLITS},
     {'a', "Available", "AVAIL", "available", JSON_STRING, available, NULL, TRAIT_SPLITS},
     {'l', "Time", "TIMELIMIT", "time_limit", JSON_STRING, time_limit, by_limit, TRAIT_SPLITS},

@@ -11,7 +11,7 @@ static void every_field_prints(const struct field_table *t, const void *row)
         f->print(&out, row);
         assert_true(out.len < 4096);
         assert_non_null(f->title);
-        assert_true(f->letter || f->name);
+        assert_true(f->letter || f->name || f->key);
         if (f->json == JSON_NUMBER) { /* a number field prints a number, or an absence that becomes null */
             int64_t n;
             assert_true(td_parse_i64(td_buf_str(&out), &n) || strcmp(td_buf_str(&out), "N/A") == 0 ||
@@ -100,6 +100,7 @@ static void formats(void **state TD_UNUSED)
     render_one("jobid:###t###,name:|", true, "JOBID###t###NAME|", "1###t###tf-2gpu|");
     render_one("statecompact:5,username:.12,timeused:4", true, "ST           USERTIME", "R            root0:02");
     render_one("name:4", true, "NAME", "tf-2");
+    render_one("%3a|%5a|%6a|", false, "ACC|ACCOU|ACCOUN|", "   |     |(null)|"); /* an absence is whole or not at all */
 }
 
 static void unknown_letters_are_named(void **state TD_UNUSED)
@@ -132,6 +133,22 @@ static void wide_letters_keep_the_columns(void **state TD_UNUSED)
     td_buf_reset(&out);
     j.spec.name = "caf\xc3"; /* cut short: no letter, one column */
     assert_int_equal(text_width(j.spec.name), 4);
+    td_buf_release(&out);
+}
+
+static void a_star_is_not_cut(void **state TD_UNUSED)
+{
+    struct td_partition_info part = {.conf = {.name = "compute", .is_default = true}};
+    struct node_group g = {.part = &part};
+    const void *refs[] = {&g};
+    struct td_buf out = {0};
+
+    sample_render(&node_fields, "%3P|%.4P|%9P|%3R|", false, refs, 1, &out);
+    assert_contains(td_buf_str(&out), "\nco*|com*|compute* |com|\n");
+    td_buf_reset(&out);
+    part.conf.is_default = false;
+    sample_render(&node_fields, "%3P|", false, refs, 1, &out);
+    assert_contains(td_buf_str(&out), "\ncom|\n");
     td_buf_release(&out);
 }
 
@@ -217,6 +234,19 @@ static void json_is_json(void **state TD_UNUSED)
     assert_contains(td_buf_str(&out), "\"name\": \"averyveryverylongname\"");
     assert_contains(td_buf_str(&out), "\"account\": null");
     assert_contains(td_buf_str(&out), "\"requeue\": true");
+    td_buf_reset(&out);
+    struct td_job_info j = *sample_job(1);
+    j.limit_s = 90;
+    r.job = &j;
+    fields_json(&job_fields, refs, 1, &out);
+    assert_contains(td_buf_str(&out), "\"array_job_id\": 0,");
+    assert_contains(td_buf_str(&out), "\"time_limit\": 2,");
+    assert_contains(td_buf_str(&out), "\"start_time\": 17");
+    assert_null(strstr(td_buf_str(&out), "T22:"));
+    j.limit_s = TD_INFINITE;
+    td_buf_reset(&out);
+    fields_json(&job_fields, refs, 1, &out);
+    assert_contains(td_buf_str(&out), "\"time_limit\": null");
     td_buf_release(&out);
 }
 
@@ -243,6 +273,7 @@ int main(void)
         cmocka_unit_test(formats),
         cmocka_unit_test(unknown_letters_are_named),
         cmocka_unit_test(wide_letters_keep_the_columns),
+        cmocka_unit_test(a_star_is_not_cut),
         cmocka_unit_test(ids_of_arrays),
         cmocka_unit_test(file_names),
         cmocka_unit_test(order),
