@@ -86,8 +86,10 @@ void usage_print(const struct command *cmd, struct td_buf *out)
             td_buf_putf(&one, "[--%s", o->name);
         else
             td_buf_putf(&one, "[-%c", o->letter);
-        if (o->arg)
-            td_buf_putf(&one, "%s%s", option_arg_optional(o) ? "" : "=", o->arg);
+        if (o->arg && option_arg_optional(o))
+            td_buf_putf(&one, "[=%s", o->arg + 1); /* "[N]" is shown as [=N] */
+        else if (o->arg)
+            td_buf_putf(&one, "=%s", o->arg);
         td_buf_putc(&one, ']');
         if (column + 1 + one.len > 88) {
             td_buf_putc(out, '\n');
@@ -221,6 +223,7 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
                      "    *)  case $cmd in\n"
                      "        tender) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
                      "        scancel) COMPREPLY=($(compgen -W \"$(squeue -h --me -o %A 2>/dev/null)\" -- \"$cur\")) ;;\n"
+                     "        'tender journal') COMPREPLY=($(compgen -W 'dump verify' -- \"$cur\")) ;;\n"
                      "        sbatch) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
                      "        esac ;;\n"
                      "    esac\n}\n"

@@ -1,10 +1,17 @@
 /* scontrol.c - words of an administrator: which handler takes them */
 #include "scontrol.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "say.h"
+
+static int take_help(struct option_parse *p TD_UNUSED, const struct option *o TD_UNUSED, const char *value TD_UNUSED,
+                     struct td_error *err TD_UNUSED)
+{
+    exit(scontrol_help(NULL, NULL, 0)); /* its words belong to it */
+}
 
 #define AT(field) offsetof(struct scontrol, field)
 static const struct option options[] = {
@@ -21,7 +28,7 @@ static const struct option options[] = {
     {"uid", 'u', "UID", opt_refuse, 0, "a request is made as oneself", NULL, false},
     {"verbose", 'v', NULL, opt_count, AT(verbose), "tell what is done", NULL, false},
     {"yaml", 0, NULL, opt_refuse, 0, "use --json, which YAML readers read too", NULL, false},
-    {"help", 'h', NULL, opt_help, 0, "show this help and exit", NULL, false},
+    {"help", 'h', NULL, take_help, 0, "show this help and exit", NULL, false},
     {"usage", 0, NULL, opt_usage, 0, "show a short usage and exit", NULL, false},
     {"version", 'V', NULL, opt_version, 0, "show the version and exit", NULL, false},
     {0},
@@ -134,12 +141,12 @@ static const char *nearest(const char *name)
 
     for (size_t i = 0; i < TD_ARRAY_LEN(words); i++) {
         uint32_t d = td_edit_distance(words[i].name, name);
-        if (d < best_d) {
+        if (words[i].help && d < best_d) {
             best_d = d;
             best = words[i].name;
         }
     }
-    return best;
+    return best && best_d <= TD_MAX(1u, (uint32_t)strlen(name) / 3) ? best : NULL;
 }
 
 static int dispatch(struct scontrol *s, char **argv, uint32_t n)

@@ -124,7 +124,7 @@ static int show(const struct sinfo *s, const struct td_partition_info_list *part
             td_buf_puts(&out, "\n}\n");
         } else {
             format_fit(&f, rows, g.rows.n);
-            if (s->long_form || s->every_s)
+            if ((s->long_form && !s->no_header) || s->every_s)
                 put_date_line(&out, nodes->now_ms ? nodes->now_ms : client_now_ms());
             if (!s->no_header)
                 format_heading(&f, &out);

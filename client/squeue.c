@@ -16,6 +16,7 @@
 
 struct squeue {
     bool no_header, long_form, all, array, me, start, json, state_only;
+    bool no_state; /* only states were asked for that no job of ours is ever in */
     const char *format, *names, *sort;
     uint32_t every_s;
     struct td_job_filter filter;
@@ -48,14 +49,35 @@ static int take_jobs(struct option_parse *p, const struct option *o TD_UNUSED, c
     return 0;
 }
 
+/* States of Slurm that no job here is ever in: asking for them is no mistake, and finds nothing. */
+static bool state_unused(const char *word)
+{
+    static const char *const states[] = {
+        "SUSPENDED", "S",  "RESIZING",     "RS", "REQUEUED",  "RQ", "REQUEUE_FED", "RF", "REQUEUE_HOLD",  "RH",
+        "SIGNALING", "SI", "SPECIAL_EXIT", "SE", "STAGE_OUT", "SO", "STOPPED",     "ST", "RESV_DEL_HOLD", "RD",
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(states); i++)
+        if (td_str_casecmp(word, states[i]) == 0)
+            return true;
+    return false;
+}
+
 static int take_states(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
 {
+    struct squeue *q = p->target;
     struct td_strs words = str_list(p->arena, value);
+    struct td_buf ours = {0};
 
     for (uint32_t i = 0; i < words.n; i++) {
         uint32_t state, outcome;
-        if (td_str_casecmp(words.v[i], "all") == 0 || td_job_state_parse(words.v[i], &state, &outcome))
+        if (td_str_casecmp(words.v[i], "all") == 0 || td_job_state_parse(words.v[i], &state, &outcome)) {
+            td_buf_putf(&ours, "%s,", words.v[i]);
             continue;
+        }
+        if (state_unused(words.v[i]))
+            continue;
+        td_buf_release(&ours);
         struct td_buf all = {0};
         for (uint32_t s = 0; s < TD_JOB_DONE; s++)
             td_buf_putf(&all, "%s%s", s ? "," : "", td_job_state_word(s, 0));
@@ -66,7 +88,10 @@ static int take_states(struct option_parse *p, const struct option *o, const cha
         td_buf_release(&all);
         return r;
     }
-    return opt_list(p, o, value, err);
+    int r = opt_list(p, o, td_buf_str(&ours), err);
+    q->no_state = words.n && !q->filter.states.n;
+    td_buf_release(&ours);
+    return r;
 }
 
 static int take_every(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
@@ -100,6 +125,7 @@ static const struct option options[] = {
     {"jobs", 'j', "IDS", take_jobs, 0, "these jobs: 12, 12_3, 12_[1-3]", NULL, false},
     {"json", 0, NULL, opt_flag, AT(json), "as JSON", NULL, false},
     {"licenses", 'L', "NAMES", opt_refuse, 0, "licences are not kept yet", NULL, false},
+    {"local", 0, NULL, opt_warn, 0, "every listing is of the local cluster", NULL, false},
     {"long", 'l', NULL, opt_flag, AT(long_form), "more columns, and the date", NULL, false},
     {"me", 0, NULL, opt_flag, AT(me), "my own jobs", NULL, false},
     {"name", 'n', "NAMES", opt_list, AT(filter.names), "jobs of these names", "SQUEUE_NAMES", false},
@@ -181,12 +207,12 @@ static int show(const struct squeue *o, const struct client_jobs *jobs)
         sort_rows(&first_id, rows, n); /* ties end in the id */
         sort_rows(&by, rows, n);
         if (o->json) {
-            td_buf_puts(&out, "{\n  \"jobs\": ");
+            td_buf_puts(&out, "{\n  \"meta\": {\"Tender\": {\"release\": \"" TD_VERSION "\"}},\n  \"errors\": [],\n  \"jobs\": ");
             fields_json(&job_fields, rows, n, &out);
             td_buf_puts(&out, "\n}\n");
         } else {
             format_fit(&f, rows, n);
-            if (o->long_form || o->every_s)
+            if ((o->long_form && !o->no_header) || o->every_s)
                 put_date_line(&out, jobs->now_ms);
             if (!o->no_header)
                 format_heading(&f, &out);
@@ -201,6 +227,27 @@ static int show(const struct squeue *o, const struct client_jobs *jobs)
     return r;
 }
 
+/* A node that the cluster does not have finds no job, for another reason than the asker thinks. */
+static int check_nodes(struct client *c, const char *text, struct td_error *err)
+{
+    struct client_nodes nodes = {0};
+    struct td_hostlist l = {0};
+    int r = td_hostlist_parse(text, TD_MAX_NODES, &l, err);
+
+    if (r == 0)
+        r = client_nodes(c, NULL, &nodes, err);
+    for (uint32_t i = 0; r == 0 && i < l.names.n; i++) {
+        bool known = false;
+        for (uint32_t k = 0; k < nodes.rows.n && !known; k++)
+            known = td_str_equal(nodes.rows.v[k].name, l.names.v[i]);
+        if (!known)
+            r = td_fail(err, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE), l.names.v[i]);
+    }
+    td_vec_release(&nodes.rows);
+    td_hostlist_release(&l);
+    return r;
+}
+
 static int once(const struct squeue *o)
 {
     struct client c = {0};
@@ -209,10 +256,14 @@ static int once(const struct squeue *o)
     struct td_query_jobs q = {.filter = o->filter, .state_only = o->state_only, .expand = o->array, .all = o->all};
     int r = client_open(&c, &err);
 
+    if (r == 0 && o->filter.nodes)
+        r = check_nodes(&c, o->filter.nodes, &err);
     if (r == 0)
         r = client_jobs(&c, &q, &jobs, &err);
+    if (o->no_state)
+        jobs.rows.n = 0;
     /* One job named and nothing found: over already, or never known? */
-    if (r == 0 && o->filter.ids.n == 1 && !jobs.rows.n && !o->filter.states.n) {
+    if (r == 0 && o->filter.ids.n == 1 && !jobs.rows.n && !o->filter.states.n && !o->no_state) {
         static const char *const all[] = {"all"};
         struct td_query_jobs any = {.filter = {.ids = o->filter.ids, .states = {.v = all, .n = 1}}, .all = true};
         struct client_jobs known = {0};
@@ -244,7 +295,7 @@ static void settle(struct squeue *o, struct td_arena *a)
         v[0] = uid;
         o->filter.users = (struct td_strs){.v = v, .n = 1};
     }
-    if (o->start && !o->filter.states.n)
+    if (o->start && !o->filter.states.n && !o->no_state)
         o->filter.states = (struct td_strs){.v = waiting, .n = 1};
 }
 

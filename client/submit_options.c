@@ -32,6 +32,8 @@ TAKE(take_time)
 
     if (td_duration_parse(value, to, &why) < 0)
         return td_fail(err, TD_E_USAGE, "Invalid --%s specification: %s", o->name, value);
+    if (*to != TD_INFINITE) /* limits are whole minutes, rounded up */
+        *to = *to > TD_INFINITE - 60 ? *to : (*to + 59) / 60 * 60;
     if (*to == 0 && o->letter == 't')
         *to = TD_INFINITE; /* -t 0: no limit is asked for */
     return 0;
@@ -232,9 +234,25 @@ TAKE(take_array)
     return 0;
 }
 
+static bool mail_known(const char *word)
+{
+    static const char *const words[] = {"NONE",  "BEGIN",       "END",       "FAIL",           "REQUEUE",       "ALL",          "INVALID_DEPEND",
+                                        "STAGE_OUT", "TIME_LIMIT", "TIME_LIMIT_90", "TIME_LIMIT_80", "TIME_LIMIT_50", "ARRAY_TASKS"};
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(words); i++)
+        if (td_str_casecmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Mail: remembered in the submission, but nobody sends it yet. */
 TAKE(take_mail)
 {
+    struct td_strs words = str_list(p->arena, value);
+
+    for (uint32_t i = 0; i < words.n && o->offset == offsetof(struct submit, spec.mail_type); i++)
+        if (!mail_known(words.v[i]))
+            return td_fail(err, TD_E_USAGE, "Invalid --mail-type specification: %s", words.v[i]);
     if (!p->quiet && o->offset == offsetof(struct submit, spec.mail_type))
         say_warning("%s--mail-type=%s: mail is not sent yet", p->origin ? p->origin : "", value);
     return opt_str(p, o, value, err);
@@ -273,10 +291,10 @@ const struct option sbatch_options[] = {
     {"chdir", 'D', "DIR", opt_str, AT(chdir), "working directory of the job", NULL, false},
     {"comment", 0, "TEXT", take_text, AT(spec.comment), "a remark", NULL, false},
     {"constraint", 'C', "LIST", take_text, AT(need.features), "features the nodes must have", "SBATCH_CONSTRAINT", false},
-    {"contiguous", 0, NULL, opt_flag, AT(need.contiguous), "neighbouring nodes", NULL, false},
+    {"contiguous", 0, NULL, opt_flag, AT(need.contiguous), "neighbouring nodes (refused: not supported yet)", NULL, false},
     {"cpus-per-gpu", 0, "N", opt_u32, AT(need.cpus_per_gpu), "CPUs for each GPU", "SBATCH_CPUS_PER_GPU", false},
     {"cpus-per-task", 'c', "N", opt_u32, AT(need.cpus_per_task), "CPUs of each task", "SBATCH_CPUS_PER_TASK", false},
-    {"deadline", 0, "TIME", take_moment, AT(spec.deadline_ms), "give up if it cannot end by then", NULL, false},
+    {"deadline", 0, "TIME", take_moment, AT(spec.deadline_ms), "give up if it cannot end by then (refused: not supported yet)", NULL, false},
     {"dependency", 'd', "LIST", take_dependency, 0, "wait for other jobs: afterok:12:13, afterany, afternotok, after, aftercorr, singleton", NULL, false},
     {"error", 'e', "FILE", opt_str, AT(spec.std_err), "file for standard error; %j job, %A array, %a index, %x name, %u user, %N node", "SBATCH_ERROR", false},
     {"exclude", 'x', "NODES", take_hosts, AT(need.exc_nodes), "none of these nodes (a list, or a file with a / in its name)", NULL, false},
@@ -290,7 +308,7 @@ const struct option sbatch_options[] = {
     {"hold", 'H', NULL, opt_flag, AT(spec.hold), "queue it held", NULL, false},
     {"input", 'i', "FILE", opt_str, AT(spec.std_in), "file for standard input", "SBATCH_INPUT", false},
     {"job-name", 'J', "NAME", take_text, AT(spec.name), "name of the job", "SBATCH_JOB_NAME", false},
-    {"licenses", 'L', "LIST", take_text, AT(spec.licenses), "licences it needs", NULL, false},
+    {"licenses", 'L', "LIST", take_text, AT(spec.licenses), "licences it needs (refused: not supported yet)", NULL, false},
     {"mail-type", 0, "LIST", take_mail, AT(spec.mail_type), "when to send mail (remembered; mail is not sent yet)", NULL, false},
     {"mail-user", 0, "USER", take_mail, AT(spec.mail_user), "who gets the mail", NULL, false},
     {"mem", 0, "SIZE", take_memory, AT(need.mem_mb_per_node), "memory on each node: 4000, 4G, 0 for all of it", "SBATCH_MEM_PER_NODE", false},
@@ -312,7 +330,7 @@ const struct option sbatch_options[] = {
     {"qos", 'q', "NAME", take_text, AT(spec.qos), "quality of service", "SBATCH_QOS", false},
     {"quiet", 'Q', NULL, opt_flag, AT(quiet), "no word but errors", NULL, false},
     {"requeue", 0, NULL, take_requeue, 0, "may be started again after its node is lost", "SBATCH_REQUEUE", false},
-    {"reservation", 0, "NAME", take_text, AT(spec.reservation), "run in this reservation", "SBATCH_RESERVATION", false},
+    {"reservation", 0, "NAME", take_text, AT(spec.reservation), "run in this reservation (refused: not supported yet)", "SBATCH_RESERVATION", false},
     {"signal", 0, "[B:]SIG[@SECONDS]", take_signal, 0, "signal it so long before its limit", "SBATCH_SIGNAL", false},
     {"test-only", 0, NULL, opt_flag, AT(test_only), "check the request, queue nothing", NULL, false},
     {"time", 't', "TIME", take_time, AT(spec.limit_s), "time limit: minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S", "SBATCH_TIMELIMIT", false},

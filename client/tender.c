@@ -189,7 +189,10 @@ const struct command tender_command = {
 
 /* --- tender journal: a program of its own, so that no other command has to load SQLite ------------------------------ */
 
-static const struct option journal_options[] = {
+static const struct option journal_options[] = { /* for the pages; tender-journal parses them */
+    {"dir", 0, "DIR", opt_str, 0, "folder of the cluster (the one SLURM_CONF names)", NULL, false},
+    {"from", 0, "SEQ", opt_u32_zero, 0, "dump: first event to print", NULL, false},
+    {"name", 0, "NAME", opt_str, 0, "name of the cluster", NULL, false},
     OPTIONS_HELP,
     {0},
 };

@@ -25,7 +25,7 @@ static const struct command cmd = {
     .name = "tender journal",
     .synopsis = "dump|verify [--dir DIR] [--from SEQ]",
     .summary = "print or prove the journal",
-    .about = "",
+    .about = "dump prints one JSON object a line for each event; verify replays snapshots and events and compares digests.",
     .options = options,
     .usage_exit = 1,
 };
