@@ -73,6 +73,7 @@ static void apply_submitted(struct td_core *c, const struct td_ev_job_submitted 
     }
     begin_waiting(c, j);
     core_job_set_candidates(c, j);
+    core_deps_begin(c, j);
     core_job_enqueue(c, j);
     core_client_keys_prune(c, c->time_ms - TD_MAX_CLIENT_KEYS_MS);
     if (!td_str_empty(ev->client_key))
@@ -101,6 +102,7 @@ static struct core_job *copy_of_record(struct td_core *c, struct core_job *r, ui
     }
     for (uint32_t i = 0; i < j->ncandidates; i++)
         td_ledger_hold_shape(c->ledger, core_job_candidates(j)[i].shape);
+    core_deps_copy(c, j, r);
     return j;
 }
 
@@ -197,6 +199,7 @@ static void apply_accepted(struct td_core *c, const struct td_ev_alloc_accepted 
     for (uint32_t i = 0; i < j->alloc->nparts; i++)
         td_ledger_set_until(c->ledger, j->alloc->parts[i].node->no, j->id, j->attempt,
                             core_job_until(j, j->start_ms, j->limit_s));
+    core_deps_wake(c, j);
     c->counters.jobs_started++;
 }
 
@@ -305,9 +308,12 @@ static void apply_ended(struct td_core *c, const struct td_ev_job_ended *ev)
     j->outcome = (uint8_t)ev->outcome;
     j->reason = (uint8_t)ev->reason;
     j->requeue_after = j->hold_after = false;
-    if (j->array)
+    if (j->array) {
         td_bits_set(j->array->finished, j->task);
+        j->array->failed |= j->outcome != TD_OUTCOME_COMPLETED;
+    }
     core_ended_add(c, j);
+    core_deps_wake(c, j);
     c->purge_next_ms =
         TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
     c->counters.jobs_ended++;
@@ -419,6 +425,10 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
         j->array->limit = ch->array_limit;
         core_array_touch(c, j->array);
     }
+    if (is_set(ch, 3)) { /* singletons go by the name */
+        core_deps_wake(c, j);
+        core_deps_again(c, j);
+    }
     if (j->state != TD_JOB_PENDING)
         return;
     if (is_set(ch, 4)) {
@@ -466,8 +476,10 @@ static void apply_tasks_cancelled(struct td_core *c, const struct td_ev_tasks_ca
     }
     td_arena_release(&arena);
     c->nwaiting_tasks -= before - a->nwaiting;
+    a->failed = true;
     if (a->nwaiting) {
         core_job_enqueue(c, j);
+        core_deps_wake(c, j);
         return;
     }
     set_state(c, j, TD_JOB_DONE);
@@ -477,6 +489,7 @@ static void apply_tasks_cancelled(struct td_core *c, const struct td_ev_tasks_ca
     j->cancel_uid = ev->uid;
     j->end_ms = c->time_ms;
     core_ended_add(c, j);
+    core_deps_wake(c, j);
     c->purge_next_ms =
         TD_MIN(c->purge_next_ms, c->time_ms + (int64_t)c->settings.min_job_age_s * 1000);
     c->counters.jobs_ended++;

@@ -86,6 +86,9 @@ static bool check_job(const struct td_core *c, const struct core_job *j, struct 
     if (core_job_is_record(j) &&
         (j->array->record != j || (j->state == TD_JOB_PENDING) != (j->array->nwaiting > 0)))
         return bad(err, j, "is the record of waiting tasks, and they disagree");
+    const char *waits = core_deps_check(c, j);
+    if (waits)
+        return bad(err, j, waits);
     return check_parts(j, err) && check_shapes(j, err) && check_queue(c, j, err);
 }
 

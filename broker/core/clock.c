@@ -1,11 +1,11 @@
 /* clock.c - what a step of the clock moves, and what it leaves (law 10)
  *
- * Journal time never runs backwards. When the wall clock is set ahead (or the machine slept), journal
- * time jumps with it, and whatever measures elapsed time moves by as much: leases, timers, time limits,
- * how long a client's key and a finished job are remembered. Nothing expires because of a step.
- * When it is set back, journal time goes on and is ahead of the wall clock until it has been slewed:
- * nothing elapsed moves, but a begin time is a person's, by the clock on the wall. That offset is
- * durable, because who is in the queue follows from it. */
+ * Journal time never runs backwards. When the wall clock is set ahead (or the machine slept),
+ * journal time jumps with it, and whatever measures elapsed time moves by as much: leases, timers,
+ * time limits, how long a client's key and a finished job are remembered. Nothing expires because
+ * of a step. When it is set back, journal time goes on and is ahead of the wall clock until it has
+ * been slewed: nothing elapsed moves, but a begin time is a person's, by the clock on the wall.
+ * That offset is durable, because who is in the queue follows from it. */
 #include "broker/core/state.h"
 
 /* The shell slews by 500 parts in a million. */
@@ -23,8 +23,7 @@ int64_t core_civil_at(const struct td_core *c, int64_t civil_ms)
 {
     if (c->clock_off_ms == 0 || civil_ms > INT64_MAX / (2 * SLEW_ONE_IN) || civil_ms < 0)
         return civil_ms;
-    int64_t at =
-        (SLEW_ONE_IN * (civil_ms - c->clock_off_ms) + c->clock_at_ms) / (SLEW_ONE_IN + 1);
+    int64_t at = (SLEW_ONE_IN * (civil_ms - c->clock_off_ms) + c->clock_at_ms) / (SLEW_ONE_IN + 1);
     at = TD_MAX(at, civil_ms);
     while (core_civil_ms(c, at) < civil_ms)
         at++; /* once or twice: divisions rounded down */
@@ -87,8 +86,8 @@ static void shift_node(struct core_node *n, int64_t delta_ms)
 
 static void shift_soft(struct td_core *c, int64_t delta_ms)
 {
-    int64_t *const timers[] = {&c->leases_next_ms, &c->resend_next_ms,   &c->purge_next_ms,
-                               &c->retry_ms,       &c->probe_ms,         &c->sessions_next_ms,
+    int64_t *const timers[] = {&c->leases_next_ms,  &c->resend_next_ms,   &c->purge_next_ms,
+                               &c->retry_ms,        &c->probe_ms,         &c->sessions_next_ms,
                                &c->round.opened_ms, &c->round.deadline_ms};
     for (uint32_t i = 0; i < TD_ARRAY_LEN(timers); i++)
         shift(timers[i], delta_ms);

@@ -63,6 +63,8 @@ void td_core_destroy(struct td_core **p)
     td_map_release(&c->job_by_id);
     td_map_release(&c->array_by_id);
     td_map_release(&c->task_by_index);
+    td_map_release(&c->waiters_by_target);
+    td_vec_release(&c->waiters);
     td_strmap_release(&c->node_by_name);
     td_strmap_release(&c->partition_by_name);
     td_strmap_release(&c->client_key_by_name);

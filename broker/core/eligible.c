@@ -38,6 +38,8 @@ uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int
 {
     if (j->held)
         return j->held;
+    if (j->deps)
+        return core_deps_blocked(j);
     if (j->begin_ms > civil_ms)
         return TD_REASON_BEGIN_TIME;
     if (j->array && core_array_room(j->array) == 0)
@@ -141,8 +143,10 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
     if (j->queued && (!wants || j->ncandidates > 1))
         td_queue_drop(c->queue, j->id);
     j->queued = wants;
-    if (j->state == TD_JOB_DONE)
+    if (j->state == TD_JOB_DONE) {
         core_job_drop_shapes(c, j);
+        core_deps_drop(c, j);
+    }
     if (j->state != TD_JOB_PENDING)
         return;
     if (!wants) {

@@ -69,6 +69,7 @@ void core_job_free(struct td_core *c, struct core_job *j)
 {
     core_alloc_free(c, j);
     core_job_drop_shapes(c, j);
+    core_deps_drop(c, j);
     core_spec_drop(c, &j->spec);
     td_free(j->detail);
     td_free(j->usage);

@@ -119,6 +119,7 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
         return;
     ret->detail = j->detail;
     ret->spec = j->spec->body;
+    ret->spec.dependency = core_deps_text(c, j, a);
     ret->partition = j->alloc ? c->partitions.v[j->partition]->name : core_job_need(j)->partition;
     ret->limit_s = j->limit_s;
     ret->priority = j->held ? 0 : j->priority;

@@ -77,6 +77,7 @@ static void emit_array(const struct core_array *a, td_core_emit_fn *emit, void *
         .waiting = {a->waiting, a->nbytes},
         .finished = {a->finished, a->nbytes},
         .spec = a->spec->body,
+        .failed = a->failed,
     };
     if (a->cancelled)
         r.cancelled = (struct td_bin){a->cancelled, a->nbytes};
@@ -115,6 +116,8 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         .start_ms = j->start_ms,
         .end_ms = j->end_ms,
         .stepped_ms = j->stepped_ms,
+        .deps = core_deps_list(j, &a),
+        .deps_any = j->deps && j->deps->any,
         .detail = j->detail,
     };
     if (r.own_spec)
@@ -231,6 +234,7 @@ static int restore_array(struct td_core *c, const struct td_snap_array *r, struc
     a->last = r->last;
     a->step = r->step;
     a->limit = r->limit;
+    a->failed = r->failed;
     a->nbytes = TD_MAX(TD_MAX(r->waiting.n, r->finished.n), r->last / 8 + 1);
     a->waiting = bitmap(r->waiting, a->nbytes);
     a->finished = bitmap(r->finished, a->nbytes);
@@ -340,6 +344,7 @@ static int restore_job(struct td_core *c, const struct td_snap_job *r, struct td
     j->start_ms = r->start_ms;
     j->end_ms = r->end_ms;
     j->stepped_ms = r->stepped_ms;
+    core_deps_restore(c, j, &r->deps, r->deps_any);
     j->detail = text(r->detail);
     static const struct td_usage none;
     if (!td_record_equal(&td_rec_usage, &r->usage, &none)) {

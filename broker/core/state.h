@@ -41,6 +41,21 @@ struct core_spec {
 struct core_job;
 struct core_node;
 
+/* What a job waits for; NULL when nothing. The chain of those who wait for one job or array: numbers
+ * from 1, 0 at the ends. */
+struct core_dep {
+    struct td_job_dep is; /* durable */
+    uint32_t waiter;      /* index: its place in the chain while it is open */
+};
+struct core_deps {
+    uint32_t n;
+    bool any;
+    struct core_dep v[];
+};
+struct core_waiter {
+    uint32_t job, target, prev, next;
+};
+
 /* One node's part of an allocation. */
 struct core_part {
     struct core_job *job;
@@ -82,6 +97,7 @@ struct core_job {
     uint8_t session_state;
     uint8_t exit_code, signal;
     bool requeue_after, hold_after; /* ENDING: then back to the queue */
+    struct core_deps *deps;         /* PENDING: what keeps it from starting */
     int64_t stepped_ms;             /* so far the clock was set ahead while it ran */
     uint32_t limit_s, attempt, restarts;
     uint32_t cancel_uid;
@@ -108,6 +124,7 @@ struct core_array {
     uint32_t total, first, last, step; /* as submitted; step 0: no constant one */
     uint32_t limit;
     uint32_t nbytes; /* of each bitmap */
+    bool failed;     /* a task ended otherwise than with exit status 0 */
     uint8_t *waiting;
     uint8_t *finished;
     uint8_t *cancelled; /* ended without ever having been split; NULL while none */
@@ -258,6 +275,9 @@ struct td_core {
     TD_VEC(uint32_t) begins; /* ids that wait for their begin time */
     TD_VEC(uint32_t) sessions;
     TD_VEC(uint32_t) heads; /* ids whose reason the plan gave: RESOURCES and its kin */
+    struct td_map waiters_by_target; /* first of a chain */
+    TD_VEC(struct core_waiter) waiters;
+    uint32_t waiters_free;
     int64_t begins_next_ms;
     uint64_t nwaiting_tasks;
     uint32_t npending, nrunning;
@@ -297,6 +317,20 @@ void core_log(struct td_core *c, const char *fmt, ...) __attribute__((format(pri
 const char *core_text(struct td_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void core_sooner(int64_t *at_ms, int64_t than_ms);
+
+/* depend.c */
+int core_deps_validate(const struct td_core *c, const char *text, struct td_error *err);
+void core_deps_begin(struct td_core *c, struct core_job *j); /* from its submission */
+void core_deps_copy(struct td_core *c, struct core_job *j, const struct core_job *from);
+struct td_job_dep_list core_deps_list(const struct core_job *j, struct td_arena *a);
+void core_deps_restore(struct td_core *c, struct core_job *j, const struct td_job_dep_list *list,
+                       bool any);
+void core_deps_drop(struct td_core *c, struct core_job *j);
+void core_deps_again(struct td_core *c, struct core_job *j);      /* queues it anew */
+void core_deps_wake(struct td_core *c, const struct core_job *j); /* it started, or is over */
+uint32_t core_deps_blocked(const struct core_job *j);             /* enum td_reason */
+const char *core_deps_text(const struct td_core *c, const struct core_job *j, struct td_arena *a);
+const char *core_deps_check(const struct td_core *c, const struct core_job *j); /* NULL: sound */
 
 /* clock.c */
 int64_t core_civil_ms(const struct td_core *c, int64_t at_ms); /* the wall clock's then */

@@ -18,8 +18,6 @@ static int check_supported(const struct td_job_spec *s, struct td_error *err)
     if (s->needs.n > 1)
         return not_supported(err, "a heterogeneous job (several components)");
     const struct td_job_need *need = &s->needs.v[0];
-    if (!td_str_empty(s->dependency))
-        return not_supported(err, "--dependency");
     if (!td_str_empty(s->reservation))
         return not_supported(err, "--reservation");
     if (!td_str_empty(s->licenses))
@@ -289,6 +287,9 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
         return r;
     *need = s->spec.needs.v[0];
     r = check_need(c, need, err);
+    if (r < 0)
+        return r;
+    r = core_deps_validate(c, s->spec.dependency, err);
     if (r < 0)
         return r;
     if (s->spec.nice < 0 && !td_core_is_operator(c, in->uid))

@@ -59,9 +59,9 @@ static bool count_open(void *ctx, const struct td_job_info *row)
     c->found = true;
     if (row->state == TD_JOB_DONE)
         return true;
-    /* What only a person can move does not starve: held jobs, and jobs no node can ever serve. */
+    /* What only a person can move does not starve: held jobs, jobs no node can ever serve, and those behind them. */
     bool stuck = row->state == TD_JOB_PENDING &&
-                 (row->held || row->reason == TD_REASON_PARTITION_TIME_LIMIT || row->reason == TD_REASON_PARTITION_NODE_LIMIT ||
+                 (row->held || row->reason == TD_REASON_DEPENDENCY || row->reason == TD_REASON_DEP_NEVER || row->reason == TD_REASON_PARTITION_TIME_LIMIT || row->reason == TD_REASON_PARTITION_NODE_LIMIT ||
                   row->reason == TD_REASON_BAD_CONSTRAINTS || row->reason == TD_REASON_REQ_NODE_NOT_AVAIL || row->reason == TD_REASON_NODE_DOWN);
     if (stuck) {
         c->held++;

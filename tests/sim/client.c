@@ -32,6 +32,16 @@ void sim_clients_retry(struct sim *s)
     }
 }
 
+/* Every tenth run has jobs that wait for jobs; the other seeds stay what they were. */
+static const char *dependency(struct sim *s, char *text, size_t size)
+{
+    static const char *const kinds[] = {"after", "afterany", "afterok", "afternotok"};
+    uint32_t a = s->acknowledged.v[rnd(s, s->acknowledged.n)], b = s->acknowledged.v[rnd(s, s->acknowledged.n)];
+
+    snprintf(text, size, "%s:%u%c%s:%u", kinds[rnd(s, 4)], a, rnd(s, 2) ? ',' : '?', kinds[rnd(s, 4)], b);
+    return rnd(s, 4) ? text : "singleton";
+}
+
 static void submit(struct sim *s)
 {
     static const char *const arrays[] = {"0-9", "1-20%3", "0-30:7", "5"};
@@ -59,6 +69,9 @@ static void submit(struct sim *s)
     m.spec.hold = rnd(s, 15) == 0;
     if (rnd(s, 12) == 0)
         m.spec.begin_ms = s->now + rnd(s, 20000);
+    char deps[64];
+    if (s->seed % 10 == 3 && s->acknowledged.n && rnd(s, 3) == 0)
+        m.spec.dependency = dependency(s, deps, sizeof(deps));
     snprintf(key, sizeof(key), "key-%u", s->requests.n);
     m.client_key = key;
     request_add(s, TD_MSG_SUBMIT, &m);

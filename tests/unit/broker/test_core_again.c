@@ -1,17 +1,20 @@
 /* test_core_again.c - the same inputs make the same decisions, event for event (law 9)
  *
  * A seeded film is played with its inputs kept as the shell keeps them. Then they are decoded and
- * given to fresh cores, one for each reign, and the events compared as bytes. A core of a later reign
- * begins from the journal where the film's began from a snapshot, so nothing that only one of them
- * knows may decide. */
+ * given to fresh cores, one for each reign, and the events compared as bytes. A core of a later
+ * reign begins from the journal where the film's began from a snapshot, so nothing that only one of
+ * them knows may decide. */
 #include "film.h"
 
 #include "wire/wire.h"
+
+#define CHAINS_FROM 100000
 
 struct scene {
     struct film *f;
     struct td_rng dice;
     uint32_t jobs[256], njobs;
+    bool chains; /* jobs wait for jobs */
 };
 
 static uint32_t roll(struct scene *s, uint32_t n)
@@ -40,6 +43,13 @@ static void submit(struct scene *s)
     };
     if (roll(s, 5) == 0)
         j.nodes = 1 + roll(s, 2);
+    static const char *const kinds[] = {"after", "afterany", "afterok", "afternotok"};
+    char text[64];
+    if (s->chains && roll(s, 3) == 0) {
+        snprintf(text, sizeof(text), "%s:%u%c%s:%u", kinds[roll(s, 4)], some_job(s),
+                 roll(s, 2) ? ',' : '?', kinds[roll(s, 4)], some_job(s));
+        j.dependency = roll(s, 4) ? text : "singleton";
+    }
     uint32_t id = film_submit_(s->f, j);
     if (id && s->njobs < TD_ARRAY_LEN(s->jobs))
         s->jobs[s->njobs++] = id;
@@ -112,7 +122,7 @@ static void act(struct scene *s)
 
 static void play(struct film *f, uint64_t seed, uint32_t acts)
 {
-    struct scene s = {.f = f, .dice = {seed * 7919 + 1}};
+    struct scene s = {.f = f, .dice = {seed * 7919 + 1}, .chains = seed > CHAINS_FROM};
     f->logs_inputs = true;
     film_start(f);
     film_worker(f, "n1", 4, 2);
@@ -138,8 +148,8 @@ static bool same_event(const struct td_event *a, const struct td_event *b)
         td_wire_put_record(&x, td_event_row(a->id)->record, a->body);
         td_wire_put_record(&y, td_event_row(b->id)->record, b->body);
     }
-    bool same = a->seq == b->seq && a->id == b->id && a->time_ms == b->time_ms &&
-                x.len == y.len && (x.len == 0 || memcmp(x.data, y.data, x.len) == 0);
+    bool same = a->seq == b->seq && a->id == b->id && a->time_ms == b->time_ms && x.len == y.len &&
+                (x.len == 0 || memcmp(x.data, y.data, x.len) == 0);
     td_buf_release(&x);
     td_buf_release(&y);
     return same;
@@ -199,8 +209,8 @@ static uint64_t give_again(struct film *f, change_fn *change)
                                   .id = from->id,
                                   .on = from->on};
             void *body = td_arena_alloc(&a, rec->size);
-            assert_int_equal(
-                td_wire_get_record(&a, rec, from->body.v, from->body.n, body, &err), 0);
+            assert_int_equal(td_wire_get_record(&a, rec, from->body.v, from->body.n, body, &err),
+                             0);
             in.body = body;
             td_core_input(c, &in);
         }
@@ -229,15 +239,15 @@ static void the_same_inputs_make_the_same_events(void **state)
 {
     uint32_t ended = 0, requeued = 0, stepped = 0;
     (void)state;
-    for (uint64_t i = 0; i < 50 + TD_ARRAY_LEN(once_failed); i++) {
-        uint64_t seed = i < 50 ? i + 1 : once_failed[i - 50];
+    for (uint64_t i = 0; i < 90 + TD_ARRAY_LEN(once_failed); i++) {
+        uint64_t seed = i < 50 ? i + 1 : i < 90 ? CHAINS_FROM + i : once_failed[i - 90];
         struct film *f;
         film_open((void **)&f);
         play(f, seed, 150);
         uint64_t differs = give_again(f, NULL);
         if (differs != f->journal.n + 1)
-            fail_msg("seed %u: event %u of %u comes out another", (uint32_t)seed,
-                     (uint32_t)differs, f->journal.n);
+            fail_msg("seed %u: event %u of %u comes out another", (uint32_t)seed, (uint32_t)differs,
+                     f->journal.n);
         ended += film_events(f, TD_EV_JOB_ENDED);
         requeued += film_events(f, TD_EV_JOB_REQUEUED);
         stepped += film_events(f, TD_EV_CLOCK_STEPPED);

@@ -1,8 +1,8 @@
 /* test_core_clock.c - films of clocks that are set, and of machines that slept: elapsed time is not
  * the clock's (law 10)
  *
- * Each comes with its twin: the same jump of time that nobody told the core of, or a silence that is
- * real, must expire what the step must not. */
+ * Each comes with its twin: the same jump of time that nobody told the core of, or a silence that
+ * is real, must expire what the step must not. */
 #include "film.h"
 
 #define HOUR (3600 * (int64_t)SEC)
