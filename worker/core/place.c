@@ -166,6 +166,18 @@ static bool choose_gres(const struct td_node *n, const struct td_pool *p, const 
     return true;
 }
 
+/* Who has the node for himself has all its devices, whatever he asked for. */
+static void choose_all_gres(const struct td_node *n, const struct td_pool *p, struct gres_choice *gc)
+{
+    for (uint32_t s = 0; s < n->inv.gres.n; s++) {
+        gc->counts[s] = p->stocks[s].free;
+        if (n->inv.gres.v[s].devices.n > 0) {
+            memcpy(gc->devices[s], p->stocks[s].devices, TD_DEVICE_BITS_BYTES);
+            gc->counts[s] = td_bits_count(gc->devices[s], TD_DEVICE_BITS_BYTES);
+        }
+    }
+}
+
 static struct td_bin trimmed(struct td_arena *a, const uint8_t *bits, uint32_t nbytes)
 {
     while (nbytes > 0 && bits[nbytes - 1] == 0)
@@ -214,6 +226,11 @@ bool td_place(const struct td_node *n, struct td_pool *p, struct td_scan *scan, 
         if (!choose_gres(n, p, need, &gc, near, &near_any, choice, why))
             return false;
     }
+    if (need->exclusive) {
+        if (need->ngres == 0)
+            memset(&gc, 0, sizeof(gc));
+        choose_all_gres(n, p, &gc);
+    }
     uint32_t want = need->exclusive ? free_cpus(n, p) : need->cpus;
     uint32_t cpus = td_choose_cpus(n, p, scan, want, need->ngres == 0, near_any ? near : NULL, bits, choice);
     if (cpus < want || cpus == 0)
@@ -234,7 +251,7 @@ bool td_place(const struct td_node *n, struct td_pool *p, struct td_scan *scan, 
         .memory_mb = memory,
         .tmp_mb = need->tmp_mb,
     };
-    if (need->ngres > 0)
+    if (need->ngres > 0 || need->exclusive)
         ret->gres = held_gres(n, &gc, a);
     bool all = td_pool_take(n, p, ret);
     TD_ASSERT(all);

@@ -290,7 +290,7 @@ static void memory_is_consumed_where_it_counts(void **state)
     refused(&b, TD_REFUSAL_TOO_SMALL, 1);
 }
 
-static void exclusive_takes_all_cpus_and_memory_but_only_the_gres_asked_for(void **state)
+static void exclusive_takes_all_cpus_memory_and_devices(void **state)
 {
     struct fixture *f = *state;
 
@@ -300,11 +300,18 @@ static void exclusive_takes_all_cpus_and_memory_but_only_the_gres_asked_for(void
     fits(&b, 1);
     assert_int_equal(cpus(&b.placements.v[0]), 8);
     assert_int_equal(b.placements.v[0].memory_mb, 1000);
-    assert_int_equal(b.placements.v[0].gres.v[0].count, 1);
+    assert_int_equal(b.placements.v[0].gres.v[0].count, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_true(has_device(&b.placements.v[0], i));
     take(f, &b.placements.v[0]);
     b = bid(f, (struct td_shape){TASKS(1, 1)}, 1);
     refused(&b, TD_REFUSAL_CPUS, 1);
+    b = bid(f, (struct td_shape){TASKS(1, 1), GRES({"gpu", "", 1})}, 1);
+    refused(&b, TD_REFUSAL_GRES, 1);
     td_node_give(f->node, 1, 1);
+    b = bid(f, (struct td_shape){TASKS(1, 1), .exclusive = true}, 1);
+    fits(&b, 1);
+    assert_int_equal(b.placements.v[0].gres.v[0].count, 4); /* asked for or not */
     td_node_take(f->node, 9, 1, &(struct td_placement){.cpus = {(const uint8_t[]){0x01}, 1}});
     b = bid(f, s, 1);
     refused(&b, TD_REFUSAL_EXCLUSIVE, 1);
@@ -796,7 +803,7 @@ int main(void)
         T(a_package_without_numa_nodes_of_its_own_still_counts),
         T(cores_of_two_sizes),
         T(memory_is_consumed_where_it_counts),
-        T(exclusive_takes_all_cpus_and_memory_but_only_the_gres_asked_for),
+        T(exclusive_takes_all_cpus_memory_and_devices),
         T(two_gpus_of_four_lie_in_one_package_and_near_their_cores),
         T(work_without_gpus_keeps_off_their_cores),
         T(islands_are_completed_before_whole_ones_are_broken),
