@@ -60,6 +60,64 @@ static void set_memory(const struct td_core *c, const struct td_job_need *need,
     }
 }
 
+static bool same_device(const struct td_gres_need *a, const struct td_gres_need *b)
+{
+    return td_str_equal(a->name, b->name) &&
+           (td_str_empty(a->type) || td_str_empty(b->type) || td_str_equal(a->type, b->type));
+}
+
+static struct td_gres_need *find_device(struct td_gres_need *v, uint32_t n,
+                                        const struct td_gres_need *g)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (same_device(&v[i], g))
+            return &v[i];
+    }
+    return NULL;
+}
+
+/* Of the node, of the job and of each task are ways to say the same devices: the larger count is
+ * meant, never the sum. Where a node's and a task's are both named, the node's says how many tasks
+ * it takes. A list by itself adds up (a:1,b:2 are two kinds). */
+static void set_devices(const struct td_job_need *need, struct td_arena *a, struct td_shape *ret)
+{
+    uint32_t n = 0, ntask = 0, most = need->gres.n + need->gres_job.n;
+    if (need->gres_job.n == 0 && (need->gres.n == 0 || need->gres_task.n == 0))
+        return;
+    struct td_gres_need *all = td_arena_alloc(a, most * sizeof(*all));
+    struct td_gres_need *task = td_arena_alloc(a, (need->gres_task.n + 1) * sizeof(*task));
+    for (; n < need->gres.n; n++)
+        all[n] = need->gres.v[n];
+    /* submit.c lets it through for one node only, where "of the job" and "of the node" are the
+     * same. */
+    for (uint32_t i = 0; i < need->gres_job.n; i++) {
+        const struct td_gres_need *g = &need->gres_job.v[i];
+        struct td_gres_need *is = find_device(all, need->gres.n, g);
+        if (!is) {
+            is = &all[n++];
+            *is = (struct td_gres_need){.name = g->name};
+        }
+        is->type = td_str_empty(is->type) ? g->type : is->type;
+        is->count = TD_MAX(is->count, g->count);
+    }
+    for (uint32_t i = 0; i < need->gres_task.n; i++) {
+        const struct td_gres_need *g = &need->gres_task.v[i];
+        struct td_gres_need *is = find_device(all, n, g);
+        if (!is || g->count == 0) {
+            task[ntask++] = *g;
+            continue;
+        }
+        uint64_t least = 0;
+        is->type = td_str_empty(is->type) ? g->type : is->type;
+        if (__builtin_mul_overflow(g->count, (uint64_t)ret->tasks_min, &least))
+            least = UINT64_MAX;
+        is->count = TD_MAX(is->count, least);
+        ret->tasks_max = (uint32_t)TD_MIN((uint64_t)ret->tasks_max, is->count / g->count);
+    }
+    ret->gres = (struct td_gres_need_list){all, n};
+    ret->gres_task = (struct td_gres_need_list){task, ntask};
+}
+
 /* Strings and lists are borrowed from the need and the partition. */
 void core_need_shape(const struct td_core *c, const struct td_job_need *need,
                      const struct core_partition *p, struct td_arena *a, struct td_shape *ret)
@@ -91,16 +149,5 @@ void core_need_shape(const struct td_core *c, const struct td_job_need *need,
         ret->tasks_max = t.tasks - (t.nodes_min - 1);
     }
     set_memory(c, need, p, ret);
-    if (need->gres_job.n) {
-        /* submit.c lets it through for one node only, where "of the job" and "of the node" are the
-         * same. */
-        struct td_gres_need *all =
-            td_arena_alloc(a, (need->gres.n + need->gres_job.n) * sizeof(*all));
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < need->gres.n; i++)
-            all[n++] = need->gres.v[i];
-        for (uint32_t i = 0; i < need->gres_job.n; i++)
-            all[n++] = need->gres_job.v[i];
-        ret->gres = (struct td_gres_need_list){all, n};
-    }
+    set_devices(need, a, ret);
 }

@@ -59,12 +59,15 @@ static void cancel_record(struct td_core *c, const struct core_pick *p, uint32_t
     core_emit(c, TD_EV_TASKS_CANCELLED, &ev);
 }
 
+/* What ran is asked to end with SIGTERM, and that is how people see it ended (0:15). */
 static void end_job(struct td_core *c, struct core_job *j, uint32_t uid)
 {
+    bool ran = j->state == TD_JOB_RUNNING;
     struct td_ev_job_ending how = {.job = j->id,
                                    .attempt = j->attempt,
                                    .outcome = TD_OUTCOME_CANCELLED,
                                    .reason = TD_REASON_NONE,
+                                   .signal = ran ? 15 : 0,
                                    .uid = uid};
     core_job_end(c, j, &how);
 }
@@ -174,19 +177,23 @@ static void release(struct td_core *c, struct core_job *j, const struct td_input
     core_emit(c, TD_EV_JOB_RELEASED, &ev);
 }
 
+/* Who holds it decides who may release it, here as with hold(). */
 static int requeue(struct td_core *c, struct core_job *j, const struct td_input *in, bool held)
 {
+    uint32_t reason = !held                              ? TD_REASON_NONE
+                      : td_core_is_operator(c, in->uid) ? TD_REASON_HELD_ADMIN
+                                                        : TD_REASON_HELD_USER;
     if (!core_job_requeues(c, j))
         return TD_E_DISABLED;
     if (j->state == TD_JOB_DONE) {
-        struct td_ev_job_requeued ev = {
-            .job = j->id, .hold = held, .reason = held ? TD_REASON_HELD_USER : TD_REASON_NONE};
+        struct td_ev_job_requeued ev = {.job = j->id, .hold = held, .reason = reason};
         core_emit(c, TD_EV_JOB_REQUEUED, &ev);
         return TD_E_OK;
     }
     struct td_ev_job_ending how = {.job = j->id,
                                    .attempt = j->attempt,
                                    .outcome = TD_OUTCOME_CANCELLED,
+                                   .reason = reason,
                                    .uid = in->uid,
                                    .requeue = true,
                                    .hold = held};

@@ -263,6 +263,34 @@ static void settle_multi(struct td_core *c, const struct td_plan_start *s, struc
     }
 }
 
+/* The plan would have started it and nobody could take it: nothing is before it, so it waits for
+ * resources, as people see it. */
+static void note_unserved(struct td_core *c, const uint32_t *lot_of_shape)
+{
+    const struct core_round *r = &c->round;
+    uint32_t *ids = td_arena_alloc(&c->wake, (r->starts.n + 1) * sizeof(*ids)), n = 0, kept = 0;
+    for (uint32_t i = 0; i < r->starts.n && n < TD_MAX_EVENTS_PER_WAKE; i++) {
+        const struct td_plan_start *s = &r->starts.v[i];
+        const struct core_lot *lot = &r->lots.v[lot_of_shape[s->shape]];
+        const struct core_job *j = core_job_find(c, s->job);
+        if (!j || j->state != TD_JOB_PENDING || j->reason != TD_REASON_PRIORITY)
+            continue;
+        uint32_t fits = 0;
+        for (uint32_t k = 0; k < lot->bids.n && fits == 0; k++)
+            fits = r->bids.v[lot->bids.v[k]].fits;
+        if (fits == 0)
+            ids[n++] = j->id;
+    }
+    core_ids_sort(ids, n);
+    for (uint32_t i = 0; i < n; i++) { /* a job may be a candidate in several partitions */
+        if (kept == 0 || ids[kept - 1] != ids[i])
+            ids[kept++] = ids[i];
+    }
+    struct td_ev_job_reason ev = {.reason = TD_REASON_RESOURCES, .jobs = {ids, kept}};
+    if (kept)
+        core_emit(c, TD_EV_JOB_REASON, &ev);
+}
+
 void core_round_settle(struct td_core *c)
 {
     struct core_round *r = &c->round;
@@ -280,6 +308,7 @@ void core_round_settle(struct td_core *c)
         else
             settle_single(c, s, lot);
     }
+    note_unserved(c, lot_of_shape);
 }
 
 void core_round_keep(struct td_core *c, const char *closed_by)

@@ -120,10 +120,76 @@ static void cancelling_what_runs_and_what_waits(void **state)
     film_let_go(f, w, runs);
     film_expect(f, runs, "CANCELLED");
     assert_int_equal(film_job(f, runs)->cancel_uid, 1000);
+    assert_int_equal(film_job(f, runs)->signal, 15);
+    assert_int_equal(film_job(f, waits)->signal, 0); /* it never ran */
     film_cancel(f, 1000, runs);
     film_expect_refused(f, TD_E_ALREADY_DONE);
     film_cancel(f, 1000, 4711);
     film_expect_refused(f, TD_E_INVALID_JOB);
+}
+
+static void who_holds_a_requeued_job_is_said(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 2, 0);
+    uint32_t mine = film_submit(f, .cores = 1), theirs = film_submit(f, .cores = 1);
+    film_op(f, 1000, mine, TD_OP_REQUEUEHOLD);
+    film_expect_reason(f, mine, "JobHeldUser");
+    film_op(f, 77, theirs, TD_OP_REQUEUEHOLD);
+    film_expect_reason(f, theirs, "JobHeldAdmin");
+    film_op(f, 1000, theirs, TD_OP_RELEASE);
+    film_expect_refused(f, TD_E_DENIED);
+    film_expect_reason(f, theirs, "JobHeldAdmin");
+    film_op(f, 1000, mine, TD_OP_RELEASE);
+    film_expect(f, mine, "RUNNING");
+}
+
+static uint32_t submit_gpus(struct film *f, uint32_t node, uint32_t task, uint32_t job)
+{
+    struct td_gres_need per_node = {.name = "gpu", .count = node},
+                        per_task = {.name = "gpu", .count = task},
+                        of_job = {.name = "gpu", .count = job};
+    struct td_job_need need = {.nodes_min = 1,
+                               .nodes_max = 1,
+                               .ntasks = 2,
+                               .gres = {&per_node, node ? 1 : 0},
+                               .gres_task = {&per_task, task ? 1 : 0},
+                               .gres_job = {&of_job, job ? 1 : 0}};
+    struct td_submit s = {.spec = {.name = "gpus", .needs = {&need, 1}}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    return f->job;
+}
+
+static void devices_said_in_several_ways_are_not_summed(void **state)
+{
+    struct film *f = *state;
+    const struct {
+        uint32_t node, task, job, want;
+    } cases[] = {{4, 2, 0, 4}, {4, 1, 0, 4}, {1, 2, 0, 4}, {0, 2, 4, 4}, {4, 0, 4, 4}};
+    film_start(f);
+    film_worker(f, "n1", 4, 4);
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(cases); i++) {
+        uint32_t job = submit_gpus(f, cases[i].node, cases[i].task, cases[i].job);
+        film_expect_refused(f, TD_E_OK);
+        film_expect(f, job, "RUNNING");
+        struct td_bin held = film_job(f, job)->alloc->parts[0].place->gres.v[0].devices;
+        assert_int_equal(td_bits_count(held.v, held.n), cases[i].want);
+        film_exit(f, job, 0);
+    }
+    submit_gpus(f, 4, 3, 0); /* six for two tasks */
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+}
+
+static void the_head_says_resources_when_nobody_answers(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0)->deaf = true;
+    uint32_t head = film_submit(f, .cores = 1);
+    film_advance(f, 1 * SEC);
+    film_expect(f, head, "PENDING");
+    film_expect_reason(f, head, "Resources");
 }
 
 static void a_signal_is_delivered_and_ends_nothing(void **state)
@@ -309,6 +375,9 @@ int main(void)
         FILM(the_guides_scene),
         FILM(devices_never_overlap),
         FILM(cancelling_what_runs_and_what_waits),
+        FILM(who_holds_a_requeued_job_is_said),
+        FILM(devices_said_in_several_ways_are_not_summed),
+        FILM(the_head_says_resources_when_nobody_answers),
         FILM(a_signal_is_delivered_and_ends_nothing),
         FILM(a_declined_job_keeps_its_place),
         FILM(awards_are_sent_again_until_answered),
