@@ -70,7 +70,15 @@ static int check_need(const struct td_core *c, const struct td_job_need *need, s
     if (!td_str_empty(need->exc_nodes)) {
         if (td_hostlist_parse(need->exc_nodes, TD_MAX_NODES, &l, err) < 0)
             return -err->code;
+        int r = 0;
+        for (uint32_t i = 0; i < l.names.n && r == 0; i++) {
+            if (!core_node_find(c, l.names.v[i]))
+                r = td_fail(err, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE),
+                            l.names.v[i]);
+        }
         td_hostlist_release(&l);
+        if (r < 0)
+            return r;
     }
     return 0;
 }

@@ -145,6 +145,21 @@ static void who_holds_a_requeued_job_is_said(void **state)
     film_expect(f, mine, "RUNNING");
 }
 
+static void excluding_a_node_that_is_not_there(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    film_worker(f, "n2", 1, 0);
+    struct td_job_need need = {.exc_nodes = "nosuch"};
+    struct td_submit s = {.spec = {.name = "off", .needs = {&need, 1}}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_INVALID_NODE);
+    need.exc_nodes = "n1";
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_OK);
+}
+
 static uint32_t submit_gpus(struct film *f, uint32_t node, uint32_t task, uint32_t job)
 {
     struct td_gres_need per_node = {.name = "gpu", .count = node},
@@ -376,6 +391,7 @@ int main(void)
         FILM(devices_never_overlap),
         FILM(cancelling_what_runs_and_what_waits),
         FILM(who_holds_a_requeued_job_is_said),
+        FILM(excluding_a_node_that_is_not_there),
         FILM(devices_said_in_several_ways_are_not_summed),
         FILM(the_head_says_resources_when_nobody_answers),
         FILM(a_signal_is_delivered_and_ends_nothing),
