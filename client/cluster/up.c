@@ -276,6 +276,27 @@ static int start_broker(const struct cluster *c, struct td_error *err)
     return 1;
 }
 
+/* A broker that its pid file names may have been killed a moment ago and take its last breath: it is waited for, and
+ * another one started. */
+static int reach_broker(const struct cluster *c, struct client *client, struct td_error *err)
+{
+    for (int tries = 0;; tries++) {
+        struct td_ping ping = {.version = TD_PROTOCOL_VERSION};
+        void *pong = NULL;
+        pid_t found = process_find(c, PROCESS_BROKER, NULL);
+        int r = start_broker(c, err);
+
+        if (r >= 0)
+            r = client_open(client, err);
+        if (r >= 0)
+            r = client_ask(client, TD_MSG_PING, &ping, TD_MSG_PONG, &pong, err);
+        if (r != -TD_E_UNREACHABLE || !found || tries == 3 || !process_wait_gone(found, 5000))
+            return r;
+        client_close(client);
+        *client = (struct client){0};
+    }
+}
+
 static int make_token(const struct cluster *c, struct client *client, struct td_error *err)
 {
     char path[TD_MAX_PATH_BYTES + 16];
@@ -503,12 +524,10 @@ static int bring_up(const struct up *o, struct td_error *err)
     if (r >= 0)
         r = prepare(o, &c, &l, err);
     fresh = r == 1;
-    if (r >= 0)
-        r = start_broker(&c, err);
     if (r >= 0 && setenv("SLURM_CONF", c.conf, 1) < 0)
         r = td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
     if (r >= 0)
-        r = client_open(&client, err);
+        r = reach_broker(&c, &client, err);
     if (r >= 0)
         r = make_token(&c, &client, err);
     if (r >= 0)
