@@ -32,8 +32,6 @@ TAKE(take_time)
 
     if (td_duration_parse(value, to, &why) < 0)
         return td_fail(err, TD_E_USAGE, "Invalid --%s specification: %s", o->name, value);
-    if (*to != TD_INFINITE) /* limits are whole minutes, rounded up */
-        *to = *to > TD_INFINITE - 60 ? *to : (*to + 59) / 60 * 60;
     if (*to == 0 && o->letter == 't')
         *to = TD_INFINITE; /* -t 0: no limit is asked for */
     return 0;

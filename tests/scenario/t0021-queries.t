@@ -16,7 +16,6 @@ is "$(squeue -h -t suspended,pd -o %i)" "$id" "in any case"
 fails 1 'Invalid job state specified: NOSUCH' squeue -t NOSUCH
 is "$(squeue -h -l | wc -l)" 1 "no date over a list without heading"
 is "$(squeue -l | wc -l)" 3 "a date and a heading else"
-is "$(squeue -h -j "$id" -o %l)" "2:00" "a limit is whole minutes, rounded up"
 fails 1 'Invalid node name specified' squeue -w nosuch
 ok "a node that is there" squeue -w "$(sinfo -h -N -o %N | head -n 1)" >/dev/null
 fails 255 'Invalid --mail-type specification: FOO' sbatch --mail-type=END,FOO -o /dev/null --wrap true
