@@ -59,6 +59,25 @@ static bool belongs(pid_t pid, const struct cluster *c, const char *program)
     return strcmp(name, program) == 0 && names_dir(line, (size_t)n, c->dir);
 }
 
+/* SIGKILL is pending: it will not run another instruction, and what it held is about to be free. */
+static bool is_dying(pid_t pid)
+{
+    char path[64], text[4096];
+
+    td_format(path, sizeof(path), "/proc/%d/status", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = 0;
+    const char *own = strstr(text, "\nSigPnd:"), *shared = strstr(text, "\nShdPnd:");
+    unsigned long long pending = (own ? strtoull(own + 8, NULL, 16) : 0) | (shared ? strtoull(shared + 8, NULL, 16) : 0);
+    return pending >> (SIGKILL - 1) & 1;
+}
+
 pid_t process_find(const struct cluster *c, enum process_kind kind, const char *node)
 {
     char path[TD_MAX_PATH_BYTES + 512], text[32] = "";
@@ -70,7 +89,9 @@ pid_t process_find(const struct cluster *c, enum process_kind kind, const char *
     ssize_t n = read(fd, text, sizeof(text) - 1);
     close(fd);
     long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-    return pid > 1 && process_alive((pid_t)pid) && belongs((pid_t)pid, c, process_program(kind)) ? (pid_t)pid : 0;
+    if (pid <= 1 || !process_alive((pid_t)pid) || !belongs((pid_t)pid, c, process_program(kind)))
+        return 0;
+    return is_dying((pid_t)pid) && process_wait_gone((pid_t)pid, LEAVE_MS) ? 0 : (pid_t)pid;
 }
 
 int process_beside(const char *program, char *out, size_t cap, struct td_error *err)
