@@ -27,6 +27,12 @@ int shell_conf_load(struct shell *s, struct td_conf **ret, struct td_error *err)
     int r = td_conf_load(s->opt.conf, &conf, err);
     if (r < 0)
         return r;
+    const struct td_ev_conf_loaded ev = {.settings = conf->settings, .nodes = conf->nodes, .partitions = conf->partitions};
+    r = td_record_check(&td_rec_ev_conf_loaded, &ev, err);
+    if (r < 0) {
+        td_conf_destroy(&conf);
+        return r;
+    }
     admins_add_self(conf);
     for (uint32_t i = 0; i < conf->notes.n; i++)
         shell_log(&s->log, "warn conf %s", conf->notes.v[i]);

@@ -12,10 +12,18 @@ static const char *fold_bits(struct td_arena *a, const uint8_t *v, uint32_t n)
     return s;
 }
 
+#define WAITING_TEXT_MAX 4000u /* of an array with holes everywhere: what people read; -r shows each task */
+
 static const char *waiting_text(const struct core_array *array, struct td_arena *a, bool done)
 {
-    const char *s =
-        fold_bits(a, done && array->cancelled ? array->cancelled : array->waiting, array->nbytes);
+    char *s = (char *)(uintptr_t)fold_bits(a, done && array->cancelled ? array->cancelled : array->waiting,
+                                           array->nbytes);
+    if (strlen(s) > WAITING_TEXT_MAX) {
+        uint32_t cut = WAITING_TEXT_MAX;
+        while (cut > 0 && s[cut] != ',')
+            cut--;
+        memcpy(s + cut, ",...", 5);
+    }
     return array->limit && !done ? core_text(a, "%s%%%u", s, array->limit) : s;
 }
 

@@ -179,7 +179,10 @@ int td_call(struct td_call *c, uint32_t id, const void *body, struct td_arena *a
             struct td_error *err)
 {
     struct td_buf out = {0};
-    int r = length_put_frame(&out, id, ++c->request, body);
+    int r = td_record_check(td_msg_row(id)->record, body, err); /* people's words go in here: the encoder would assert */
+    if (r < 0)
+        return r;
+    r = length_put_frame(&out, id, ++c->request, body);
 
     if (r < 0)
         r = td_fail(err, TD_E_TOO_BIG, "the request is over %u bytes", (unsigned)TD_MAX_FRAME_BYTES);

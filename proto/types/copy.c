@@ -112,3 +112,57 @@ bool td_record_equal(const struct td_record *rec, const void *a, const void *b)
     }
     return true;
 }
+
+static int over(const struct td_record *rec, const struct td_field *f, uint64_t max, struct td_error *err)
+{
+    return td_fail(err, TD_E_TOO_BIG, "%s.%s is over its limit of %lu", rec->name, f->name, (unsigned long)max);
+}
+
+static int list_check(const struct td_record *rec, const struct td_field *f, const struct list *l, struct td_error *err)
+{
+    if (l->n > f->max)
+        return over(rec, f, f->max, err);
+    for (uint32_t i = 0; f->type == TD_T_STRS && i < l->n; i++) {
+        if (strlen(((const char *const *)l->v)[i]) > TD_MAX_EXPR_BYTES)
+            return over(rec, f, TD_MAX_EXPR_BYTES, err);
+    }
+    for (uint32_t i = 0; f->type == TD_T_RECS && i < l->n; i++) {
+        int r = td_record_check(f->sub, (const char *)l->v + i * f->sub->size, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int field_check(const struct td_record *rec, const struct td_field *f, const void *at, struct td_error *err)
+{
+    switch (f->type) {
+    case TD_T_BOOL:
+    case TD_T_I64:
+        return 0;
+    case TD_T_U32:
+        return f->max && *(const uint32_t *)at > f->max ? over(rec, f, f->max, err) : 0;
+    case TD_T_U64:
+        return f->max && *(const uint64_t *)at > f->max ? over(rec, f, f->max, err) : 0;
+    case TD_T_STR:
+        return *(const char *const *)at && strlen(*(const char *const *)at) > f->max ? over(rec, f, f->max, err) : 0;
+    case TD_T_BIN: /* bytes: the same two members */
+    case TD_T_U32S:
+    case TD_T_STRS:
+    case TD_T_RECS:
+        return list_check(rec, f, at, err);
+    case TD_T_REC:
+        return td_record_check(f->sub, at, err);
+    }
+    return 0;
+}
+
+int td_record_check(const struct td_record *rec, const void *body, struct td_error *err)
+{
+    for (uint32_t i = 0; i < rec->n; i++) {
+        int r = field_check(rec, &rec->fields[i], (const char *)body + rec->fields[i].offset, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -256,6 +256,9 @@ const struct td_record *const *td_records(uint32_t *ret_n); /* every record ther
 
 /* Deep copy of a record (descriptor-driven) into an arena. `to` has room for rec->size bytes. */
 void td_record_copy(struct td_arena *a, const struct td_record *rec, const void *from, void *to);
+/* Holds every maximum of the rows against a record that is about to be encoded (the encoder asserts them). Whoever takes
+ * words from outside asks this first. TOO_BIG: names record, field and maximum. */
+int td_record_check(const struct td_record *rec, const void *body, struct td_error *err);
 bool td_record_equal(const struct td_record *rec, const void *a, const void *b);
 
 /* Host lists: "node[1-3,07],gpu1" (ranges keep their leading zeros; a range may follow a literal digit). */

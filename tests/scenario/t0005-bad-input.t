@@ -36,6 +36,17 @@ for bad in --no-such-option '--mem=lots' '--time=soon' '--nodes=0' '--gres=gpu:-
     ok "sbatch $bad fails" test "$?" -ne 0
     like "$(cat err)" '^sbatch: ' "and words"
 done
+holes=$(sbatch --parsable -H -o /dev/null --array=100001-115001 --wrap true)
+ok "an array gets ten thousand holes" scancel "${holes}_[100001-115001:3]"
+like "$(squeue -h -o %i)" "^${holes}_\[100002-100003,.*\.\.\.\]$" "its row is cut where nobody reads on"
+is "$(pid_of state/run/broker.pid)" "$broker" "and ends no broker"
+scancel "$holes"
+for bad in '-c 4097' "--comment=$(head -c 3000 /dev/zero | tr '\0' x)"; do
+    # shellcheck disable=SC2086
+    sbatch $bad -o /dev/null --wrap true >out 2>err
+    is "$?" 1 "a value over its row is refused"
+    like "$(cat err)" 'over its limit|longer than' "by name"
+done
 head -c 9000000 /dev/zero | tr '\0' '#' > big.sh
 sed -i '1s/^/#!\/bin\/sh\n/' big.sh
 sbatch big.sh >out 2>err

@@ -64,6 +64,24 @@ static void copy_is_deep_and_equal_sees_differences(void **state)
     td_arena_release(&a);
 }
 
+static void what_is_over_a_row_is_named_before_it_is_encoded(void **state)
+{
+    static char name[TD_MAX_NAME_BYTES + 2];
+    struct td_job_need need = {.cpus_per_task = TD_MAX_CPUS_PER_NODE};
+    struct td_submit m = {.spec = {.name = name, .needs = {&need, 1}}};
+    struct td_error err = {0};
+    (void)state;
+    memset(name, 'x', TD_MAX_NAME_BYTES);
+    assert_int_equal(td_record_check(&td_rec_submit, &m, &err), 0); /* at the limits */
+    need.cpus_per_task++;
+    assert_int_equal(td_record_check(&td_rec_submit, &m, &err), -TD_E_TOO_BIG);
+    assert_string_equal(err.text, "job_need.cpus_per_task is over its limit of 4096");
+    need.cpus_per_task = 1;
+    name[TD_MAX_NAME_BYTES] = 'x';
+    assert_int_equal(td_record_check(&td_rec_submit, &m, &err), -TD_E_TOO_BIG);
+    assert_non_null(strstr(err.text, "job_spec.name"));
+}
+
 static void check_expand(const char *text, const char *want)
 {
     struct td_hostlist l;
@@ -242,7 +260,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_ascend_and_numbers_are_unique), cmocka_unit_test(state_words_go_both_ways),
-        cmocka_unit_test(copy_is_deep_and_equal_sees_differences), cmocka_unit_test(hostlists_expand),
+        cmocka_unit_test(copy_is_deep_and_equal_sees_differences),
+        cmocka_unit_test(what_is_over_a_row_is_named_before_it_is_encoded), cmocka_unit_test(hostlists_expand),
         cmocka_unit_test(bad_hostlists_are_named), cmocka_unit_test(hostlists_fold_as_slurm_prints_them),
         cmocka_unit_test(arrays_parse_and_fold), cmocka_unit_test(durations),
         cmocka_unit_test(civil_times), cmocka_unit_test(memory_sizes),
