@@ -225,8 +225,9 @@ static void take_lot_bid(struct td_core *c, struct core_node *n, const struct td
     struct core_round *r = &c->round;
     struct core_lot *lot = &r->lots.v[lb->lot];
     struct core_bid bid = {.node = n->no, .lot = lb->lot, .score = lb->score, .fits = lb->fits};
-    /* News only from a node the plan counted on; the others of its shard answer too. */
-    if (lb->fits == 0 && fresh && td_bits_get(lot->nodes, lot->nodes_bytes, n->no))
+    /* News only from a node the plan counted on; the others of its shard answer too. "My shepherd is away" is about this
+     * moment and not about the shape: it is asked again. */
+    if (lb->fits == 0 && fresh && lb->refusal != TD_REFUSAL_UNHEALTHY && td_bits_get(lot->nodes, lot->nodes_bytes, n->no))
         r->refused += core_node_refuse(c, n, lot->shape,
                                        lb->refusal ? lb->refusal : TD_REFUSAL_STALE, lb->shortage);
     td_record_copy(&r->arena, &td_rec_lot_bid, lb, &bid.body);

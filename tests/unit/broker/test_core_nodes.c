@@ -222,7 +222,7 @@ static void a_refusal_is_remembered_until_the_node_changes(void **state)
     struct film *f = *state;
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 2, 0);
-    w->refuses = TD_REFUSAL_UNHEALTHY;
+    w->refuses = TD_REFUSAL_LAYOUT;
     uint32_t job = film_submit(f, .cores = 1);
     uint32_t offers = w->offers;
     film_advance(f, 60 * SEC);
@@ -234,6 +234,21 @@ static void a_refusal_is_remembered_until_the_node_changes(void **state)
     film_advance(f, 10);
     uint32_t other = film_submit(f, .cores = 1);
     film_expect(f, other, "RUNNING");
+    film_expect(f, job, "RUNNING");
+}
+
+static void a_node_that_is_unwell_for_a_moment_is_asked_again(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 2, 0);
+    w->refuses = TD_REFUSAL_UNHEALTHY; /* its shepherd is away; it will not tell when it is back */
+    uint32_t job = film_submit(f, .cores = 1);
+    film_advance(f, 60 * SEC);
+    film_expect(f, job, "PENDING");
+    assert_in_range(w->offers, 2, 40); /* with a growing pause */
+    w->refuses = 0;
+    film_advance(f, 6 * SEC);
     film_expect(f, job, "RUNNING");
 }
 
@@ -435,6 +450,7 @@ int main(void)
         FILM(a_worker_drains_and_leaves),
         FILM(nobody_is_expected_before_he_echoes),
         FILM(a_refusal_is_remembered_until_the_node_changes),
+        FILM(a_node_that_is_unwell_for_a_moment_is_asked_again),
         FILM(after_a_restart_leases_are_fresh),
         FILM(awards_survive_a_restart),
         FILM(a_node_joins_a_full_queue_and_work_flows),
