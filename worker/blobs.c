@@ -191,18 +191,37 @@ static struct script *script_from_disk(struct blobs *b, const char *key, const c
     return n < 0 ? NULL : script_add(b, key, path, text, (size_t)n);
 }
 
+/* The folder of a user's scripts stays the worker's own: a user who could write in it could lay a link where root is
+ * about to write. He may walk through it; each script is his alone. One left from before is taken back. */
+static int script_dir(const char *dir, bool chown_it, struct td_error *err)
+{
+    struct stat st;
+    int r = make_dir(dir, chown_it ? 0711 : 0700, err);
+    if (r < 0 || !chown_it)
+        return r;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool ok = fd >= 0 && fstat(fd, &st) == 0;
+    if (ok && (st.st_uid != geteuid() || (st.st_mode & 07777) != 0711))
+        ok = fchown(fd, geteuid(), (gid_t)-1) == 0 && fchmod(fd, 0711) == 0;
+    int failed = errno;
+    if (fd >= 0)
+        close(fd);
+    return ok ? 0 : td_fail(err, TD_E_IO, "cannot keep %s to myself: %s", dir, strerror(failed));
+}
+
 static int write_script(const char *dir, const char *path, const struct blob *x, uint32_t uid, uint32_t gid, bool chown_it,
                         struct td_error *err)
 {
     char temp[4300];
     td_format(temp, sizeof(temp), "%s.new", path);
-    int r = make_dir(dir, 0700, err);
+    int r = script_dir(dir, chown_it, err);
     if (r < 0)
         return r;
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlink(temp); /* of a worker that died over it */
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && write(fd, x->data, x->len) == (ssize_t)x->len && fchmod(fd, 0500) == 0;
     if (ok && chown_it)
-        ok = fchown(fd, uid, gid) == 0 && chown(dir, uid, gid) == 0;
+        ok = fchown(fd, uid, gid) == 0;
     ok = ok && rename(temp, path) == 0;
     int failed = errno;
     if (fd >= 0)
