@@ -92,9 +92,7 @@ static int jobs_row(uint32_t jobs)
     printf("%u separate pending jobs: %.0f bytes each, submitted in %.1f us each\n", jobs, (double)(heap() - before) / jobs, took * 1e3 / jobs);
 
     const char *users[] = {"user"};
-    const uint32_t uids[] = {1000};
     struct td_cancel cancel = {.filter = {.users = {users, 1}}};
-    (void)uids;
     start = now_ms();
     td_core_wake(c, ++now);
     td_core_input(c, &(struct td_input){.kind = TD_IN_REQUEST, .peer = 1, .request = 1, .uid = 1000, .id = TD_MSG_CANCEL, .body = &cancel});

@@ -76,8 +76,7 @@ static bool count_open(void *ctx, const struct td_job_info *row)
 /* Drained and downed nodes are given back once it is calm, or their jobs would rightly wait for ever. */
 static void resume_nodes(struct sim *s)
 {
-    static const char *const names = "n[1-8]";
-    struct td_update_node m = {.nodes = names, .state = "RESUME", .reason = "calm"};
+    struct td_update_node m = {.state = "RESUME", .reason = "calm"};
     struct td_buf all = {0};
 
     td_buf_putf(&all, "n[1-%u]", s->nnodes);

@@ -34,12 +34,10 @@ void sim_to_worker(struct sim *s, uint32_t node, bool published, const struct td
 
 static void inventory_make(struct sim *s, struct sim_node *n)
 {
-    static uint8_t one[SIM_NODES_MAX][64][8]; /* constant after the first use: bit i of CPU i */
     uint32_t ncores = 2 + 2 * td_rng_below(&s->rng, 8), threads = 1 + td_rng_below(&s->rng, 2);
     uint32_t ncpus = TD_MIN(ncores * threads, 64u), ngpus = td_rng_below(&s->rng, 3) ? 0 : 2 + 2 * td_rng_below(&s->rng, 2);
     struct td_cpu_core *cores = td_arena_alloc(&n->shepherd.arena, ncores * sizeof(*cores));
     uint8_t *all = td_arena_alloc(&n->shepherd.arena, 8);
-    (void)one;
 
     for (uint32_t c = 0; c < ncores; c++) {
         uint8_t *bits = td_arena_alloc(&n->shepherd.arena, 8);
