@@ -215,6 +215,10 @@ static bool visit_history(void *ctx, const struct td_history_row *h)
     const struct td_job_filter *f = &a->query->filter;
     struct td_job_info info = {0};
     struct td_error err = {0};
+    if (h->damaged) {
+        shell_log(&a->s->log, "error job=%u history is damaged: `tender journal verify` says more", h->job);
+        return true;
+    }
     if (td_wire_get_record(&a->arena, &td_rec_job_info, h->info, h->len, &info, &err) < 0) {
         shell_log(&a->s->log, "error job=%u history does not decode: %s", h->job, err.text);
         return true;
@@ -350,7 +354,7 @@ static bool find_history(void *ctx, const struct td_history_row *h)
 {
     struct script_find *f = ctx;
     struct td_error ignored;
-    f->found = td_wire_get_record(f->arena, &td_rec_job_info, h->info, h->len, &f->info, &ignored) == 0;
+    f->found = !h->damaged && td_wire_get_record(f->arena, &td_rec_job_info, h->info, h->len, &f->info, &ignored) == 0;
     return false;
 }
 

@@ -1,4 +1,4 @@
-/* check.c - is the file whole? SQLite's own check, the sequence without holes, everything decodes
+/* check.c - is the file whole? SQLite's own check, every row's sum, the sequence without holes, everything decodes
  *
  * Says nothing about what events mean: that is the inspector's part. */
 #include "broker/journal/sqlite.h"
@@ -69,7 +69,10 @@ static bool check_history(void *ctx, const struct td_history_row *h)
 {
     struct check *c = ctx;
     c->count++;
-    c->r = decodes(c, &td_rec_job_info, h->info, h->len, "history row of job", h->job);
+    if (h->damaged)
+        c->r = td_fail(c->err, TD_E_JOURNAL, "the history row of job %u is damaged: it does not give its checksum", h->job);
+    else
+        c->r = decodes(c, &td_rec_job_info, h->info, h->len, "history row of job", h->job);
     return c->r == 0;
 }
 
@@ -155,8 +158,17 @@ static int check_snapshots(struct check *c, struct td_buf *report)
     return r;
 }
 
+/* Rows of version 1 have no sum, and that is said. */
+static void report_unsummed(struct check *c, enum td_summed table, const char *what, struct td_buf *report)
+{
+    if (c->s->unsummed_seen[table])
+        td_buf_putf(report, "%s without a checksum, of an earlier version: %llu\n", what,
+                    (unsigned long long)c->s->unsummed_seen[table]);
+}
+
 static int check_all(struct check *c, struct td_buf *report)
 {
+    memset(c->s->unsummed_seen, 0, sizeof(c->s->unsummed_seen));
     int r = check_file(c);
     if (r < 0)
         return r;
@@ -167,10 +179,12 @@ static int check_all(struct check *c, struct td_buf *report)
         return r < 0 ? r : c->r;
     td_buf_putf(report, "events: %llu, from %llu to %llu\n", (unsigned long long)c->count,
                 (unsigned long long)c->first, (unsigned long long)c->last);
+    report_unsummed(c, SUM_EVENTS, "events", report);
 
     r = check_snapshots(c, report);
     if (r < 0)
         return r;
+    report_unsummed(c, SUM_RECORDS, "snapshot records", report);
 
     r = check_blobs(c);
     if (r < 0)
@@ -183,12 +197,14 @@ static int check_all(struct check *c, struct td_buf *report)
     if (r < 0 || c->r < 0)
         return r < 0 ? r : c->r;
     td_buf_putf(report, "history: %llu jobs\n", (unsigned long long)c->count);
+    report_unsummed(c, SUM_HISTORY, "history rows", report);
 
     c->count = 0;
     r = td_sqlite_inputs(c->s, 0, check_input, c, c->err);
     if (r < 0 || c->r < 0)
         return r < 0 ? r : c->r;
     td_buf_putf(report, "input log: %llu wakes\n", (unsigned long long)c->count);
+    report_unsummed(c, SUM_INPUTS, "inputs", report);
     return 0;
 }
 

@@ -19,7 +19,7 @@ int td_sqlite_read(struct td_store *s, uint64_t from_seq, td_store_event_fn *fn,
     if (!st)
         return td_store_fail(s, err, "read events");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)from_seq);
-    int rc;
+    int rc, damaged = 0;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct td_stored_event ev = {
             .seq = (uint64_t)sqlite3_column_int64(st, 0),
@@ -27,10 +27,15 @@ int td_sqlite_read(struct td_store *s, uint64_t from_seq, td_store_event_fn *fn,
             .id = (uint32_t)sqlite3_column_int64(st, 2),
         };
         ev.body = column_bytes(st, 3, &ev.len);
+        if (!td_store_row_whole(s, st, 4, SUM_EVENTS, ev.seq)) {
+            damaged = td_fail(err, TD_E_JOURNAL, "%s: event %llu is damaged: it does not give its checksum. " TD_STORE_WAY_OUT, s->dir,
+                              (unsigned long long)ev.seq);
+            break;
+        }
         if (!fn(ctx, &ev))
             break;
     }
-    int r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read events");
+    int r = damaged ? damaged : rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read events");
     sqlite3_reset(st);
     return r;
 }
@@ -91,8 +96,7 @@ static void put_in_list(struct td_buf *sql, const uint32_t *v, uint32_t n)
 
 static void history_sql(const struct td_history_query *q, struct td_buf *sql)
 {
-    td_buf_puts(sql, "SELECT job,array_job,array_task,uid,state,outcome,submit_ms,start_ms,end_ms,user,account,"
-                     "partition,name,info FROM history WHERE 1");
+    td_buf_puts(sql, "SELECT " TD_HISTORY_COLUMNS ",td_check(sum," TD_HISTORY_COLUMNS ") FROM history WHERE 1");
     if (q->njobs && q->njobs <= LIST_IN_SQL) {
         td_buf_puts(sql, " AND (job IN ");
         put_in_list(sql, q->jobs, q->njobs);
@@ -115,7 +119,7 @@ static void history_sql(const struct td_history_query *q, struct td_buf *sql)
     td_buf_puts(sql, " ORDER BY job");
 }
 
-static void history_row(sqlite3_stmt *st, struct td_history_row *h)
+static void history_row(struct td_store *s, sqlite3_stmt *st, struct td_history_row *h)
 {
     uint32_t *const small[] = {&h->job, &h->array_job, &h->array_task, &h->uid, &h->state, &h->outcome};
     for (int i = 0; i < (int)TD_ARRAY_LEN(small); i++)
@@ -127,6 +131,7 @@ static void history_row(sqlite3_stmt *st, struct td_history_row *h)
     for (int i = 0; i < (int)TD_ARRAY_LEN(text); i++)
         *text[i] = (const char *)sqlite3_column_text(st, 9 + i);
     h->info = column_bytes(st, 13, &h->len);
+    h->damaged = !td_store_row_whole(s, st, 14, SUM_HISTORY, h->job);
 }
 
 int td_sqlite_history(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx,
@@ -142,7 +147,7 @@ int td_sqlite_history(struct td_store *s, const struct td_history_query *q, td_s
     uint32_t given = 0;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct td_history_row h;
-        history_row(st, &h);
+        history_row(s, st, &h);
         if (q->njobs > LIST_IN_SQL && !has_u32(q->jobs, q->njobs, h.job) && !has_u32(q->jobs, q->njobs, h.array_job))
             continue;
         if (q->nuids > LIST_IN_SQL && !has_u32(q->uids, q->nuids, h.uid))
@@ -161,14 +166,20 @@ int td_sqlite_inputs(struct td_store *s, uint64_t from_wake, td_store_input_fn *
     if (!st)
         return td_store_fail(s, err, "read the input log");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)from_wake);
-    int rc;
+    int rc, damaged = 0;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         uint32_t len;
-        const uint8_t *data = column_bytes(st, 2, &len);
-        if (!fn(ctx, (uint64_t)sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), data, len))
+        const uint8_t *data = column_bytes(st, 3, &len);
+        uint64_t wake = (uint64_t)sqlite3_column_int64(st, 0);
+        if (!td_store_row_whole(s, st, 4, SUM_INPUTS, wake)) {
+            damaged = td_fail(err, TD_E_JOURNAL, "%s: the input of wake %llu is damaged: it does not give its checksum", s->dir,
+                              (unsigned long long)wake);
+            break;
+        }
+        if (!fn(ctx, wake, sqlite3_column_int64(st, 1), data, len))
             break;
     }
-    int r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read the input log");
+    int r = damaged ? damaged : rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read the input log");
     sqlite3_reset(st);
     return r;
 }

@@ -71,14 +71,30 @@ int td_sqlite_snapshot_read_at(struct td_store *s, uint64_t seq, td_store_record
     if (!st)
         return td_store_fail(s, err, "read a snapshot");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)seq);
-    int rc;
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-        if (!fn(ctx, (uint32_t)sqlite3_column_int64(st, 0), sqlite3_column_blob(st, 1),
-                (uint32_t)sqlite3_column_bytes(st, 1)))
+    int rc, damaged = 0;
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        if (!td_store_row_whole(s, st, 4, SUM_RECORDS, (uint64_t)sqlite3_column_int64(st, 0))) {
+            damaged = td_fail(err, TD_E_JOURNAL,
+                              "%s: record %lld of the snapshot of event %llu is damaged: it does not give its checksum. " TD_STORE_WAY_OUT,
+                              s->dir, (long long)sqlite3_column_int64(st, 1), (unsigned long long)seq);
             break;
-    int r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read a snapshot");
+        }
+        if (!fn(ctx, (uint32_t)sqlite3_column_int64(st, 2), sqlite3_column_blob(st, 3),
+                (uint32_t)sqlite3_column_bytes(st, 3)))
+            break;
+    }
+    int r = damaged ? damaged : rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read a snapshot");
     sqlite3_reset(st);
     return r;
+}
+
+static int snapshot_whole(struct td_store *s, sqlite3_stmt *st, struct td_error *err)
+{
+    uint64_t seq = (uint64_t)sqlite3_column_int64(st, 0);
+    if (td_store_row_whole(s, st, 3, SUM_SNAPSHOTS, seq))
+        return 0;
+    return td_fail(err, TD_E_JOURNAL, "%s: the head of the snapshot of event %llu is damaged: it does not give its checksum. " TD_STORE_WAY_OUT,
+                   s->dir, (unsigned long long)seq);
 }
 
 int td_sqlite_snapshots(struct td_store *s, td_store_snapshot_fn *fn, void *ctx, struct td_error *err)
@@ -86,12 +102,12 @@ int td_sqlite_snapshots(struct td_store *s, td_store_snapshot_fn *fn, void *ctx,
     sqlite3_stmt *st = td_store_stmt(s, ST_SNAP_LIST);
     if (!st)
         return td_store_fail(s, err, "read the snapshots");
-    int rc;
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+    int rc, damaged = 0;
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW && (damaged = snapshot_whole(s, st, err)) == 0)
         if (!fn(ctx, (uint64_t)sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1),
                 (uint64_t)sqlite3_column_int64(st, 2)))
             break;
-    int r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read the snapshots");
+    int r = damaged ? damaged : rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "read the snapshots");
     sqlite3_reset(st);
     return r;
 }
@@ -112,6 +128,7 @@ int td_sqlite_snapshot_read(struct td_store *s, uint64_t *ret_seq, int64_t *ret_
         *ret_seq = (uint64_t)sqlite3_column_int64(st, 0);
         *ret_time_ms = sqlite3_column_int64(st, 1);
         *ret_digest = (uint64_t)sqlite3_column_int64(st, 2);
+        r = snapshot_whole(s, st, err);
     } else if (rc != SQLITE_DONE) {
         r = td_store_fail(s, err, "read a snapshot");
     }

@@ -1,7 +1,7 @@
 /* sqlite.c - the embedded store: opening, the fence, transactions
  *
  * Owns: the connection, its prepared statements, the lock file. The operations live beside it: append.c, read.c,
- * snapshot.c, check.c.
+ * snapshot.c, check.c; sum.c has the checksum that each row ends with.
  *
  * Fatal to the caller: DEPOSED (somebody took a later epoch: stop). Not fatal: NO_SPACE and JOURNAL; the transaction
  * is rolled back and the store can be used again when the cause is gone. */
@@ -23,56 +23,75 @@
 #define WAL_PAGES_SPARE 256
 #define WAL_PAGES_MOST 4096
 
+/* The columns of a row in the order in which they are summed: key first. */
+#define EVENT "seq,time_ms,id,body"
+#define SNAPSHOT "seq,time_ms,digest"
+#define RECORD "snapshot,no,kind,data"
+#define INPUT "wake,time_ms,seq,data"
+#define CHECK(columns) "td_check(sum," columns ")"
+#define PUT(table, columns, values) table "(" columns ",sum) VALUES(" values ",td_sum(" values "))"
+
 static const char *const stmt_sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_EPOCH] = "SELECT value FROM meta WHERE key='epoch'",
     /* With the epoch goes a row of some size: a reign begins only where there is room to do something. */
-    [ST_SET_EPOCH] = "INSERT OR REPLACE INTO meta(key,value) VALUES('epoch',?1),('room',zeroblob(65536))",
-    [ST_EVENT_PUT] = "INSERT INTO events(seq,time_ms,id,body) VALUES(?1,?2,?3,?4)",
+    [ST_SET_EPOCH] = "INSERT OR REPLACE INTO meta(key,value) VALUES('epoch',?1),('epoch_sum',td_sum(?1)),('room',zeroblob(65536))",
+    [ST_EPOCH_CHECK] = "SELECT td_check((SELECT value FROM meta WHERE key='epoch_sum'),value) IS 1 FROM meta WHERE key='epoch'",
+    [ST_EVENT_PUT] = "INSERT INTO " PUT("events", EVENT, "?1,?2,?3,?4"),
     [ST_EVENT_RANGE] = "SELECT coalesce(max(seq),0) FROM events",
-    [ST_EVENT_FROM] = "SELECT seq,time_ms,id,body FROM events WHERE seq>=?1 ORDER BY seq",
+    [ST_EVENT_FROM] = "SELECT " EVENT "," CHECK(EVENT) " FROM events WHERE seq>=?1 ORDER BY seq",
     [ST_EVENT_DROP] = "DELETE FROM events WHERE seq<=?1",
     [ST_BLOB_PUT] = "INSERT OR IGNORE INTO blobs(hash,data) VALUES(?1,?2)",
     [ST_BLOB_GET] = "SELECT data FROM blobs WHERE hash=?1",
     [ST_BLOB_HAS] = "SELECT 1 FROM blobs WHERE hash=?1",
     [ST_BLOB_ALL] = "SELECT hash FROM blobs",
     [ST_BLOB_DROP] = "DELETE FROM blobs WHERE hash=?1",
-    [ST_HISTORY_PUT] = "INSERT OR REPLACE INTO history(job,array_job,array_task,uid,state,outcome,submit_ms,start_ms,"
-                       "end_ms,user,account,partition,name,info) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+    [ST_HISTORY_PUT] = "INSERT OR REPLACE INTO " PUT("history", TD_HISTORY_COLUMNS,
+                                                     "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14"),
     [ST_HISTORY_PURGE] = "DELETE FROM history WHERE end_ms<?1",
-    [ST_INPUT_PUT] = "INSERT INTO inputs(wake,time_ms,seq,data) VALUES(?1,?2,?3,?4)",
-    [ST_INPUT_FROM] = "SELECT wake,time_ms,data FROM inputs WHERE wake>=?1 ORDER BY wake",
+    [ST_INPUT_PUT] = "INSERT INTO " PUT("inputs", INPUT, "?1,?2,?3,?4"),
+    [ST_INPUT_FROM] = "SELECT " INPUT "," CHECK(INPUT) " FROM inputs WHERE wake>=?1 ORDER BY wake",
     [ST_INPUT_LAST] = "SELECT coalesce(max(wake),0) FROM inputs",
     [ST_INPUT_DROP] = "DELETE FROM inputs WHERE wake<coalesce((SELECT min(wake) FROM inputs WHERE seq>?1),"
                       "(SELECT max(wake)+1 FROM inputs))",
-    [ST_SNAP_PUT] = "INSERT OR REPLACE INTO snapshots(seq,time_ms,digest) VALUES(?1,?2,?3)",
+    [ST_SNAP_PUT] = "INSERT OR REPLACE INTO " PUT("snapshots", SNAPSHOT, "?1,?2,?3"),
     [ST_SNAP_DROP] = "DELETE FROM snapshots WHERE seq<?1",
-    [ST_SNAP_RECORD_PUT] = "INSERT INTO snapshot_records(snapshot,no,kind,data) VALUES(?1,?2,?3,?4)",
+    [ST_SNAP_RECORD_PUT] = "INSERT INTO " PUT("snapshot_records", RECORD, "?1,?2,?3,?4"),
     [ST_SNAP_RECORD_DROP] = "DELETE FROM snapshot_records WHERE snapshot<?1",
     [ST_SNAP_RECORD_CLEAR] = "DELETE FROM snapshot_records WHERE snapshot=?1",
-    [ST_SNAP_LIST] = "SELECT seq,time_ms,digest FROM snapshots ORDER BY seq",
-    [ST_SNAP_NEWEST] = "SELECT seq,time_ms,digest FROM snapshots ORDER BY seq DESC LIMIT 1",
-    [ST_SNAP_RECORDS] = "SELECT kind,data FROM snapshot_records WHERE snapshot=?1 ORDER BY no",
+    [ST_SNAP_LIST] = "SELECT " SNAPSHOT "," CHECK(SNAPSHOT) " FROM snapshots ORDER BY seq",
+    [ST_SNAP_NEWEST] = "SELECT " SNAPSHOT "," CHECK(SNAPSHOT) " FROM snapshots ORDER BY seq DESC LIMIT 1",
+    [ST_SNAP_RECORDS] = "SELECT " RECORD "," CHECK(RECORD) " FROM snapshot_records WHERE snapshot=?1 ORDER BY no",
 };
 
-static const char schema_sql[] =
+const char td_store_schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE events(seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, id INTEGER NOT NULL, body BLOB NOT NULL);"
-    "CREATE TABLE snapshots(seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, digest INTEGER NOT NULL);"
+    "CREATE TABLE events(seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, id INTEGER NOT NULL, body BLOB NOT NULL,"
+    " sum INTEGER);"
+    "CREATE TABLE snapshots(seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, digest INTEGER NOT NULL, sum INTEGER);"
     "CREATE TABLE snapshot_records(snapshot INTEGER NOT NULL, no INTEGER NOT NULL, kind INTEGER NOT NULL,"
-    " data BLOB NOT NULL, PRIMARY KEY(snapshot,no)) WITHOUT ROWID;"
+    " data BLOB NOT NULL, sum INTEGER, PRIMARY KEY(snapshot,no)) WITHOUT ROWID;"
     "CREATE TABLE blobs(hash BLOB PRIMARY KEY, data BLOB NOT NULL);"
     "CREATE TABLE history(job INTEGER PRIMARY KEY, array_job INTEGER, array_task INTEGER, uid INTEGER, state INTEGER,"
     " outcome INTEGER, submit_ms INTEGER, start_ms INTEGER, end_ms INTEGER, user TEXT, account TEXT, partition TEXT,"
-    " name TEXT, info BLOB NOT NULL);"
+    " name TEXT, info BLOB NOT NULL, sum INTEGER);"
     "CREATE INDEX history_by_array ON history(array_job) WHERE array_job<>0;"
     "CREATE INDEX history_by_uid ON history(uid,end_ms);"
     "CREATE INDEX history_by_end ON history(end_ms);"
-    "CREATE TABLE inputs(wake INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE inputs(wake INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL,"
+    " sum INTEGER);"
     "CREATE INDEX inputs_by_seq ON inputs(seq);"
-    "INSERT INTO meta(key,value) VALUES('epoch',0);";
+    "INSERT INTO meta(key,value) VALUES('epoch',0),('epoch_sum',td_sum(0));";
+
+/* What version 1 lacked; for a reader, who may change nothing, a view each. */
+static const struct {
+    const char *table, *key;
+} summed[SUM_COUNT] = {
+    [SUM_EVENTS] = {"events", "seq"},   [SUM_SNAPSHOTS] = {"snapshots", "seq"}, [SUM_RECORDS] = {"snapshot_records", "snapshot"},
+    [SUM_HISTORY] = {"history", "job"}, [SUM_INPUTS] = {"inputs", "wake"},
+};
 
 static uint64_t file_bytes(const struct td_store *s, const char *suffix)
 {
@@ -117,6 +136,8 @@ int td_store_fail(struct td_store *s, struct td_error *err, const char *what)
                        sys == EFBIG ? "the file size limit is reached"
                        : sys == EDQUOT ? "the disk quota is used up"
                                        : "no space left on its disk");
+    if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB)
+        return td_fail(err, TD_E_JOURNAL, "%s: cannot %s: journal.db is damaged (%s). " TD_STORE_WAY_OUT, s->dir, what, words);
     if (primary == SQLITE_BUSY)
         return td_fail(err, TD_E_JOURNAL, "%s: cannot %s: another process keeps the journal locked", s->dir, what);
     if (sys)
@@ -240,19 +261,6 @@ static int lock_take(struct td_store *s, struct td_error *err)
     return 0;
 }
 
-static int dir_sync(const char *dir, struct td_error *err)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) < 0) {
-        int r = td_fail(err, TD_E_JOURNAL, "cannot sync %s: %s", dir, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return r;
-    }
-    close(fd);
-    return 0;
-}
-
 static int exec_sql(struct td_store *s, const char *sql, const char *what, struct td_error *err)
 {
     if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK) {
@@ -275,7 +283,37 @@ static int pragma_int(struct td_store *s, const char *sql, int64_t *ret, struct 
     return r;
 }
 
-/* A file of ours, of this version; a new one gets the tables. */
+/* Each table and index reads as it was made (to the letter: SQLite keeps the text, also through an upgrade). A damaged name
+ * or type would give other values without a word. */
+static int tables_check(struct td_store *s, struct td_error *err)
+{
+    static const char entries[] = "SELECT name,replace(sql,?1,'') FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY name";
+    const char *const later = s->version < 2 ? ", sum INTEGER" : "no such text";
+    sqlite3 *made = NULL;
+    sqlite3_stmt *want = NULL, *is = NULL;
+    int r = 0, rc = sqlite3_open_v2(":memory:", &made, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    TD_ASSERT(rc == SQLITE_OK && td_store_sums(made) == SQLITE_OK && sqlite3_exec(made, td_store_schema, NULL, NULL, NULL) == SQLITE_OK);
+    TD_ASSERT(sqlite3_prepare_v2(made, entries, -1, &want, NULL) == SQLITE_OK);
+    sqlite3_bind_text(want, 1, later, -1, SQLITE_STATIC);
+    if (sqlite3_prepare_v2(s->db, "SELECT sql FROM main.sqlite_master WHERE name=?1", -1, &is, NULL) != SQLITE_OK)
+        r = td_store_fail(s, err, "read the journal");
+    while (r == 0 && (rc = sqlite3_step(want)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(want, 0);
+        sqlite3_bind_text(is, 1, name, -1, SQLITE_TRANSIENT);
+        int got = sqlite3_step(is);
+        if (got != SQLITE_ROW && got != SQLITE_DONE)
+            r = td_store_fail(s, err, "read the journal");
+        else if (got == SQLITE_DONE || !td_str_equal((const char *)sqlite3_column_text(is, 0), (const char *)sqlite3_column_text(want, 1)))
+            r = td_fail(err, TD_E_JOURNAL, "%s: journal.db is damaged (%s is not described as it was made). " TD_STORE_LOST, s->dir, name);
+        sqlite3_reset(is);
+    }
+    sqlite3_finalize(want);
+    sqlite3_finalize(is);
+    TD_ASSERT(sqlite3_close(made) == SQLITE_OK);
+    return r;
+}
+
+/* A file of ours, of a version we know. */
 static int schema_check(struct td_store *s, struct td_error *err)
 {
     int64_t app = 0, version = 0;
@@ -284,35 +322,83 @@ static int schema_check(struct td_store *s, struct td_error *err)
         r = pragma_int(s, "PRAGMA user_version", &version, err);
     if (r < 0)
         return r;
-    if (app == 0 && version == 0 && !s->read_only) {
-        int64_t tables = 0;
-        r = pragma_int(s, "SELECT count(*) FROM sqlite_master", &tables, err);
-        if (r < 0)
-            return r;
-        if (tables == 0) {
-            struct td_buf sql = {0};
-            td_buf_putf(&sql, "BEGIN IMMEDIATE;%sPRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT", schema_sql,
-                        TD_STORE_APPLICATION_ID, TD_STORE_VERSION);
-            r = exec_sql(s, td_buf_str(&sql), "make the journal's tables", err);
-            td_buf_release(&sql);
-            return r < 0 ? r : dir_sync(s->dir, err);
-        }
-    }
     if (app != TD_STORE_APPLICATION_ID)
-        return td_fail(err, TD_E_JOURNAL, "%s/journal.db is not a journal of Tender", s->dir);
-    if (version != TD_STORE_VERSION)
-        return td_fail(err, TD_E_VERSION, "%s/journal.db has version %lld; this broker knows version %d", s->dir,
+        return td_fail(err, TD_E_JOURNAL, "%s/journal.db is not a journal of Tender. " TD_STORE_LOST, s->dir);
+    if (version < 1 || version > TD_STORE_VERSION)
+        return td_fail(err, TD_E_VERSION, "%s/journal.db has version %lld; this broker knows versions 1 to %d", s->dir,
                        (long long)version, TD_STORE_VERSION);
-    return 0;
+    s->version = (int)version;
+    return tables_check(s, err);
+}
+
+/* A reader of version 1 sees the tables of today. */
+static int views_make(struct td_store *s, struct td_error *err)
+{
+    struct td_buf sql = {0};
+    for (int i = 0; i < SUM_COUNT; i++) {
+        td_buf_putf(&sql, "CREATE TEMP VIEW %s AS SELECT *,NULL AS sum FROM main.%s;", summed[i].table, summed[i].table);
+        s->unsummed[i] = UINT64_MAX;
+    }
+    int r = exec_sql(s, td_buf_str(&sql), "set up the journal", err);
+    td_buf_release(&sql);
+    return r;
+}
+
+/* Version 1 to 2, in a transaction that is fenced. No row is written again: that would take minutes and bless what is
+ * damaged already. */
+static int upgrade(struct td_store *s, struct td_error *err)
+{
+    struct td_buf sql = {0};
+    for (int i = 0; i < SUM_COUNT; i++)
+        td_buf_putf(&sql,
+                    "ALTER TABLE %s ADD COLUMN sum INTEGER;"
+                    "INSERT OR REPLACE INTO meta(key,value) SELECT 'unsummed_%s',coalesce(max(%s),0) FROM %s;",
+                    summed[i].table, summed[i].table, summed[i].key, summed[i].table);
+    td_buf_putf(&sql, "PRAGMA user_version=%d", TD_STORE_VERSION);
+    int r = td_store_begin(s, err);
+    if (r == 0)
+        r = exec_sql(s, td_buf_str(&sql), "upgrade the journal", err);
+    if (r == 0)
+        r = td_store_commit(s, err);
+    td_buf_release(&sql);
+    if (r == 0)
+        s->version = TD_STORE_VERSION;
+    return r;
+}
+
+static int unsummed_read(struct td_store *s, struct td_error *err)
+{
+    int r = 0;
+    for (int i = 0; r == 0 && i < SUM_COUNT; i++) {
+        char sql[128];
+        int64_t key = 0;
+        td_format(sql, sizeof(sql), "SELECT coalesce((SELECT value FROM meta WHERE key='unsummed_%s'),0)", summed[i].table);
+        r = pragma_int(s, sql, &key, err);
+        s->unsummed[i] = (uint64_t)key;
+    }
+    return r;
+}
+
+/* A wrong epoch would depose the right broker, or let workers take a new reign for an old one. */
+static int epoch_check(struct td_store *s, struct td_error *err)
+{
+    uint64_t fits = 0;
+    int r = td_store_read_u64(s, ST_EPOCH_CHECK, &fits, err);
+    if (r == 0 && !fits)
+        r = td_fail(err, TD_E_JOURNAL, "%s: the number of the last reign is damaged: it does not give its checksum. " TD_STORE_WAY_OUT,
+                    s->dir);
+    return r;
 }
 
 static int settings_apply(struct td_store *s, struct td_error *err)
 {
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_MS);
+    if (td_store_sums(s->db) != SQLITE_OK)
+        return td_store_fail(s, err, "set up the journal");
     /* A reader sees one moment for as long as it is open: what it reads in several steps fits together. */
     if (s->read_only)
-        return exec_sql(s, "PRAGMA query_only=1;BEGIN", "set up the journal", err);
+        return exec_sql(s, "BEGIN", "set up the journal", err);
     int r = exec_sql(s,
                      "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
                      "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-16384;PRAGMA temp_store=MEMORY;PRAGMA secure_delete=0;"
@@ -367,6 +453,22 @@ static void store_close(struct td_store **p)
     td_free(s);
 }
 
+static int reader_start(struct td_store *s, struct td_error *err)
+{
+    int r = s->version == TD_STORE_VERSION ? unsummed_read(s, err) : views_make(s, err);
+    if (r == 0)
+        r = exec_sql(s, "PRAGMA query_only=1", "set up the journal", err);
+    return r < 0 ? r : td_store_read_u64(s, ST_EPOCH, &s->epoch, err);
+}
+
+static int writer_start(struct td_store *s, struct td_error *err)
+{
+    int r = epoch_take(s, err);
+    if (r == 0 && s->version < TD_STORE_VERSION)
+        r = upgrade(s, err);
+    return r < 0 ? r : unsummed_read(s, err);
+}
+
 static int store_start(struct td_store *s, struct td_error *err)
 {
     char path[4200];
@@ -377,25 +479,22 @@ static int store_start(struct td_store *s, struct td_error *err)
             r = lock_take(s, err);
         if (r < 0)
             return r;
-        /* Made here, so that it and the files SQLite puts beside it are for us alone. */
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd < 0)
-            return td_fail(err, errno == ENOSPC ? TD_E_NO_SPACE : TD_E_JOURNAL, "cannot open %s: %s", path,
-                           strerror(errno));
-        close(fd);
-    } else if (access(path, R_OK) < 0) {
-        return td_fail(err, TD_E_JOURNAL, "cannot read %s: %s", path, strerror(errno));
     }
+    int r = td_store_birth(s, path, err);
+    if (r < 0)
+        return r;
+    if (access(path, s->read_only ? R_OK : R_OK | W_OK) < 0)
+        return td_fail(err, TD_E_JOURNAL, "cannot open %s: %s", path, strerror(errno));
     int flags = (s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path, &s->db, flags, NULL) != SQLITE_OK)
         return td_store_fail(s, err, "open the journal");
-    int r = settings_apply(s, err);
+    r = settings_apply(s, err);
     if (r == 0)
         r = schema_check(s, err);
-    if (r == 0 && !s->read_only)
-        r = epoch_take(s, err);
-    else if (r == 0)
-        r = td_store_read_u64(s, ST_EPOCH, &s->epoch, err);
+    if (r == 0 && s->version == TD_STORE_VERSION)
+        r = epoch_check(s, err);
+    if (r == 0)
+        r = s->read_only ? reader_start(s, err) : writer_start(s, err);
     if (r == 0)
         r = td_store_read_u64(s, ST_EVENT_RANGE, &s->last_seq, err);
     if (r == 0)

@@ -2,13 +2,16 @@
  *
  * One file, journal.db, in WAL mode with synchronous=FULL: a commit is one write and one fdatasync of the log.
  *
- *   meta               key -> value: epoch (the fence), created
- *   events             seq -> time, id, body                     the truth
- *   snapshots          seq -> time, digest                        a row is there only if all its records are
- *   snapshot_records   (snapshot, no) -> kind, data
- *   blobs              hash -> data                               scripts and environments
- *   history            job -> who, when, how, encoded job_info    finished jobs that left the core
- *   inputs             wake -> time, seq, encoded wake            input log
+ *   meta               key -> value: epoch (the fence), its sum, unsummed_TABLE
+ *   events             seq -> time, id, body, sum                     the truth
+ *   snapshots          seq -> time, digest, sum                        a row is there only if all its records are
+ *   snapshot_records   (snapshot, no) -> kind, data, sum
+ *   blobs              hash -> data                                    scripts and environments
+ *   history            job -> who, when, how, encoded job_info, sum    finished jobs that left the core
+ *   inputs             wake -> time, seq, encoded wake, sum            input log
+ *
+ * Versions: 1 had no sums (sum.c). It is upgraded when a writer opens it: its rows stay as they are, and the last key of
+ * each table goes to meta.unsummed_TABLE; behind it a row without a sum is damage. A reader shows version 1 through views.
  *
  * Beside it journal.lock, flocked by the writer and holding its process id: a courtesy to two brokers on one host. The
  * fence is the epoch in meta, read inside each write transaction. */
@@ -19,14 +22,27 @@
 
 #include <sqlite3.h>
 
+/* As they are summed: read.c builds its own statements over them. */
+#define TD_HISTORY_COLUMNS \
+    "job,array_job,array_task,uid,state,outcome,submit_ms,start_ms,end_ms,user,account,partition,name,info"
+
 #define TD_STORE_APPLICATION_ID 0x54444a31 /* "TDJ1" */
-#define TD_STORE_VERSION 1
+#define TD_STORE_VERSION 2
+
+/* Said wherever the journal cannot be read: there is no third way. */
+#define TD_STORE_LOST \
+    "Put a copy of journal.db from before in its place (with its -wal, if the copy has one); without a copy, move the state " \
+    "directory away: an empty one begins anew, without the jobs of this one"
+#define TD_STORE_WAY_OUT "`tender journal verify` says what else. " TD_STORE_LOST
+
+enum td_summed { SUM_EVENTS, SUM_SNAPSHOTS, SUM_RECORDS, SUM_HISTORY, SUM_INPUTS, SUM_COUNT };
 
 enum td_store_stmt {
     ST_BEGIN,
     ST_COMMIT,
     ST_ROLLBACK,
     ST_EPOCH,
+    ST_EPOCH_CHECK,
     ST_SET_EPOCH,
     ST_EVENT_PUT,
     ST_EVENT_RANGE,
@@ -66,7 +82,14 @@ struct td_store {
     int64_t snap_no;               /* records put into the open snapshot; -1 = none open */
     struct td_buf sort;            /* hashes while compacting */
     uint32_t wal_pages;            /* in the log since the last checkpoint */
+    int version;                   /* of the schema that was found */
+    uint64_t unsummed[SUM_COUNT];  /* rows up to this key may be without a sum */
+    uint64_t unsummed_seen[SUM_COUNT];
 };
+
+/* sum.c. td_store_sums makes td_sum and td_check known to a connection (SQLITE_OK). The column holds td_check's answer. */
+int td_store_sums(sqlite3 *db);
+bool td_store_row_whole(struct td_store *s, sqlite3_stmt *st, int column, enum td_summed table, uint64_t key);
 
 /* Translates SQLite's last failure: NO_SPACE where the disk or a quota is full, JOURNAL with its words otherwise. */
 int td_store_fail(struct td_store *s, struct td_error *err, const char *what);
@@ -99,6 +122,10 @@ int td_sqlite_snapshots(struct td_store *s, td_store_snapshot_fn *fn, void *ctx,
 int td_sqlite_compact(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive,
                       int64_t purge_before_ms, struct td_error *err);
 int td_sqlite_verify(struct td_store *s, struct td_buf *report, struct td_error *err);
+
+/* birth.c: sees that there is a journal to open; makes one where there has been none, refuses what has been lost. */
+extern const char td_store_schema[];
+int td_store_birth(struct td_store *s, const char *path, struct td_error *err);
 
 /* Where the state directory lies: NETWORK_FS where it must not. */
 int td_place_check(const char *dir, struct td_error *err);

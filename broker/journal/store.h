@@ -27,6 +27,7 @@ struct td_history_row {
     const char *user, *account, *partition, *name;
     const uint8_t *info; /* encoded td_job_info */
     uint32_t len;
+    bool damaged; /* read: the row does not give its checksum; nothing of it is to be believed */
 };
 /* One wake's inputs, an encoded `wake` record. A wake without events waits for the next commit: it decided nothing
  * that anybody saw, so it needs no commit of its own. */
@@ -69,6 +70,8 @@ struct td_store_ops {
      * workers must tell the rebuilt one from the one they knew. It is a write, so its success is also the proof that
      * the journal takes writes again. Errors as append. */
     int (*reign)(struct td_store *s, struct td_error *err);
+    /* Events, snapshots, their records and inputs that do not give their checksums are JOURNAL, by name, and reach no
+     * callback; a history row is given with its mark, since one bad row need not hide the others. */
     /* Errors: NO_SPACE, JOURNAL, DEPOSED (somebody took a later epoch). Nothing of a failed batch is there. */
     int (*append)(struct td_store *s, const struct td_store_batch *b, struct td_error *err);
     int (*read)(struct td_store *s, uint64_t from_seq, td_store_event_fn *fn, void *ctx, struct td_error *err);

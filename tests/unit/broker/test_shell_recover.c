@@ -6,10 +6,10 @@
 #include <cmocka.h>
 
 #include "broker/journal/inspect.h"
+#include "broker/journal/sqlite.h"
 #include "broker/shell.h"
 
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,9 +118,19 @@ static void damage(struct shell *s, const char *sql)
     sqlite3 *db = NULL;
     snprintf(path, sizeof(path), "%s/journal.db", s->state_dir);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(td_store_sums(db), SQLITE_OK);
     if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_changes(db) < 1)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     sqlite3_close(db);
+}
+
+/* As a broker with a bug would: with sums that fit. */
+static void forge(struct shell *s, const char *sql)
+{
+    damage(s, sql);
+    damage(s, "UPDATE snapshots SET sum=td_sum(seq,time_ms,digest);"
+              "UPDATE snapshot_records SET sum=td_sum(snapshot,no,kind,data);"
+              "UPDATE events SET sum=td_sum(seq,time_ms,id,body)");
 }
 
 #define TRUE "#!/bin/sh\ntrue\n"
@@ -307,12 +317,12 @@ static void verify_proves_state_and_decisions(void **state)
     wake(s);
     verify_says(s, "wakes of the last reign given again", NULL);
 
-    damage(s, "UPDATE snapshots SET digest=digest+1");
+    forge(s, "UPDATE snapshots SET digest=digest+1");
     verify_says(s, NULL, "has not the digest stored with the snapshot");
-    damage(s, "UPDATE snapshots SET digest=digest-1");
+    forge(s, "UPDATE snapshots SET digest=digest-1");
 
     /* one that decodes and cannot have happened: the same submission again */
-    damage(s, "UPDATE events SET id=20, body=(SELECT body FROM events WHERE id=20 ORDER BY seq LIMIT 1) "
+    forge(s, "UPDATE events SET id=20, body=(SELECT body FROM events WHERE id=20 ORDER BY seq LIMIT 1) "
               "WHERE seq=(SELECT max(seq) FROM events)");
     verify_says(s, NULL, "cannot have happened");
 }
@@ -324,14 +334,41 @@ static void a_digest_of_another_version_is_not_compared(void **state)
     submit(s, 1000, TRUE);
     wake(s);
     assert_int_equal(shell_snapshot(s, &err), 0);
-    damage(s, "UPDATE snapshots SET digest=digest+1");
+    forge(s, "UPDATE snapshots SET digest=digest+1");
     assert_int_equal(shell_core_rebuild(s, &err), -TD_E_JOURNAL);
     assert_non_null(strstr(err.text, "tender journal verify"));
     /* the version is the last field of the snapshot's first record */
-    damage(s, "UPDATE snapshot_records SET data=CAST(substr(data,1,length(data)-1)||x'01' AS BLOB) WHERE kind=1");
+    forge(s, "UPDATE snapshot_records SET data=CAST(substr(data,1,length(data)-1)||x'01' AS BLOB) WHERE kind=1");
     assert_int_equal(shell_core_rebuild(s, &err), 0);
     assert_int_equal(jobs(s), 1);
     verify_says(s, "made by another version", NULL);
+}
+
+/* Both would decode, and be applied. */
+static void what_is_damaged_is_not_applied(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    char want[64];
+    submit(s, 1000, TRUE);
+    wake(s);
+    uint64_t seq = td_core_seq(s->core);
+    damage(s, "UPDATE events SET time_ms=time_ms+1 WHERE seq=(SELECT max(seq) FROM events)");
+    assert_int_equal(shell_core_rebuild(s, &err), -TD_E_JOURNAL);
+    snprintf(want, sizeof(want), "event %llu is damaged", (unsigned long long)seq);
+    assert_non_null(strstr(err.text, want));
+    assert_non_null(strstr(err.text, "`tender journal verify`"));
+    assert_non_null(strstr(err.text, "copy of journal.db"));
+    verify_says(s, NULL, want);
+    damage(s, "UPDATE events SET time_ms=time_ms-1 WHERE seq=(SELECT max(seq) FROM events)");
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
+
+    assert_int_equal(shell_snapshot(s, &err), 0);
+    damage(s, "UPDATE snapshot_records SET kind=kind+1 WHERE no=2");
+    assert_int_equal(shell_core_rebuild(s, &err), -TD_E_JOURNAL);
+    assert_non_null(strstr(err.text, "record 2 of the snapshot of event"));
+    damage(s, "UPDATE snapshot_records SET kind=kind-1 WHERE no=2");
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
 }
 
 static void verify_finds_events_that_the_inputs_do_not_make(void **state)
@@ -339,7 +376,7 @@ static void verify_finds_events_that_the_inputs_do_not_make(void **state)
     struct shell *s = *state;
     submit(s, 1000, TRUE);
     wake(s);
-    damage(s, "UPDATE events SET time_ms=time_ms+1 WHERE seq=(SELECT max(seq) FROM events)");
+    forge(s, "UPDATE events SET time_ms=time_ms+1 WHERE seq=(SELECT max(seq) FROM events)");
     verify_says(s, "invariants hold", "the inputs given again make");
 }
 
@@ -389,6 +426,7 @@ int main(void)
         T(a_deposed_broker_stops),
         T(verify_proves_state_and_decisions),
         T(a_digest_of_another_version_is_not_compared),
+        T(what_is_damaged_is_not_applied),
         T(verify_finds_events_that_the_inputs_do_not_make),
         T(verify_finds_inputs_that_decide_otherwise),
         T(dump_prints_a_line_for_each_event),

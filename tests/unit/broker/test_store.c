@@ -1,89 +1,14 @@
 /* test_store.c - the SQLite store: what was committed is there, what failed left nothing, and each refusal in words */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "broker/journal/store.h"
-#include "wire/wire.h"
+#include "store_place.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct td_store_ops *const ops = &td_store_sqlite;
-
-struct place {
-    char dir[64];
-    struct td_store *s;
-    struct td_error err;
-};
-
-static void place_open(struct place *p)
-{
-    if (ops->open(p->dir, false, &p->s, &p->err) < 0)
-        fail_msg("open: %s", p->err.text);
-}
-
-static int setup(void **state)
-{
-    struct place *p = td_alloc(sizeof(*p));
-    strcpy(p->dir, "/tmp/td-store-XXXXXX");
-    assert_non_null(mkdtemp(p->dir));
-    place_open(p);
-    *state = p;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct place *p = *state;
-    char cmd[128];
-    ops->close(&p->s);
-    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", p->dir);
-    assert_int_equal(system(cmd), 0);
-    td_free(p);
-    return 0;
-}
-
-/* n events from `seq` on, bodies that decode. */
-#define EVENTS_MAX 4096
-static int append(struct td_store *s, uint64_t seq, uint32_t n, struct td_error *err)
-{
-    static struct td_stored_event evs[EVENTS_MAX];
-    static size_t at[EVENTS_MAX];
-    struct td_buf bodies = {0};
-    assert_true(n <= EVENTS_MAX);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct td_ev_task_split body = {.array_job = 1, .task = i, .job = (uint32_t)seq + i};
-        at[i] = bodies.len;
-        td_wire_put_record(&bodies, &td_rec_ev_task_split, &body);
-        evs[i] = (struct td_stored_event){.seq = seq + i, .time_ms = 1000 + (int64_t)(seq + i),
-                                          .id = TD_EV_TASK_SPLIT, .len = (uint32_t)(bodies.len - at[i])};
-    }
-    for (uint32_t i = 0; i < n; i++)
-        evs[i].body = bodies.data + at[i];
-    const struct td_store_batch b = {.events = evs, .nevents = n, .now_ms = 1000};
-    int r = ops->append(s, &b, err);
-    td_buf_release(&bodies);
-    return r;
-}
-
-static void append_ok(struct place *p, uint64_t seq, uint32_t n)
-{
-    if (append(p->s, seq, n, &p->err) < 0)
-        fail_msg("append: %s", p->err.text);
-}
 
 struct seen {
     uint64_t n, first, last, stop;
@@ -295,17 +220,6 @@ static void history_is_found_by_what_people_ask(void **state)
     assert_int_equal(history(p, (struct td_history_query){0}), 1213);
 }
 
-static void snapshot(struct place *p, uint64_t seq)
-{
-    const struct td_snap_head head = {.seq = seq, .epoch = 1, .next_job = 7};
-    struct td_buf body = {0};
-    td_wire_put_record(&body, &td_rec_snap_head, &head);
-    assert_int_equal(ops->snapshot_begin(p->s, &p->err), 0);
-    assert_int_equal(ops->snapshot_put(p->s, TD_SNAP_HEAD, body.data, (uint32_t)body.len, &p->err), 0);
-    assert_int_equal(ops->snapshot_end(p->s, seq, 5000, 0xfedcba9876543210u, &p->err), 0);
-    td_buf_release(&body);
-}
-
 static bool count_record(void *ctx, uint32_t kind, const uint8_t *data, uint32_t len)
 {
     uint32_t *n = ctx;
@@ -426,18 +340,6 @@ static void compaction_keeps_what_is_asked(void **state)
     td_buf_release(&report);
 }
 
-/* Runs SQL behind the store's back, as damage would. */
-static void damage(struct place *p, const char *sql)
-{
-    char path[128];
-    sqlite3 *db = NULL;
-    snprintf(path, sizeof(path), "%s/journal.db", p->dir);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 static void verify_names_what_is_wrong(void **state)
 {
     struct place *p = *state;
@@ -452,7 +354,7 @@ static void verify_names_what_is_wrong(void **state)
         {"UPDATE blobs SET data='x'", "UPDATE blobs SET data='a'", "not what its hash says"},
         {"UPDATE snapshot_records SET data=x'c1'", "UPDATE snapshot_records SET data=x'80'", "snapshot record 1"},
         {"UPDATE snapshots SET seq=11", "UPDATE snapshots SET seq=10", "the snapshot of event 11 has no records"},
-        {"INSERT INTO inputs VALUES(9,1,1,x'ff')", "DELETE FROM inputs", "input of wake 9"},
+        {"INSERT INTO inputs(wake,time_ms,seq,data) VALUES(9,1,1,x'ff')", "DELETE FROM inputs", "input of wake 9"},
         {"INSERT INTO history(job,info) VALUES(9,x'ff')", "DELETE FROM history", "history row of job 9"},
     };
     struct td_stored_blob blob = {.data = (const uint8_t *)"a", .len = 1};
@@ -463,11 +365,11 @@ static void verify_names_what_is_wrong(void **state)
     snapshot(p, 10);
     struct td_buf report = {0};
     for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++) {
-        damage(p, rows[i].damage);
+        forge(p, rows[i].damage);
         assert_int_equal(ops->verify(p->s, &report, &p->err), -TD_E_JOURNAL);
         if (!strstr(p->err.text, rows[i].words))
             fail_msg("row %zu says \"%s\"", i, p->err.text);
-        damage(p, rows[i].repair);
+        forge(p, rows[i].repair);
         if (ops->verify(p->s, &report, &p->err) < 0)
             fail_msg("row %zu, repaired: %s", i, p->err.text);
     }
