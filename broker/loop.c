@@ -83,7 +83,7 @@ static bool anything_waits(const struct shell *s)
     return s->bus_has_more || s->accept_more || s->local_has_more;
 }
 
-/* Once a second: space on the disk, and the recovery of a journal that took no more. */
+/* Once a second: space on the disk, old history, and the recovery of a journal that took no more. */
 static int tick(struct shell *s, struct td_error *err)
 {
     if (shell_boot_us() < s->tick_us)
@@ -93,6 +93,7 @@ static int tick(struct shell *s, struct td_error *err)
     if (s->down)
         return shell_try_up(s, err);
     shell_space_check(s);
+    shell_purge_if_due(s);
     return 0;
 }
 

@@ -239,7 +239,7 @@ int shell_snapshot(struct shell *s, struct td_error *err)
     if (r == 0) {
         s->last_snapshot = seq;
         td_core_blobs(s->core, put_live, &p);
-        r = s->ops->compact(s->store, events_to_keep(s, seq), p.live.n ? &p.live.v[0].hash : NULL, p.live.n, 0, err);
+        r = s->ops->compact(s->store, events_to_keep(s, seq), p.live.n ? &p.live.v[0].hash : NULL, p.live.n, err);
     }
     td_vec_release(&p.live);
     td_buf_release(&p.body);

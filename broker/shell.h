@@ -196,6 +196,7 @@ struct shell {
     bool low_space;
     bool stop, stop_snapshot;
     int64_t tick_us;        /* next look at the disk */
+    int64_t purge_at_us;    /* and at the history */
     int64_t commit_at_us;   /* when the last commit was done */
     uint64_t send_full, send_gone;
     int64_t enrol_told_us;  /* when a refused enrolment was last logged */
@@ -269,6 +270,9 @@ bool shell_is_read(uint32_t id);
 void shell_read_answer(struct shell *s, const struct shell_read *r);
 void shell_read_status(struct shell *s, const struct shell_read *r);
 void shell_read_config(struct shell *s, const struct shell_read *r);
+
+/* retain.c */
+void shell_purge_if_due(struct shell *s);
 
 /* loop.c */
 int shell_loop(struct shell *s, struct td_error *err);

@@ -347,6 +347,8 @@ static int shell_facts(struct loading *ld, struct td_error *err)
     c->low_space_mb = ld->values.v[KEY_TENDER_LowSpace].num;
     c->snapshot_events = num(ld, KEY_TENDER_SnapshotEvents);
     c->keep_events = num(ld, KEY_TENDER_KeepEvents);
+    bool dbd_says = conf_is_set(&ld->values, KEY_DBD_PurgeJobAfter) && !conf_is_set(&ld->values, KEY_TENDER_PurgeJobAfter);
+    c->purge_jobs_h = ld->values.v[dbd_says ? KEY_DBD_PurgeJobAfter : KEY_TENDER_PurgeJobAfter].num;
     c->constrain_cores = num(ld, KEY_CGROUP_ConstrainCores) != 0;
     c->constrain_ram = num(ld, KEY_CGROUP_ConstrainRAMSpace) != 0;
     c->constrain_devices = num(ld, KEY_CGROUP_ConstrainDevices) != 0;
@@ -477,10 +479,10 @@ static int files_load(struct loading *ld, const char *path, struct td_error *err
     if (r < 0)
         return r;
 
-    struct td_error why = {0}; /* mode 600 of another user as a rule: nothing in it matters here */
+    struct td_error why = {0}; /* mode 600 of another user as a rule: little in it matters here */
     r = file_load(ld, beside(a, ld->dir, "slurmdbd.conf"), "slurmdbd.conf", true, take_dbd, &why);
     if (r < 0 && td_str_prefix(why.text, "cannot read ")) {
-        reading_note(&ld->rd, "%s; it has no effect: accounting is kept in the journal", why.text);
+        reading_note(&ld->rd, "%s; accounting is kept in the journal, and PurgeJobAfter can be said in tender.conf", why.text);
         return 0;
     }
     if (r < 0 && err)

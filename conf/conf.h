@@ -35,6 +35,7 @@ struct td_conf {
     bool task_affinity;                  /* TaskPlugin has affinity or cgroup */
     uint64_t low_space_mb;
     uint32_t snapshot_events, keep_events;
+    uint64_t purge_jobs_h;               /* finished jobs older than these hours leave the history; 0 = never */
     const char *proctrack;
 };
 /* path NULL: no file, defaults. gres.conf, cgroup.conf and tender.conf are looked for beside slurm.conf. Errors: CONF

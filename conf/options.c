@@ -33,7 +33,7 @@
 #define NO_CHECKPOINT "jobs are not checkpointed"
 #define NO_FRONTEND "see FrontendName"
 #define NO_CGROUP_RAM "a job's memory limit is what it asked for"
-#define NO_PURGE "see MinJobAge; the history in the journal is not purged in this version"
+#define NO_PURGE "of the history only jobs are purged: see PurgeJobAfter"
 #define OWN_AUTH "identity comes from the kernel on local sockets and from CURVE keys elsewhere"
 #define OWN_BUS "messages travel over ZeroMQ, with limits of their own"
 #define OWN_LOG "logs are plain lines with a level in front"
@@ -201,6 +201,34 @@ static bool size_parse(const char *s, uint64_t *ret)
     return true;
 }
 
+/* As slurmdbd reads it: a number and the beginning of a unit's name. */
+static bool age_parse(const char *s, uint64_t *ret_hours)
+{
+    static const struct {
+        const char *name;
+        uint32_t hours;
+    } units[] = {{"months", 31 * 24}, {"days", 24}, {"hours", 1}};
+    char digits[16];
+    size_t n = strspn(s, "0123456789");
+    uint64_t count;
+
+    if (n == 0 || n >= sizeof(digits))
+        return false;
+    memcpy(digits, s, n);
+    digits[n] = '\0';
+    if (!td_parse_u64(digits, &count) || count > UINT32_MAX)
+        return false;
+    for (size_t i = 0; i < TD_ARRAY_LEN(units); i++) {
+        char unit[16];
+        td_format(unit, sizeof(unit), "%.*s", (int)strlen(s + n), units[i].name);
+        if (td_str_casecmp(s + n, unit) == 0) {
+            *ret_hours = count * units[i].hours;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What a value comes to. `why` gets the sentence that follows the key's name. */
 static bool value_number(const struct conf_row *row, const char *text, uint64_t *ret, struct td_error *why)
 {
@@ -248,6 +276,11 @@ static bool value_number(const struct conf_row *row, const char *text, uint64_t 
         if (size_parse(text, ret))
             return true;
         td_fail(why, TD_E_CONF, "'%s' is not a number", text);
+        return false;
+    case TYPE_AGE:
+        if (age_parse(text, ret))
+            return true;
+        td_fail(why, TD_E_CONF, "'%s' is not an age (12month, 30days, 48hours; 0 = for ever)", text);
         return false;
     case TYPE_COUNT:
     case TYPE_OVER:
@@ -556,6 +589,7 @@ bool option_show(const struct conf_values *vals, enum conf_key key, struct td_bu
     switch (row->type) {
     case TYPE_STR:
     case TYPE_EMPTY:
+    case TYPE_AGE:
         td_buf_puts(out, v->text);
         break;
     case TYPE_SECRET:

@@ -33,6 +33,7 @@ enum conf_type {
     TYPE_DUR,     /* Slurm's times -> seconds; 7-00:00:00 */
     TYPE_MEM,     /* memory -> MiB; UNLIMITED when unset or 0 */
     TYPE_SIZEMB,  /* memory -> MiB, printed 12 MB */
+    TYPE_AGE,     /* 12month (of 31 days), 30days, 48hours; a plain number is months -> hours */
     TYPE_SIZE,    /* 12, 12K, 12M .. P: times 1024 each */
 };
 enum conf_use { USE_HONOURED, USE_NOTED, USE_REFUSED };

@@ -1,4 +1,4 @@
-/* snapshot.c - snapshots, and compaction, which is what they are for
+/* snapshot.c - snapshots, and compaction, which is what they are for; the history's own purge
  *
  * A snapshot is one transaction: either all its records are there and the row in `snapshots`, or nothing. Its number
  * is the sequence number of the last event in it. */
@@ -181,7 +181,7 @@ static int drop_up_to(struct td_store *s, enum td_store_stmt which, int64_t boun
 }
 
 int td_sqlite_compact(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive,
-                      int64_t purge_before_ms, struct td_error *err)
+                      struct td_error *err)
 {
     uint64_t newest, digest;
     int64_t time_ms;
@@ -204,11 +204,32 @@ int td_sqlite_compact(struct td_store *s, uint64_t keep, const uint8_t (*live)[3
     }
     if (r == 0)
         r = drop_blobs(s, live, nlive, err);
-    if (r == 0 && purge_before_ms)
-        r = drop_up_to(s, ST_HISTORY_PURGE, purge_before_ms, err);
     if (r < 0) {
         td_store_rollback(s);
         return r;
     }
     return td_store_commit(s, err);
+}
+
+int td_sqlite_purge(struct td_store *s, int64_t ended_before_ms, uint32_t max, uint32_t *ret_n, struct td_error *err)
+{
+    *ret_n = 0;
+    int r = td_store_begin(s, err);
+    if (r < 0)
+        return r;
+    sqlite3_stmt *st = td_store_stmt(s, ST_HISTORY_PURGE);
+    if (st) {
+        sqlite3_bind_int64(st, 1, ended_before_ms);
+        sqlite3_bind_int64(st, 2, max);
+    }
+    r = td_store_step(s, st, "purge the history", err);
+    uint32_t n = (uint32_t)sqlite3_changes(s->db);
+    if (r < 0) {
+        td_store_rollback(s);
+        return r;
+    }
+    r = td_store_commit(s, err);
+    if (r == 0)
+        *ret_n = n;
+    return r;
 }

@@ -85,8 +85,10 @@ struct td_store_ops {
     int (*snapshots)(struct td_store *s, td_store_snapshot_fn *fn, void *ctx, struct td_error *err);
     int (*snapshot_read_at)(struct td_store *s, uint64_t seq, td_store_record_fn *fn, void *ctx, struct td_error *err);
     /* Drops events before the newest snapshot (keeping the last `keep` before it, with the snapshots among them), blobs
-     * not in `live`, inputs older than kept events, history older than purge_before_ms (0 = keep). */
-    int (*compact)(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive, int64_t purge_before_ms, struct td_error *err);
+     * not in `live`, inputs older than kept events. */
+    int (*compact)(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive, struct td_error *err);
+    /* Drops up to `max` history rows of jobs that ended before then, oldest first; *ret_n of them went. */
+    int (*purge)(struct td_store *s, int64_t ended_before_ms, uint32_t max, uint32_t *ret_n, struct td_error *err);
     int (*history)(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx, struct td_error *err);
     int (*inputs)(struct td_store *s, uint64_t from_wake, td_store_input_fn *fn, void *ctx, struct td_error *err);
     uint64_t (*free_bytes)(struct td_store *s); /* of its disk, for the low-space watermark */

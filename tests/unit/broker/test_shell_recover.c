@@ -392,6 +392,64 @@ static void verify_finds_inputs_that_decide_otherwise(void **state)
     verify_says(s, NULL, "its inputs given again are after");
 }
 
+static bool count_row(void *ctx, const struct td_history_row *h)
+{
+    assert_false(h->damaged);
+    ++*(uint32_t *)ctx;
+    return true;
+}
+static uint32_t history_rows(struct shell *s)
+{
+    const struct td_history_query all = {0};
+    struct td_error err = {0};
+    uint32_t n = 0;
+    assert_int_equal(s->ops->history(s->store, &all, count_row, &n, &err), 0);
+    return n;
+}
+
+/* 1200 jobs that ended in the hour before last, one that ended now. */
+static void old_history_is_purged_in_batches(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    const int64_t now = shell_now_ms(s);
+    uint64_t digest = td_core_digest(s->core), seq = td_core_seq(s->core);
+    static struct td_history_row rows[1201];
+    const struct td_job_info info = {.job = 1000};
+    struct td_buf body = {0};
+    td_wire_put_record(&body, &td_rec_job_info, &info);
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(rows); i++)
+        rows[i] = (struct td_history_row){.job = 1000 + i, .end_ms = i < 1200 ? now - 7200000 : now, .info = body.data,
+                                          .len = (uint32_t)body.len};
+    const struct td_store_batch b = {.history = rows, .nhistory = TD_ARRAY_LEN(rows)};
+    assert_int_equal(s->ops->append(s->store, &b, &err), 0);
+    td_buf_release(&body);
+    s->conf->purge_jobs_h = 0; /* for ever */
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 1201);
+    s->conf->purge_jobs_h = 3;
+    s->purge_at_us = 0;
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 1201);
+    shell_purge_if_due(s); /* nothing was old: not asked again for a while */
+    s->conf->purge_jobs_h = 1;
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 1201);
+    s->purge_at_us = 0;
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 701);
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 201);
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 1);
+    shell_purge_if_due(s);
+    assert_int_equal(history_rows(s), 1);
+    assert_true(td_core_seq(s->core) == seq);
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
+    assert_true(td_core_digest(s->core) == digest);
+    verify_says(s, "history: 1 jobs", NULL);
+}
+
 static void dump_prints_a_line_for_each_event(void **state)
 {
     struct shell *s = *state;
@@ -429,6 +487,7 @@ int main(void)
         T(what_is_damaged_is_not_applied),
         T(verify_finds_events_that_the_inputs_do_not_make),
         T(verify_finds_inputs_that_decide_otherwise),
+        T(old_history_is_purged_in_batches),
         T(dump_prints_a_line_for_each_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,8 +216,15 @@ static void history_is_found_by_what_people_ask(void **state)
     assert_int_equal(history(p, (struct td_history_query){.max = 1}), 11);
     assert_int_equal(history(p, (struct td_history_query){.from_ms = 301}), 0);
 
-    assert_int_equal(ops->compact(p->s, 0, NULL, 0, 150, &p->err), 0);
-    assert_int_equal(history(p, (struct td_history_query){0}), 1213);
+    uint32_t n = 9;
+    assert_int_equal(ops->purge(p->s, 100, 10, &n, &p->err), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(ops->purge(p->s, 1000, 2, &n, &p->err), 0);
+    assert_int_equal(n, 2); /* the oldest first, and no more than asked for */
+    assert_int_equal(history(p, (struct td_history_query){0}), 13);
+    assert_int_equal(ops->purge(p->s, 1000, 2, &n, &p->err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(history(p, (struct td_history_query){0}), 0);
 }
 
 static bool count_record(void *ctx, uint32_t kind, const uint8_t *data, uint32_t len)
@@ -311,7 +318,7 @@ static void compaction_keeps_what_is_asked(void **state)
     snapshot(p, 20);
     append_ok(p, 21, 5);
 
-    assert_int_equal(ops->compact(p->s, 10, (const uint8_t(*)[32])live, 1, 0, &p->err), 0);
+    assert_int_equal(ops->compact(p->s, 10, (const uint8_t(*)[32])live, 1, &p->err), 0);
     assert_int_equal(events_from(p, 0).first, 11);
     uint64_t sum = 0;
     assert_int_equal(ops->snapshots(p->s, count_snapshot, &sum, &p->err), 0);
@@ -325,7 +332,7 @@ static void compaction_keeps_what_is_asked(void **state)
     if (ops->verify(p->s, &report, &p->err) < 0)
         fail_msg("verify: %s", p->err.text);
 
-    assert_int_equal(ops->compact(p->s, 0, (const uint8_t(*)[32])live, 1, 0, &p->err), 0);
+    assert_int_equal(ops->compact(p->s, 0, (const uint8_t(*)[32])live, 1, &p->err), 0);
     assert_int_equal(events_from(p, 0).first, 21);
     sum = 0;
     assert_int_equal(ops->snapshots(p->s, count_snapshot, &sum, &p->err), 0);
@@ -333,7 +340,7 @@ static void compaction_keeps_what_is_asked(void **state)
 
     /* Nothing behind the newest snapshot at all: the sequence still goes on. */
     snapshot(p, 25);
-    assert_int_equal(ops->compact(p->s, 0, (const uint8_t(*)[32])live, 1, 0, &p->err), 0);
+    assert_int_equal(ops->compact(p->s, 0, (const uint8_t(*)[32])live, 1, &p->err), 0);
     assert_int_equal(events_from(p, 0).n, 0);
     reopen(p);
     append_ok(p, 26, 1);

@@ -88,6 +88,7 @@ static const struct slip slips[] = {
     {.slurm = NODES, .cgroup = "ConstrainCore=yes\n", .words = "cgroup.conf line 1: unknown key 'ConstrainCore' (did you mean ConstrainCores?)"},
     {.slurm = NODES, .tender = "Lease=5\n", .words = "tender.conf line 1: unknown key 'Lease'"},
     {.slurm = NODES, .tender = "LeaseTime=0\n", .words = "tender.conf line 1: LeaseTime: 0 is below 1"},
+    {.slurm = NODES, .tender = "PurgeJobAfter=2weeks\n", .words = "tender.conf line 1: PurgeJobAfter: '2weeks' is not an age (12month, 30days, 48hours; 0 = for ever)"},
     {.slurm = NODES, .tender = "NodeFence=kill\n", .words = "tender.conf line 1: NodeFence=kill is not supported: workers that end jobs by themselves when the broker is silent are not built yet"},
     {.slurm = NODES, .tender = "Admins=0,nobody-of-that-name\n", .words = "tender.conf line 1: Admins: there is no user 'nobody-of-that-name'"},
     {.slurm = NODES, .tender = "BackfillPolicy=esay\n", .words = "tender.conf line 1: BackfillPolicy: unknown word 'esay' (did you mean easy?)"},

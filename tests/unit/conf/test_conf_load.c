@@ -143,6 +143,7 @@ static void sample_of_tender_conf_is_the_default(void **state)
     assert_int_equal(plain->snapshot_events, f->conf->snapshot_events);
     assert_int_equal(plain->keep_events, f->conf->keep_events);
     assert_int_equal(plain->low_space_mb, f->conf->low_space_mb);
+    assert_int_equal(plain->purge_jobs_h, f->conf->purge_jobs_h);
     assert_int_equal(plain->input_log, f->conf->input_log);
     td_conf_destroy(&plain);
 }
@@ -284,6 +285,30 @@ static void what_is_counted(void **state)
     assert_string_equal(c->settings.backfill, "fifo");
 }
 
+static void how_long_the_history_is_kept(void **state)
+{
+    struct folder *f = *state;
+    static const struct {
+        const char *dbd, *tender;
+        uint32_t hours;
+    } rows[] = {
+        {NULL, NULL, 24 * 31 * 24},
+        {"", "PurgeJobAfter=0\n", 0},
+        {"PurgeJobAfter=2\n", "", 2 * 31 * 24},
+        {"PurgeJobAfter=2m\n", "", 2 * 31 * 24},
+        {"PurgeJobAfter=30DAY\n", "", 30 * 24},
+        {"PurgeJobAfter=30days\n", "PurgeJobAfter=48hours\n", 48},
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++) {
+        if (rows[i].dbd)
+            folder_put(f, "slurmdbd.conf", rows[i].dbd);
+        if (rows[i].tender)
+            folder_put(f, "tender.conf", rows[i].tender);
+        assert_int_equal(folder_conf(f, "NodeName=a\nPartitionName=p Nodes=a\n")->purge_jobs_h, rows[i].hours);
+    }
+}
+
 /* scontrol show config: order and forms. Values not set here are defaults. */
 static void show_config(void **state)
 {
@@ -385,6 +410,7 @@ static void every_key_of_the_recipes(void **state)
            "ReturnToService=1\n");
     assert_true(has_note(c, "AccountingStorageLoc is obsolete"));
     assert_true(has_note(c, "slurmdbd.conf lines"));
+    assert_int_equal(c->purge_jobs_h, 12 * 31 * 24);
     assert_true(has_note(c, "ReturnToService is set again"));
     for (uint32_t i = 0; i < c->notes.n; i++)
         assert_null(strstr(c->notes.v[i], "secret"));
@@ -418,6 +444,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(syntax_of_lines, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(down_nodes_and_node_sets, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(what_is_counted, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(how_long_the_history_is_kept, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(show_config, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(every_key_of_the_recipes, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(partitions_missing, folder_setup, folder_teardown),
