@@ -67,6 +67,7 @@ static void note_event(struct shell *s, const struct td_event *ev)
         return;
     case TD_EV_JOB_SUBMITTED:
         s->next_job = TD_MAX(s->next_job, ((const struct td_ev_job_submitted *)ev->body)->job + 1);
+        shell_snapshot_submitted(s, &((const struct td_ev_job_submitted *)ev->body)->spec);
         return;
     case TD_EV_TASK_SPLIT:
         s->next_job = TD_MAX(s->next_job, ((const struct td_ev_task_split *)ev->body)->job + 1);

@@ -66,6 +66,8 @@ static bool doors_take(struct shell *s, int timeout_ms)
         case SHELL_EPOLL_BUS:
             s->bus_has_more = true;
             break;
+        case SHELL_EPOLL_SNAPSHOT:
+            break; /* taken after the wake */
         default:
             shell_local_ready(s, ev[i].data.u64, ev[i].events);
         }
@@ -133,7 +135,7 @@ int shell_loop(struct shell *s, struct td_error *err)
 {
     s->tick_us = shell_boot_us() + TICK_US;
     while (!s->stop) {
-        bool more = doors_take(s, anything_waits(s) ? 0 : wait_ms(s));
+        bool more = doors_take(s, anything_waits(s) || shell_snapshot_waits(s) ? 0 : wait_ms(s));
         for (int i = 0; more && i < PASSES_MAX && !shell_full(s); i++)
             more = doors_take(s, 0);
         int r = tick(s, err);
@@ -141,7 +143,7 @@ int shell_loop(struct shell *s, struct td_error *err)
             r = shell_wake_end(s, err);
         if (r < 0)
             return r;
-        shell_snapshot_if_due(s);
+        shell_snapshot_step(s);
         log_move(s, !anything_waits(s) && shell_boot_us() - s->commit_at_us > SPARE_US);
     }
     return shut(s);

@@ -1,4 +1,4 @@
-/* recover.c - the core from the journal: at the start, and when a commit failed; snapshots, which make that short
+/* recover.c - the core from the journal: at the start, and when a commit failed
  *
  * Replay restores the newest snapshot, compares its digest, applies the events behind it, and decides nothing. What the
  * core knew softly (peers, bids, leases) is gone then, so a rebuilt core begins a reign of its own with another epoch,
@@ -103,7 +103,7 @@ static int replay(struct replay *p)
                        "the snapshot of event %llu does not give the state it was made from: the journal was changed or is "
                        "damaged; `tender journal verify` says where, a copy from before is the way back",
                        (unsigned long long)seq);
-    s->reign_snapshot = s->last_snapshot = seq;
+    s->reign_snapshot = s->newest_snapshot = s->last_snapshot = seq;
     r = s->ops->read(s->store, seq + 1, apply_event, p, p->err);
     return r < 0 ? r : p->r;
 }
@@ -168,6 +168,7 @@ int shell_down(struct shell *s, const struct td_error *cause, struct td_error *e
     s->open = false;
     s->new_blobs.n = 0;
     shell_inputlog_drop(s);
+    shell_snapshot_drop(s);
     td_core_counters(s->core)->commit_failures++;
     return shell_core_rebuild(s, err);
 }
@@ -189,74 +190,4 @@ int shell_try_up(struct shell *s, struct td_error *err)
     s->down = false;
     shell_log(&s->log, "info journal takes writes again");
     return shell_reign_begin(s, err);
-}
-
-struct snapshot {
-    struct shell *s;
-    struct td_error *err;
-    int r;
-    struct td_buf body;
-    TD_VEC(struct { uint8_t hash[32]; }) live;
-};
-
-static void put_record(void *ctx, uint32_t kind, const struct td_record *rec, const void *body)
-{
-    struct snapshot *p = ctx;
-    if (p->r < 0)
-        return;
-    td_buf_reset(&p->body);
-    td_wire_put_record(&p->body, rec, body);
-    p->r = p->s->ops->snapshot_put(p->s->store, kind, p->body.data, (uint32_t)p->body.len, p->err);
-}
-
-static void put_live(void *ctx, const uint8_t hash[32])
-{
-    struct snapshot *p = ctx;
-    td_vec_reserve(&p->live, p->live.n + 1);
-    memcpy(p->live.v[p->live.n++].hash, hash, 32);
-}
-
-/* With the input log on, everything since the state this reign began from stays, or it could not be made again. */
-static uint64_t events_to_keep(const struct shell *s, uint64_t seq)
-{
-    uint64_t keep = s->conf->keep_events;
-    return s->conf->input_log ? TD_MAX(keep, seq - s->reign_snapshot) : keep;
-}
-
-int shell_snapshot(struct shell *s, struct td_error *err)
-{
-    int64_t from = shell_boot_us();
-    uint64_t seq = td_core_seq(s->core);
-    TD_ASSERT(!s->open); /* between wakes: what is applied is committed */
-    struct snapshot p = {.s = s, .err = err};
-    int r = s->ops->snapshot_begin(s->store, err);
-    if (r < 0)
-        return r;
-    td_core_snapshot(s->core, put_record, &p);
-    r = p.r;
-    if (r == 0)
-        r = s->ops->snapshot_end(s->store, seq, td_core_time(s->core), td_core_digest(s->core), err);
-    if (r == 0) {
-        s->last_snapshot = seq;
-        td_core_blobs(s->core, put_live, &p);
-        r = s->ops->compact(s->store, events_to_keep(s, seq), p.live.n ? &p.live.v[0].hash : NULL, p.live.n, err);
-    }
-    td_vec_release(&p.live);
-    td_buf_release(&p.body);
-    if (r == 0)
-        shell_log(&s->log, "info snapshot seq=%llu ms=%lld", (unsigned long long)seq,
-                  (long long)(shell_boot_us() - from) / 1000);
-    return r;
-}
-
-void shell_snapshot_if_due(struct shell *s)
-{
-    if (s->down || td_core_seq(s->core) - s->last_snapshot < TD_MAX(s->conf->snapshot_events, 1u))
-        return;
-    struct td_error why = {0};
-    if (shell_snapshot(s, &why) == 0)
-        return;
-    /* The journal without it is whole. Tried again after as many events, not at once. */
-    shell_log(&s->log, "error snapshot failed: %s", why.text);
-    s->last_snapshot = td_core_seq(s->core);
 }

@@ -80,7 +80,7 @@ void shell_users_release(struct shell_users *u);
 
 /* --- doors ---------------------------------------------------------------------------------------------------------- */
 #define SHELL_BUS_PEER (1ull << 63) /* handles of the bus have this bit */
-enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_HANDLE_FIRST = 16 };
+enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_EPOLL_SNAPSHOT, SHELL_HANDLE_FIRST = 16 };
 
 struct shell_client { /* one local connection */
     struct td_stream stream;
@@ -142,7 +142,20 @@ struct shell {
     struct td_core *core;
     uint64_t seed;
     uint64_t reign_snapshot;  /* last event of the snapshot this reign was rebuilt from */
-    uint64_t last_snapshot;   /* last event of the newest snapshot */
+    uint64_t newest_snapshot; /* last event of the newest snapshot */
+    uint64_t last_snapshot;   /* the same, or where the last try failed */
+    struct shell_snap {
+        enum { SHELL_SNAP_IDLE, SHELL_SNAP_TAKING, SHELL_SNAP_COMPACTING } state;
+        uint64_t seq, digest;
+        int64_t time_ms, from_us;
+        pid_t child;          /* 0 = none */
+        int fd;               /* its pipe */
+        bool ended;           /* the whole stream has come */
+        struct td_buf in;     /* of the pipe, not yet whole frames */
+        struct td_buf live;   /* hashes of blobs that the state needs, sorted */
+        struct td_map since;  /* and of those submitted since */
+        struct td_compaction compaction;
+    } snap;
     uint8_t conf_hash[32];    /* of the configuration in force in the core */
     uint32_t next_job;
     struct shell_blobs blobs;
@@ -216,8 +229,13 @@ int shell_commit(struct shell *s, struct td_error *err);
 int shell_core_rebuild(struct shell *s, struct td_error *err);
 void shell_release(struct shell *s); /* all it owns but its doors, which are closed first */
 int shell_reign_begin(struct shell *s, struct td_error *err); /* START, CONF if it differs, space */
+/* snapshot.c: in place and at once; and in steps, one after each wake */
 int shell_snapshot(struct shell *s, struct td_error *err);
-void shell_snapshot_if_due(struct shell *s);
+void shell_snapshot_step(struct shell *s);
+bool shell_snapshot_waits(const struct shell *s); /* a step may be done at once */
+void shell_snapshot_submitted(struct shell *s, const struct td_job_spec *spec);
+void shell_snapshot_drop(struct shell *s);
+void shell_snapshot_release(struct shell *s);
 int shell_down(struct shell *s, const struct td_error *cause, struct td_error *err);
 int shell_try_up(struct shell *s, struct td_error *err);
 void shell_space_check(struct shell *s);

@@ -1,62 +1,94 @@
 /* snapshot.c - snapshots, and compaction, which is what they are for; the history's own purge
  *
- * A snapshot is one transaction: either all its records are there and the row in `snapshots`, or nothing. Its number
- * is the sequence number of the last event in it. */
+ * A snapshot comes in batches between commits, so that it holds up nobody. Its row in `snapshots` is written last: without
+ * it the records are nothing, and go with the next compaction. Its number is the sequence number of the last event in it. */
 #include "broker/journal/sqlite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int td_sqlite_snapshot_begin(struct td_store *s, struct td_error *err)
+int td_sqlite_snapshot_begin(struct td_store *s, uint64_t seq, struct td_error *err)
 {
-    TD_ASSERT(s->snap_no < 0);
+    TD_ASSERT(seq <= s->last_seq); /* a snapshot of events that are not in the journal would outlive them */
+    s->snap_no = -1;               /* one that was begun and not ended is given up */
     int r = td_store_begin(s, err);
     if (r < 0)
         return r;
-    sqlite3_stmt *st = td_store_stmt(s, ST_SNAP_RECORD_CLEAR);
+    /* A whole one is never touched: the events before it may be gone. What one that was not ended left is. */
+    sqlite3_stmt *st = td_store_stmt(s, ST_SNAP_HAS);
     if (st)
-        sqlite3_bind_int64(st, 1, (sqlite3_int64)s->last_seq);
-    r = td_store_step(s, st, "write a snapshot", err);
+        sqlite3_bind_int64(st, 1, (sqlite3_int64)seq);
+    int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
+    if (rc == SQLITE_ROW)
+        r = td_fail(err, TD_E_JOURNAL, "%s: there is a snapshot of event %llu already", s->dir, (unsigned long long)seq);
+    else if (rc != SQLITE_DONE)
+        r = td_store_fail(s, err, "write a snapshot");
+    if (st)
+        sqlite3_reset(st);
+    if (r == 0 && (st = td_store_stmt(s, ST_SNAP_RECORD_CLEAR)))
+        sqlite3_bind_int64(st, 1, (sqlite3_int64)seq);
+    if (r == 0)
+        r = td_store_step(s, st, "write a snapshot", err);
     if (r < 0) {
         td_store_rollback(s);
         return r;
     }
+    r = td_store_commit(s, err);
+    if (r < 0)
+        return r;
+    s->snap_seq = seq;
     s->snap_no = 0;
     return 0;
 }
 
-int td_sqlite_snapshot_put(struct td_store *s, uint32_t kind, const uint8_t *data, uint32_t len, struct td_error *err)
+static int put_record(struct td_store *s, int64_t no, const struct td_stored_record *rec, struct td_error *err)
+{
+    sqlite3_stmt *st = td_store_stmt(s, ST_SNAP_RECORD_PUT);
+    if (st) {
+        sqlite3_bind_int64(st, 1, (sqlite3_int64)s->snap_seq);
+        sqlite3_bind_int64(st, 2, no);
+        sqlite3_bind_int64(st, 3, rec->kind);
+        sqlite3_bind_blob64(st, 4, rec->len ? (const void *)rec->data : "", rec->len, SQLITE_STATIC);
+    }
+    return td_store_step(s, st, "write a snapshot", err);
+}
+
+int td_sqlite_snapshot_put(struct td_store *s, const struct td_stored_record *records, uint32_t n, struct td_error *err)
 {
     if (s->snap_no < 0)
         return td_fail(err, TD_E_JOURNAL, "%s: no snapshot is being written", s->dir);
-    sqlite3_stmt *st = td_store_stmt(s, ST_SNAP_RECORD_PUT);
-    if (st) {
-        sqlite3_bind_int64(st, 1, (sqlite3_int64)s->last_seq);
-        sqlite3_bind_int64(st, 2, s->snap_no++);
-        sqlite3_bind_int64(st, 3, kind);
-        sqlite3_bind_blob64(st, 4, len ? (const void *)data : "", len, SQLITE_STATIC);
-    }
-    int r = td_store_step(s, st, "write a snapshot", err);
+    const int64_t first = s->snap_no;
+    s->snap_no = -1; /* whatever fails ends it */
+    int r = td_store_begin(s, err);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; r == 0 && i < n; i++)
+        r = put_record(s, first + i, &records[i], err);
     if (r < 0) {
         td_store_rollback(s);
-        s->snap_no = -1;
+        return r;
     }
+    r = td_store_commit(s, err);
+    if (r == 0)
+        s->snap_no = first + n;
     return r;
 }
 
-int td_sqlite_snapshot_end(struct td_store *s, uint64_t seq, int64_t time_ms, uint64_t digest, struct td_error *err)
+int td_sqlite_snapshot_end(struct td_store *s, int64_t time_ms, uint64_t digest, struct td_error *err)
 {
     if (s->snap_no < 0)
         return td_fail(err, TD_E_JOURNAL, "%s: no snapshot is being written", s->dir);
-    TD_ASSERT(seq == s->last_seq); /* a snapshot of events that are not in the journal would outlive them */
     s->snap_no = -1;
+    int r = td_store_begin(s, err);
+    if (r < 0)
+        return r;
     sqlite3_stmt *st = td_store_stmt(s, ST_SNAP_PUT);
     if (st) {
-        sqlite3_bind_int64(st, 1, (sqlite3_int64)seq);
+        sqlite3_bind_int64(st, 1, (sqlite3_int64)s->snap_seq);
         sqlite3_bind_int64(st, 2, time_ms);
         sqlite3_bind_int64(st, 3, (sqlite3_int64)digest);
     }
-    int r = td_store_step(s, st, "write a snapshot", err);
+    r = td_store_step(s, st, "write a snapshot", err);
     if (r < 0) {
         td_store_rollback(s);
         return r;
@@ -144,19 +176,23 @@ static int hash_cmp(const void *a, const void *b)
 }
 
 /* Two passes: a table is not changed while it is walked. */
-static int drop_blobs(struct td_store *s, const uint8_t (*live)[32], uint32_t nlive, struct td_error *err)
+static int drop_blobs(struct td_store *s, struct td_compaction *c, bool *more, struct td_error *err)
 {
     struct td_buf dead = {0};
-    td_buf_reset(&s->sort);
-    if (nlive) {
-        td_buf_put(&s->sort, live, (size_t)nlive * 32);
-        qsort(s->sort.data, nlive, 32, hash_cmp);
-    }
-    sqlite3_stmt *st = td_store_stmt(s, ST_BLOB_ALL);
+    uint32_t seen = 0;
+    sqlite3_stmt *st = td_store_stmt(s, ST_BLOB_NEXT);
     int rc = SQLITE_ERROR;
+    if (st) {
+        sqlite3_bind_blob(st, 1, c->blob_at, 32, SQLITE_TRANSIENT);
+        sqlite3_bind_int64(st, 2, c->rows);
+    }
     while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         const void *hash = sqlite3_column_blob(st, 0);
-        if (sqlite3_column_bytes(st, 0) == 32 && !(nlive && bsearch(hash, s->sort.data, nlive, 32, hash_cmp)))
+        seen++;
+        if (sqlite3_column_bytes(st, 0) != 32)
+            continue;
+        memcpy(c->blob_at, hash, 32);
+        if (!(c->nlive && bsearch(hash, c->live, c->nlive, 32, hash_cmp)) && !(c->needed && c->needed(c->ctx, hash)))
             td_buf_put(&dead, hash, 32);
     }
     int r = rc == SQLITE_DONE ? 0 : td_store_fail(s, err, "compact the journal");
@@ -169,46 +205,57 @@ static int drop_blobs(struct td_store *s, const uint8_t (*live)[32], uint32_t nl
         r = td_store_step(s, st, "compact the journal", err);
     }
     td_buf_release(&dead);
+    *more = *more || seen == c->rows;
     return r;
 }
 
-static int drop_up_to(struct td_store *s, enum td_store_stmt which, int64_t bound, struct td_error *err)
+static int drop_up_to(struct td_store *s, enum td_store_stmt which, int64_t bound, uint32_t rows, bool *more, struct td_error *err)
 {
     sqlite3_stmt *st = td_store_stmt(s, which);
-    if (st)
+    if (st) {
         sqlite3_bind_int64(st, 1, bound);
-    return td_store_step(s, st, "compact the journal", err);
+        if (rows)
+            sqlite3_bind_int64(st, 2, rows);
+    }
+    int r = td_store_step(s, st, "compact the journal", err);
+    if (r == 0 && rows && (uint32_t)sqlite3_changes(s->db) >= rows)
+        *more = true;
+    return r;
 }
 
-int td_sqlite_compact(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive,
-                      struct td_error *err)
+int td_sqlite_compact(struct td_store *s, struct td_compaction *c, bool *ret_more, struct td_error *err)
 {
     uint64_t newest, digest;
     int64_t time_ms;
+    bool more = false;
+    TD_ASSERT(c->rows);
     int r = td_sqlite_snapshot_read(s, &newest, &time_ms, &digest, NULL, NULL, err);
     if (r < 0)
         return r;
-    int64_t cut = newest > keep ? (int64_t)(newest - keep) : 0; /* the last event that goes */
+    int64_t cut = newest > c->keep ? (int64_t)(newest - c->keep) : 0; /* the last event that goes */
     r = td_store_begin(s, err);
     if (r < 0)
         return r;
     if (cut) {
-        r = drop_up_to(s, ST_EVENT_DROP, cut, err);
-        /* A snapshot is of use only while every event behind it is kept. */
+        /* A snapshot is of use only while every event behind it is kept: it goes before the first of them. */
+        r = drop_up_to(s, ST_SNAP_DROP, cut, 0, NULL, err);
         if (r == 0)
-            r = drop_up_to(s, ST_SNAP_DROP, cut, err);
+            r = drop_up_to(s, ST_EVENT_DROP, cut, c->rows, &more, err);
         if (r == 0)
-            r = drop_up_to(s, ST_SNAP_RECORD_DROP, cut, err);
+            r = drop_up_to(s, ST_SNAP_RECORD_DROP, cut, c->rows, &more, err);
         if (r == 0)
-            r = drop_up_to(s, ST_INPUT_DROP, cut - 1, err);
+            r = drop_up_to(s, ST_INPUT_DROP, cut - 1, c->rows, &more, err);
     }
     if (r == 0)
-        r = drop_blobs(s, live, nlive, err);
+        r = drop_blobs(s, c, &more, err);
     if (r < 0) {
         td_store_rollback(s);
         return r;
     }
-    return td_store_commit(s, err);
+    r = td_store_commit(s, err);
+    if (r == 0)
+        *ret_more = more;
+    return r;
 }
 
 int td_sqlite_purge(struct td_store *s, int64_t ended_before_ms, uint32_t max, uint32_t *ret_n, struct td_error *err)

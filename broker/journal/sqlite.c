@@ -42,11 +42,11 @@ static const char *const stmt_sql[ST_COUNT] = {
     [ST_EVENT_PUT] = "INSERT INTO " PUT("events", EVENT, "?1,?2,?3,?4"),
     [ST_EVENT_RANGE] = "SELECT coalesce(max(seq),0) FROM events",
     [ST_EVENT_FROM] = "SELECT " EVENT "," CHECK(EVENT) " FROM events WHERE seq>=?1 ORDER BY seq",
-    [ST_EVENT_DROP] = "DELETE FROM events WHERE seq<=?1",
+    [ST_EVENT_DROP] = "DELETE FROM events WHERE seq<=?1 AND seq<(SELECT min(seq) FROM events)+?2",
     [ST_BLOB_PUT] = "INSERT OR IGNORE INTO blobs(hash,data) VALUES(?1,?2)",
     [ST_BLOB_GET] = "SELECT data FROM blobs WHERE hash=?1",
     [ST_BLOB_HAS] = "SELECT 1 FROM blobs WHERE hash=?1",
-    [ST_BLOB_ALL] = "SELECT hash FROM blobs",
+    [ST_BLOB_NEXT] = "SELECT hash FROM blobs WHERE hash>?1 ORDER BY hash LIMIT ?2",
     [ST_BLOB_DROP] = "DELETE FROM blobs WHERE hash=?1",
     [ST_HISTORY_PUT] = "INSERT OR REPLACE INTO " PUT("history", TD_HISTORY_COLUMNS,
                                                      "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14"),
@@ -55,11 +55,13 @@ static const char *const stmt_sql[ST_COUNT] = {
     [ST_INPUT_FROM] = "SELECT " INPUT "," CHECK(INPUT) " FROM inputs WHERE wake>=?1 ORDER BY wake",
     [ST_INPUT_LAST] = "SELECT coalesce(max(wake),0) FROM inputs",
     [ST_INPUT_DROP] = "DELETE FROM inputs WHERE wake<coalesce((SELECT min(wake) FROM inputs WHERE seq>?1),"
-                      "(SELECT max(wake)+1 FROM inputs))",
-    [ST_SNAP_PUT] = "INSERT OR REPLACE INTO " PUT("snapshots", SNAPSHOT, "?1,?2,?3"),
+                      "(SELECT max(wake)+1 FROM inputs)) AND wake<(SELECT min(wake) FROM inputs)+?2",
+    [ST_SNAP_PUT] = "INSERT INTO " PUT("snapshots", SNAPSHOT, "?1,?2,?3"),
+    [ST_SNAP_HAS] = "SELECT 1 FROM snapshots WHERE seq=?1",
     [ST_SNAP_DROP] = "DELETE FROM snapshots WHERE seq<?1",
     [ST_SNAP_RECORD_PUT] = "INSERT INTO " PUT("snapshot_records", RECORD, "?1,?2,?3,?4"),
-    [ST_SNAP_RECORD_DROP] = "DELETE FROM snapshot_records WHERE snapshot<?1",
+    [ST_SNAP_RECORD_DROP] = "DELETE FROM snapshot_records WHERE (snapshot,no) IN (SELECT snapshot,no FROM snapshot_records"
+                           " WHERE snapshot<?1 ORDER BY snapshot,no LIMIT ?2)",
     [ST_SNAP_RECORD_CLEAR] = "DELETE FROM snapshot_records WHERE snapshot=?1",
     [ST_SNAP_LIST] = "SELECT " SNAPSHOT "," CHECK(SNAPSHOT) " FROM snapshots ORDER BY seq",
     [ST_SNAP_NEWEST] = "SELECT " SNAPSHOT "," CHECK(SNAPSHOT) " FROM snapshots ORDER BY seq DESC LIMIT 1",
@@ -448,7 +450,6 @@ static void store_close(struct td_store **p)
         TD_ASSERT(sqlite3_close(s->db) == SQLITE_OK);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
-    td_buf_release(&s->sort);
     td_free(s->dir);
     td_free(s);
 }

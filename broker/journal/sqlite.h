@@ -51,7 +51,7 @@ enum td_store_stmt {
     ST_BLOB_PUT,
     ST_BLOB_GET,
     ST_BLOB_HAS,
-    ST_BLOB_ALL,
+    ST_BLOB_NEXT,
     ST_BLOB_DROP,
     ST_HISTORY_PUT,
     ST_HISTORY_PURGE,
@@ -60,6 +60,7 @@ enum td_store_stmt {
     ST_INPUT_LAST,
     ST_INPUT_DROP,
     ST_SNAP_PUT,
+    ST_SNAP_HAS,
     ST_SNAP_DROP,
     ST_SNAP_RECORD_PUT,
     ST_SNAP_RECORD_DROP,
@@ -80,7 +81,7 @@ struct td_store {
     uint64_t last_seq;             /* of events that are committed */
     uint64_t next_wake;            /* of inputs */
     int64_t snap_no;               /* records put into the open snapshot; -1 = none open */
-    struct td_buf sort;            /* hashes while compacting */
+    uint64_t snap_seq;             /* and its last event */
     uint32_t wal_pages;            /* in the log since the last checkpoint */
     int version;                   /* of the schema that was found */
     uint64_t unsummed[SUM_COUNT];  /* rows up to this key may be without a sum */
@@ -111,16 +112,15 @@ bool td_sqlite_has_blob(struct td_store *s, const uint8_t hash[32]);
 int td_sqlite_history(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx,
                       struct td_error *err);
 int td_sqlite_inputs(struct td_store *s, uint64_t from_wake, td_store_input_fn *fn, void *ctx, struct td_error *err);
-int td_sqlite_snapshot_begin(struct td_store *s, struct td_error *err);
-int td_sqlite_snapshot_put(struct td_store *s, uint32_t kind, const uint8_t *data, uint32_t len, struct td_error *err);
-int td_sqlite_snapshot_end(struct td_store *s, uint64_t seq, int64_t time_ms, uint64_t digest, struct td_error *err);
+int td_sqlite_snapshot_begin(struct td_store *s, uint64_t seq, struct td_error *err);
+int td_sqlite_snapshot_put(struct td_store *s, const struct td_stored_record *records, uint32_t n, struct td_error *err);
+int td_sqlite_snapshot_end(struct td_store *s, int64_t time_ms, uint64_t digest, struct td_error *err);
 int td_sqlite_snapshot_read(struct td_store *s, uint64_t *ret_seq, int64_t *ret_time_ms, uint64_t *ret_digest,
                             td_store_record_fn *fn, void *ctx, struct td_error *err);
 int td_sqlite_snapshot_read_at(struct td_store *s, uint64_t seq, td_store_record_fn *fn, void *ctx,
                                struct td_error *err);
 int td_sqlite_snapshots(struct td_store *s, td_store_snapshot_fn *fn, void *ctx, struct td_error *err);
-int td_sqlite_compact(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive,
-                      struct td_error *err);
+int td_sqlite_compact(struct td_store *s, struct td_compaction *c, bool *ret_more, struct td_error *err);
 int td_sqlite_purge(struct td_store *s, int64_t ended_before_ms, uint32_t max, uint32_t *ret_n, struct td_error *err);
 int td_sqlite_verify(struct td_store *s, struct td_buf *report, struct td_error *err);
 

@@ -48,6 +48,22 @@ struct td_store_batch {
     uint32_t ninputs;
     int64_t now_ms;
 };
+/* A record of a snapshot. */
+struct td_stored_record {
+    uint32_t kind;
+    const uint8_t *data; /* borrowed */
+    uint32_t len;
+};
+/* One compaction, done in steps; zero but for what is asked. */
+struct td_compaction {
+    uint64_t keep;                                       /* events that stay before the newest snapshot */
+    const uint8_t (*live)[32];                           /* blobs that stay, sorted by their bytes */
+    uint32_t nlive;
+    bool (*needed)(void *ctx, const uint8_t hash[32]);   /* and those it says; NULL: none */
+    void *ctx;
+    uint32_t rows;                                       /* a step looks at no more of each table */
+    uint8_t blob_at[32];                                 /* where the walk over the blobs stands */
+};
 struct td_history_query {
     const uint32_t *jobs; uint32_t njobs;
     const uint32_t *uids; uint32_t nuids;
@@ -76,17 +92,18 @@ struct td_store_ops {
     int (*append)(struct td_store *s, const struct td_store_batch *b, struct td_error *err);
     int (*read)(struct td_store *s, uint64_t from_seq, td_store_event_fn *fn, void *ctx, struct td_error *err);
     int (*blob)(struct td_store *s, const uint8_t hash[32], struct td_buf *ret, struct td_error *err);
-    /* Snapshot: begin, records in order, end(seq, digest); the newest whole one is the one read. */
-    int (*snapshot_begin)(struct td_store *s, struct td_error *err);
-    int (*snapshot_put)(struct td_store *s, uint32_t kind, const uint8_t *data, uint32_t len, struct td_error *err);
-    int (*snapshot_end)(struct td_store *s, uint64_t seq, int64_t time_ms, uint64_t digest, struct td_error *err);
+    /* Snapshot of the state after event `seq`: begin, records in order, end; appends may come in between. Each call is a
+     * transaction. The newest whole one is the one read: one that was not ended is not there. */
+    int (*snapshot_begin)(struct td_store *s, uint64_t seq, struct td_error *err);
+    int (*snapshot_put)(struct td_store *s, const struct td_stored_record *records, uint32_t n, struct td_error *err);
+    int (*snapshot_end)(struct td_store *s, int64_t time_ms, uint64_t digest, struct td_error *err);
     int (*snapshot_read)(struct td_store *s, uint64_t *ret_seq, int64_t *ret_time_ms, uint64_t *ret_digest, td_store_record_fn *fn, void *ctx, struct td_error *err); /* seq 0: none */
     /* The snapshots that are kept, oldest first, and the records of one of them. */
     int (*snapshots)(struct td_store *s, td_store_snapshot_fn *fn, void *ctx, struct td_error *err);
     int (*snapshot_read_at)(struct td_store *s, uint64_t seq, td_store_record_fn *fn, void *ctx, struct td_error *err);
     /* Drops events before the newest snapshot (keeping the last `keep` before it, with the snapshots among them), blobs
-     * not in `live`, inputs older than kept events. */
-    int (*compact)(struct td_store *s, uint64_t keep, const uint8_t (*live)[32], uint32_t nlive, struct td_error *err);
+     * not in `live`, inputs older than kept events: a step of it; *ret_more while there is more to do. */
+    int (*compact)(struct td_store *s, struct td_compaction *c, bool *ret_more, struct td_error *err);
     /* Drops up to `max` history rows of jobs that ended before then, oldest first; *ret_n of them went. */
     int (*purge)(struct td_store *s, int64_t ended_before_ms, uint32_t max, uint32_t *ret_n, struct td_error *err);
     int (*history)(struct td_store *s, const struct td_history_query *q, td_store_history_fn *fn, void *ctx, struct td_error *err);

@@ -87,9 +87,10 @@ MAYBE static void snapshot(struct place *p, uint64_t seq)
     const struct td_snap_head head = {.seq = seq, .epoch = 1, .next_job = 7};
     struct td_buf body = {0};
     td_wire_put_record(&body, &td_rec_snap_head, &head);
-    assert_int_equal(ops->snapshot_begin(p->s, &p->err), 0);
-    assert_int_equal(ops->snapshot_put(p->s, TD_SNAP_HEAD, body.data, (uint32_t)body.len, &p->err), 0);
-    assert_int_equal(ops->snapshot_end(p->s, seq, 5000, 0xfedcba9876543210u, &p->err), 0);
+    const struct td_stored_record rec = {TD_SNAP_HEAD, body.data, (uint32_t)body.len};
+    assert_int_equal(ops->snapshot_begin(p->s, seq, &p->err), 0);
+    assert_int_equal(ops->snapshot_put(p->s, &rec, 1, &p->err), 0);
+    assert_int_equal(ops->snapshot_end(p->s, 5000, 0xfedcba9876543210u, &p->err), 0);
     td_buf_release(&body);
 }
 

@@ -392,6 +392,123 @@ static void verify_finds_inputs_that_decide_otherwise(void **state)
     verify_says(s, NULL, "its inputs given again are after");
 }
 
+static bool script_kept(struct shell *s, const char *script)
+{
+    uint8_t hash[32];
+    td_hash(script, strlen(script), hash);
+    return s->ops->has_blob(s->store, hash);
+}
+
+/* A script in the journal that no job needs. */
+static void script_left(struct shell *s, const char *script)
+{
+    struct td_stored_blob blob = {.data = (const uint8_t *)script, .len = (uint32_t)strlen(script)};
+    struct td_error err = {0};
+    td_hash(script, blob.len, blob.hash);
+    const struct td_store_batch b = {.blobs = &blob, .nblobs = 1};
+    assert_int_equal(s->ops->append(s->store, &b, &err), 0);
+}
+
+/* One that a compaction has dropped may still be in the cache. */
+static void a_script_is_in_the_journal_whatever_the_cache_says(void **state)
+{
+    struct shell *s = *state;
+    submit(s, 1000, TRUE);
+    wake(s);
+    assert_true(script_kept(s, TRUE));
+    damage(s, "DELETE FROM blobs");
+    submit(s, 1000, TRUE);
+    wake(s);
+    assert_true(script_kept(s, TRUE));
+}
+
+static void snapshot_due(struct shell *s)
+{
+    s->conf->snapshot_events = 1;
+    shell_snapshot_step(s);
+    s->conf->snapshot_events = UINT32_MAX;
+    assert_int_equal(s->snap.state, SHELL_SNAP_TAKING);
+}
+
+/* Work goes on while a child encodes: what it saw is the snapshot, what came later is behind it. */
+static void a_snapshot_is_taken_between_wakes(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    s->conf->input_log = false;
+    s->conf->keep_events = 0;
+    script_left(s, "#!/bin/sh\n# asked for again\n");
+    script_left(s, "#!/bin/sh\n# nobody's\n");
+    for (int i = 0; i < 40; i++)
+        submit(s, 1000, TRUE);
+    wake(s);
+    const uint64_t seq = td_core_seq(s->core);
+    snapshot_due(s);
+    submit(s, 1000, "#!/bin/sh\n# asked for again\n");
+    submit(s, 1000, "#!/bin/sh\n# new\n");
+    wake(s);
+    while (s->snap.state != SHELL_SNAP_IDLE)
+        shell_snapshot_step(s);
+    assert_true(s->newest_snapshot == seq);
+    assert_true(script_kept(s, TRUE));
+    assert_true(script_kept(s, "#!/bin/sh\n# asked for again\n"));
+    assert_true(script_kept(s, "#!/bin/sh\n# new\n"));
+    assert_false(script_kept(s, "#!/bin/sh\n# nobody's\n"));
+    const uint64_t digest = td_core_digest(s->core);
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
+    assert_true(td_core_digest(s->core) == digest);
+    assert_true(s->reign_snapshot == seq);
+    assert_int_equal(jobs(s), 42);
+    verify_says(s, "1 snapshot digests equal", NULL);
+}
+
+static void a_snapshot_whose_child_dies_is_tried_again(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    submit(s, 1000, TRUE);
+    wake(s);
+    const uint64_t before = s->newest_snapshot;
+    snapshot_due(s);
+    kill(s->snap.child, SIGKILL); /* whatever it has written by now, or nothing */
+    while (s->snap.state == SHELL_SNAP_TAKING)
+        shell_snapshot_step(s);
+    if (s->newest_snapshot != before) /* it had been quick enough to end */
+        skip();
+    assert_int_equal(s->snap.state, SHELL_SNAP_IDLE);
+    assert_int_equal(s->snap.child, 0);
+    verify_says(s, "invariants hold", NULL);
+    submit(s, 1000, TRUE);
+    wake(s);
+    snapshot_due(s);
+    while (s->snap.state != SHELL_SNAP_IDLE)
+        shell_snapshot_step(s);
+    assert_true(s->newest_snapshot == td_core_seq(s->core));
+    assert_int_equal(shell_core_rebuild(s, &err), 0);
+    assert_int_equal(jobs(s), 2);
+}
+
+static void a_failed_commit_gives_up_the_snapshot(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    const struct td_error cause = {.code = TD_E_NO_SPACE, .text = "no space"};
+    submit(s, 1000, TRUE);
+    wake(s);
+    snapshot_due(s);
+    assert_int_equal(shell_down(s, &cause, &err), 0);
+    assert_int_equal(s->snap.state, SHELL_SNAP_IDLE);
+    assert_int_equal(s->snap.child, 0);
+    shell_snapshot_step(s); /* not while down */
+    assert_int_equal(s->snap.state, SHELL_SNAP_IDLE);
+    assert_int_equal(shell_try_up(s, &err), 0);
+    snapshot_due(s);
+    assert_int_equal(shell_snapshot(s, &err), 0); /* the stop does not wait for a child */
+    assert_int_equal(s->snap.child, 0);
+    assert_true(s->newest_snapshot == td_core_seq(s->core));
+    verify_says(s, "snapshot digests equal", NULL);
+}
+
 static bool count_row(void *ctx, const struct td_history_row *h)
 {
     assert_false(h->damaged);
@@ -487,6 +604,10 @@ int main(void)
         T(what_is_damaged_is_not_applied),
         T(verify_finds_events_that_the_inputs_do_not_make),
         T(verify_finds_inputs_that_decide_otherwise),
+        T(a_script_is_in_the_journal_whatever_the_cache_says),
+        T(a_snapshot_is_taken_between_wakes),
+        T(a_snapshot_whose_child_dies_is_tried_again),
+        T(a_failed_commit_gives_up_the_snapshot),
         T(old_history_is_purged_in_batches),
         T(dump_prints_a_line_for_each_event),
     };
