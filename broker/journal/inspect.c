@@ -12,6 +12,7 @@
 #include "wire/wire.h"
 
 #define ARENA_BYTES (4u << 20)
+#define DUMP_EVENTS 2000u
 
 static const struct td_store_ops *const ops = &td_store_sqlite;
 
@@ -21,7 +22,9 @@ struct dump {
     FILE *out;
     enum td_see see;
     struct td_arena arena;
-    struct td_buf line;
+    struct td_buf line, lines;
+    uint64_t next;  /* event to be printed next; 0: the first there is */
+    uint32_t count; /* of this portion */
     struct td_error *err;
     int r;
 };
@@ -31,6 +34,15 @@ static bool dump_event(void *ctx, const struct td_stored_event *ev)
     struct dump *d = ctx;
     const struct td_event_row *row = td_event_row(ev->id);
     struct td_error why = {0};
+    if (d->count == DUMP_EVENTS)
+        return false;
+    if (d->next && ev->seq != d->next) {
+        d->r = td_fail(d->err, TD_E_JOURNAL, "event %llu follows event %llu: those between were compacted while the dump was written",
+                       (unsigned long long)ev->seq, (unsigned long long)d->next - 1);
+        return false;
+    }
+    d->count++;
+    d->next = ev->seq + 1;
     td_arena_reset(&d->arena);
     td_buf_reset(&d->line);
     td_buf_putf(&d->line, "{\"seq\":%llu,\"time\":\"", (unsigned long long)ev->seq);
@@ -58,26 +70,36 @@ static bool dump_event(void *ctx, const struct td_stored_event *ev)
         td_buf_release(&json);
     }
     td_buf_putc(&d->line, '\n');
-    if (fwrite(d->line.data, 1, d->line.len, d->out) != d->line.len)
-        d->r = td_fail(d->err, TD_E_IO, "cannot write the dump");
-    return d->r == 0;
+    td_buf_put(&d->lines, d->line.data, d->line.len);
+    return true;
+}
+
+/* A reader that stays holds back the log, which then grows with every commit: so none stays while a pipe is full. */
+static int dump_portion(struct dump *d, const char *dir, uint64_t from_seq)
+{
+    struct td_store *s = NULL;
+    int r = ops->open(dir, true, &s, d->err);
+    if (r < 0)
+        return r;
+    td_buf_reset(&d->lines);
+    d->count = 0;
+    r = ops->read(s, from_seq, dump_event, d, d->err);
+    ops->close(&s);
+    if (fwrite(d->lines.data, 1, d->lines.len, d->out) != d->lines.len || fflush(d->out) != 0)
+        return td_fail(d->err, TD_E_IO, "cannot write the dump");
+    return r < 0 ? r : d->r;
 }
 
 int td_journal_dump(const char *dir, uint64_t from_seq, enum td_see see, FILE *out, struct td_error *err)
 {
     struct dump d = {.out = out, .see = see, .err = err};
-    struct td_store *s = NULL;
-    int r = ops->open(dir, true, &s, err);
-    if (r < 0)
-        return r;
-    r = ops->read(s, from_seq, dump_event, &d, err);
-    if (r == 0)
-        r = d.r;
-    if (r == 0 && fflush(out) != 0)
-        r = td_fail(err, TD_E_IO, "cannot write the dump");
+    int r;
+    do {
+        r = dump_portion(&d, dir, d.next ? d.next : from_seq);
+    } while (r == 0 && d.count == DUMP_EVENTS);
     td_arena_release(&d.arena);
     td_buf_release(&d.line);
-    ops->close(&s);
+    td_buf_release(&d.lines);
     return r;
 }
 

@@ -8,7 +8,9 @@
 
 #include "types/types.h"
 
-/* One JSON object a line: {"seq":1,"time":"2026-11-22T22:07:33.123Z","type":"JOB_SUBMITTED",...fields}. Fields above
+/* Holds up nobody, however slowly `out` takes it: the journal is read some thousand events at a time and left alone while
+ * they are written. If events yet to come are compacted meanwhile, that is an error at the end of what was written.
+ * One JSON object a line: {"seq":1,"time":"2026-11-22T22:07:33.123Z","type":"JOB_SUBMITTED",...fields}. Fields above
  * `see` are left out. */
 int td_journal_dump(const char *dir, uint64_t from_seq, enum td_see see, FILE *out, struct td_error *err);
 

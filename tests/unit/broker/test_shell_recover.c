@@ -588,6 +588,61 @@ static void dump_prints_a_line_for_each_event(void **state)
     assert_true(td_journal_dump("/nonexistent", 0, TD_SEE_ALL, stdout, &err) < 0);
 }
 
+static ssize_t slow_write(void *cookie, const char *buf, size_t size)
+{
+    struct shell *s = cookie;
+    char path[128];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    (void)buf;
+    snprintf(path, sizeof(path), "%s/journal.db", s->state_dir);
+    submit(s, 1000, TRUE);
+    wake(s);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA wal_checkpoint(TRUNCATE)", -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(st, 0), 0); /* no reader was in the way: the log is empty again */
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return (ssize_t)size;
+}
+
+static void a_dump_that_nobody_reads_holds_up_nothing(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    for (int i = 0; i < 4500; i++)
+        submit(s, 1000, TRUE);
+    wake(s);
+    FILE *f = fopencookie(s, "w", (cookie_io_functions_t){.write = slow_write});
+    assert_int_equal(setvbuf(f, NULL, _IOFBF, 1 << 22), 0);
+    if (td_journal_dump(s->state_dir, 0, TD_SEE_ALL, f, &err) < 0)
+        fail_msg("%s", err.text);
+    fclose(f);
+    assert_in_range(jobs(s), 4502, 4510);
+}
+
+static ssize_t compacting_write(void *cookie, const char *buf, size_t size)
+{
+    (void)buf;
+    damage(cookie, "DELETE FROM events WHERE seq<=3000; UPDATE meta SET value=value WHERE key='epoch'");
+    return (ssize_t)size;
+}
+
+static void a_dump_overtaken_by_a_compaction_says_so(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    for (int i = 0; i < 4500; i++)
+        submit(s, 1000, TRUE);
+    wake(s);
+    FILE *f = fopencookie(s, "w", (cookie_io_functions_t){.write = compacting_write});
+    assert_int_equal(setvbuf(f, NULL, _IOFBF, 1 << 22), 0);
+    assert_int_equal(td_journal_dump(s->state_dir, 0, TD_SEE_ALL, f, &err), -TD_E_JOURNAL);
+    assert_string_equal(err.text, "event 3001 follows event 2000: those between were compacted while the dump was written");
+    fclose(f);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -609,6 +664,8 @@ int main(void)
         T(a_snapshot_whose_child_dies_is_tried_again),
         T(a_failed_commit_gives_up_the_snapshot),
         T(old_history_is_purged_in_batches),
+        T(a_dump_that_nobody_reads_holds_up_nothing),
+        T(a_dump_overtaken_by_a_compaction_says_so),
         T(dump_prints_a_line_for_each_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
