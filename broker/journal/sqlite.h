@@ -31,8 +31,8 @@
 
 /* Said wherever the journal cannot be read: there is no third way. */
 #define TD_STORE_LOST \
-    "Put a copy of journal.db from before in its place (with its -wal, if the copy has one); without a copy, move the state " \
-    "directory away: an empty one begins anew, without the jobs of this one"
+    "Put a copy of journal.db (and of its -wal) from before in its place; without one, move the state directory away: an " \
+    "empty one begins anew, without its jobs"
 #define TD_STORE_WAY_OUT "`tender journal verify` says what else. " TD_STORE_LOST
 
 enum td_summed { SUM_EVENTS, SUM_SNAPSHOTS, SUM_RECORDS, SUM_HISTORY, SUM_INPUTS, SUM_COUNT };
