@@ -1,6 +1,6 @@
 /* recover.c - the core from the journal: at the start, and when a commit failed
  *
- * Replay restores the newest snapshot, compares its digest, applies the events behind it, and decides nothing. What the
+ * Replay restores the newest whole snapshot, compares its digest, applies the events behind it, and decides nothing. What the
  * core knew softly (peers, bids, leases) is gone then, so a rebuilt core begins a reign of its own with another epoch,
  * and the workers say hello again, as after a restart. */
 #include "broker/shell.h"
@@ -88,12 +88,75 @@ static bool apply_event(void *ctx, const struct td_stored_event *st)
     return true;
 }
 
+static void core_empty(struct shell *s)
+{
+    td_core_destroy(&s->core);
+    memset(s->conf_hash, 0, sizeof(s->conf_hash));
+    s->next_job = 0;
+    s->core = td_core_new(s->seed);
+}
+
+struct whole {
+    uint64_t seq;
+    uint64_t digest;
+};
+struct older {
+    TD_VEC(struct whole) v;
+};
+static bool add_older(void *ctx, uint64_t seq, int64_t time_ms, uint64_t digest)
+{
+    (void)time_ms;
+    struct older *o = ctx;
+    const struct whole w = {seq, digest};
+    td_vec_push(&o->v, w);
+    return true;
+}
+
+static bool first_event(void *ctx, const struct td_stored_event *st)
+{
+    *(uint64_t *)ctx = st->seq;
+    return false;
+}
+
+/* The newest snapshot is damaged. An older one gives the same state while every event behind it is kept, and so does
+ * nothing at all while the first is. `p->err` keeps the damage; untouched results if there is no such way. */
+static int restore_older(struct replay *p, uint64_t *ret_seq, uint64_t *ret_digest)
+{
+    struct shell *s = p->s;
+    struct td_error why = {0};
+    struct older o = {0};
+    uint64_t first = 0;
+    int r = -TD_E_JOURNAL;
+    shell_log(&s->log, "error %s", p->err->text);
+    s->ops->snapshots(s->store, add_older, &o, &why); /* up to the first that is damaged itself */
+    for (uint32_t i = o.v.n; r < 0 && p->r == 0 && i > 0; i--) {
+        core_empty(s);
+        r = s->ops->snapshot_read_at(s->store, o.v.v[i - 1].seq, restore_record, p, &why);
+        if (r == 0) {
+            *ret_seq = o.v.v[i - 1].seq;
+            *ret_digest = o.v.v[i - 1].digest;
+        }
+    }
+    if (r < 0 && p->r == 0 && s->ops->read(s->store, 0, first_event, &first, &why) == 0 && first == 1) {
+        core_empty(s);
+        *ret_seq = *ret_digest = 0;
+        r = 0;
+    }
+    if (r == 0)
+        shell_log(&s->log, "warn the state is made from the snapshot at %llu and the events behind it instead",
+                  (unsigned long long)*ret_seq);
+    td_vec_release(&o.v);
+    return r;
+}
+
 static int replay(struct replay *p)
 {
     struct shell *s = p->s;
     uint64_t seq, digest;
     int64_t time_ms;
     int r = s->ops->snapshot_read(s->store, &seq, &time_ms, &digest, restore_record, p, p->err);
+    if (r == -TD_E_JOURNAL)
+        r = restore_older(p, &seq, &digest);
     if (r < 0 || p->r < 0)
         return r < 0 ? r : p->r;
     if (seq && p->digest != TD_CORE_DIGEST)
@@ -115,13 +178,10 @@ int shell_core_rebuild(struct shell *s, struct td_error *err)
     struct td_counters counters = {0};
     if (s->core)
         counters = *td_core_counters(s->core);
-    td_core_destroy(&s->core);
-    memset(s->conf_hash, 0, sizeof(s->conf_hash));
-    s->next_job = 0;
     if (getrandom(&s->seed, sizeof(s->seed), 0) != sizeof(s->seed))
         s->seed = (uint64_t)shell_boot_us() ^ (uint64_t)getpid(); /* no secret: it spreads resends */
     s->seed |= 1;                                                 /* 0 stands for "not the first wake of a reign" */
-    s->core = td_core_new(s->seed);
+    core_empty(s);
     int r = replay(&p);
     td_arena_release(&p.arena);
     *td_core_counters(s->core) = counters;
