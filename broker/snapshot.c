@@ -255,7 +255,10 @@ static int take_end(struct shell *s, struct td_error *err)
 static int compact_step(struct shell *s, struct td_error *err)
 {
     bool more = false;
+    s->snap.compaction.dropped = 0;
     int r = s->ops->compact(s->store, &s->snap.compaction, &more, err);
+    if (s->snap.compaction.dropped) /* nothing may be cached that is not in the journal: it would be taken for kept */
+        shell_blobs_release(&s->blobs);
     if (r < 0 || more)
         return r;
     shell_log(&s->log, "info snapshot seq=%llu ms=%lld", (unsigned long long)s->snap.seq,

@@ -13,12 +13,15 @@ static struct td_bin blob_keep(struct shell *s, const struct td_bin *data)
         return (struct td_bin){0};
     struct td_stored_blob b = {.data = data->v, .len = data->n};
     td_hash(data->v, data->n, b.hash);
-    /* The journal is asked and not the cache, which may still have what a compaction dropped. */
-    bool queued = false;
-    for (uint32_t i = s->new_blobs.n; i > 0 && s->new_blobs.n - i < 8 && !queued; i--)
-        queued = memcmp(s->new_blobs.v[i - 1].hash, b.hash, 32) == 0;
-    if (!queued && !s->ops->has_blob(s->store, b.hash))
-        td_vec_push(&s->new_blobs, b);
+    if (!shell_blobs_get(&s->blobs, b.hash)) { /* what is cached is in the journal */
+        bool queued = false;
+        for (uint32_t i = s->new_blobs.n; i > 0 && s->new_blobs.n - i < 8 && !queued; i--)
+            queued = memcmp(s->new_blobs.v[i - 1].hash, b.hash, 32) == 0;
+        if (!queued && s->ops->has_blob(s->store, b.hash))
+            shell_blobs_put(&s->blobs, b.hash, b.data, b.len);
+        else if (!queued)
+            td_vec_push(&s->new_blobs, b);
+    }
     return (struct td_bin){td_arena_dup(&s->arena, b.hash, 32), 32};
 }
 

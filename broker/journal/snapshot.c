@@ -202,6 +202,7 @@ static int drop_blobs(struct td_store *s, struct td_compaction *c, bool *more, s
         st = td_store_stmt(s, ST_BLOB_DROP);
         if (st)
             sqlite3_bind_blob(st, 1, dead.data + at, 32, SQLITE_STATIC);
+        c->dropped++;
         r = td_store_step(s, st, "compact the journal", err);
     }
     td_buf_release(&dead);

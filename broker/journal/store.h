@@ -62,6 +62,7 @@ struct td_compaction {
     bool (*needed)(void *ctx, const uint8_t hash[32]);   /* and those it says; NULL: none */
     void *ctx;
     uint32_t rows;                                       /* a step looks at no more of each table */
+    uint32_t dropped;                                    /* grows by the blobs that went */
     uint8_t blob_at[32];                                 /* where the walk over the blobs stands */
 };
 struct td_history_query {
