@@ -52,7 +52,22 @@ void shell_clock_take_step(struct shell_clock *c)
     } else {
         c->told_us = c->step_us;
     }
+    c->taken_us = c->step_us;
     c->step_us = 0;
+}
+
+void shell_clock_committed(struct shell_clock *c)
+{
+    c->taken_us = 0;
+}
+
+/* The core that begins takes both clocks for one. A step ahead whose commit failed is undone, or it would pass for
+ * elapsed time. */
+void shell_clock_new_reign(struct shell_clock *c)
+{
+    c->now_us -= TD_MAX(c->taken_us, 0);
+    c->taken_us = 0;
+    c->told_us = 0;
 }
 
 static int64_t read_us(clockid_t id)

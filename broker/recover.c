@@ -197,6 +197,7 @@ int shell_reign_begin(struct shell *s, struct td_error *err)
     char host[256] = "";
     if (gethostname(host, sizeof(host) - 1) < 0)
         host[0] = '\0';
+    shell_clock_new_reign(&s->clock);
     const struct td_ev_epoch_began began = {
         .epoch = s->ops->epoch(s->store), .version = TD_VERSION, .pid = (uint32_t)getpid(), .host = host};
     shell_input(s, &(struct td_input){.kind = TD_IN_START, .id = TD_EV_EPOCH_BEGAN, .body = &began});

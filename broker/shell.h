@@ -35,11 +35,14 @@ struct shell_clock {
     int64_t told_us;  /* offset of the wall clock that the journal knows of */
     int64_t slew_credit; /* slewing earned by elapsed time and not yet done */
     int64_t step_us;  /* a step found and not yet taken; 0 = none */
+    int64_t taken_us; /* of the open wake: the step it told of, not yet committed */
 };
 void shell_clock_start(struct shell_clock *c, int64_t boot_us, int64_t wall_us, int64_t last_event_ms);
 /* New journal time; sets step_us when wall clock and journal time are more than 5 s apart by something new. */
 int64_t shell_clock_read(struct shell_clock *c, int64_t boot_us, int64_t wall_us);
-void shell_clock_take_step(struct shell_clock *c); /* once the step is in the journal */
+void shell_clock_take_step(struct shell_clock *c);  /* it goes into this wake's commit */
+void shell_clock_committed(struct shell_clock *c);
+void shell_clock_new_reign(struct shell_clock *c); /* nothing told before counts: what is off is found, and told, again */
 int64_t shell_boot_us(void);
 int64_t shell_wall_us(void);
 

@@ -71,6 +71,7 @@ static int core_end(struct shell *s, struct td_error *err)
     struct td_error why = {0};
     int r = shell_commit(s, &why);
     if (r == 0) {
+        shell_clock_committed(&s->clock);
         shell_effects(s);
         return 0;
     }

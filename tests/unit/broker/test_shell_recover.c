@@ -294,6 +294,70 @@ static void a_failed_commit_never_happened(void **state)
     verify_says(s, "wakes of the last reign given again", NULL);
 }
 
+/* How often the journal holds the words. */
+static unsigned journal_has(struct shell *s, const char *words)
+{
+    struct td_error err = {0};
+    char *text = NULL;
+    size_t size = 0;
+    unsigned n = 0;
+    FILE *f = open_memstream(&text, &size);
+    assert_int_equal(td_journal_dump(s->state_dir, 0, TD_SEE_ALL, f, &err), 0);
+    fclose(f);
+    for (const char *at = strstr(text, words); at; at = strstr(at + 1, words))
+        n++;
+    free(text);
+    return n;
+}
+
+static void fail_commits(bool on)
+{
+    static struct rlimit was;
+    struct rlimit tight;
+    signal(SIGXFSZ, SIG_IGN);
+    if (on)
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    tight = was;
+    tight.rlim_cur = on ? 8192 : was.rlim_cur;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+}
+
+/* A core without a clock set back takes both clocks for one: jobs with a begin time would start by so much too early. */
+static void a_new_reign_is_told_of_a_clock_set_back(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    s->clock.now_us += 100 * 1000000LL; /* as if the wall clock had been set back */
+    submit(s, 1000, TRUE);
+    wake(s);
+    fail_commits(true);
+    submit(s, 1000, TRUE);
+    wake(s);
+    fail_commits(false);
+    assert_true(s->down);
+    assert_int_equal(shell_try_up(s, &err), 0);
+    assert_false(s->down);
+    assert_int_equal(journal_has(s, "\"type\":\"EPOCH_BEGAN\""), 2);
+    assert_int_equal(journal_has(s, "\"type\":\"CLOCK_STEPPED\",\"delta_ms\":-"), 2);
+    assert_int_equal(journal_has(s, "\"type\":\"CLOCK_STEPPED\""), 2); /* and none that says "together" */
+}
+
+/* A step that was only in the commit that failed never happened for the journal: the next reign hears of it. */
+static void a_step_whose_commit_failed_is_told_again(void **state)
+{
+    struct shell *s = *state;
+    struct td_error err = {0};
+    fail_commits(true);
+    s->clock.now_us -= 3600 * 1000000LL; /* as if the wall clock had been set ahead */
+    submit(s, 1000, TRUE);
+    wake(s);
+    fail_commits(false);
+    assert_true(s->down);
+    assert_int_equal(journal_has(s, "\"type\":\"CLOCK_STEPPED\""), 0);
+    assert_int_equal(shell_try_up(s, &err), 0);
+    assert_int_equal(journal_has(s, "\"type\":\"CLOCK_STEPPED\",\"delta_ms\":3"), 1);
+}
+
 static void a_deposed_broker_stops(void **state)
 {
     struct shell *s = *state;
@@ -694,6 +758,8 @@ int main(void)
         T(rights_are_checked_before_anything),
         T(a_token_is_good_for_what_it_was_made_for),
         T(a_failed_commit_never_happened),
+        T(a_new_reign_is_told_of_a_clock_set_back),
+        T(a_step_whose_commit_failed_is_told_again),
         T(a_deposed_broker_stops),
         T(verify_proves_state_and_decisions),
         T(a_digest_of_another_version_is_not_compared),
