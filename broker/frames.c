@@ -21,7 +21,7 @@ void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, 
     if (r == -TD_E_TOO_BIG || r == -TD_E_BUSY) {
         const struct td_error_reply e = {
             .code = (uint32_t)-r,
-            .text = r == -TD_E_BUSY ? "too many answers wait to be read (ANSWER_BYTES)"
+            .text = r == -TD_E_BUSY ? "too many answers wait to be read (ANSWER_BYTES, ANSWERS_BYTES)"
                                     : "the answer is over the limit of one frame (FRAME_BYTES): ask for less",
         };
         shell_local_send(s, peer, TD_MSG_ERROR, request, &e);

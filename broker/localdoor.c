@@ -2,7 +2,14 @@
  *
  * Owns the connections. Everything is bounded (law 7): their number, a few kept free for operators; what one may have
  * half sent or not yet read; and the same over all of them. A peer over a bound is told so and closed.
- * A connection with nothing to do costs one descriptor and no buffers. */
+ *
+ * Answers that nobody reads: all together stay within ANSWERS_BYTES, and one user's within what the others leave free, so
+ * that whoever fills his share still leaves as much again to the next one, and something to operators always. A query is
+ * answered only while its user has half of that; until then it waits in its connection's buffer, at most ANSWER_WAIT_MS,
+ * and is then refused. Refusals and other short answers go out all the same: a connection has at most FRAMES_PER_TURN of
+ * them more, and is asked for no more requests while its user is over his share.
+ *
+ * A connection with nothing to do costs one descriptor and a few kilobytes. */
 #include "broker/shell.h"
 
 #include <errno.h>
@@ -17,6 +24,7 @@
 #define HALF_FRAMES_BYTES_MAX (256u << 20) /* over all connections */
 #define HALF_FRAME_FREE (64u * 1024)       /* a frame up to this size is always taken */
 #define OUT_PAUSE (4u << 20)               /* unread answers from which on no further request is taken */
+#define SHORT_ANSWER 2048u                 /* goes out even to a user over his share */
 #define ROOM_FOR_REFUSAL 65536u
 
 int shell_local_open(struct shell *s, struct td_error *err)
@@ -41,10 +49,62 @@ struct shell_client *shell_client_find(struct shell *s, uint64_t handle)
     return td_map_get(&s->client_by_handle, handle);
 }
 
+/* --- unread answers ---------------------------------------------------------------------------------------------------- */
+
+static struct shell_tenant *tenant_of(struct shell *s, uint32_t uid)
+{
+    struct shell_tenant *t = td_map_get(&s->tenant_by_uid, uid);
+    if (!t) {
+        t = td_alloc(sizeof(*t));
+        t->uid = uid;
+        td_map_put(&s->tenant_by_uid, uid, t);
+    }
+    t->clients++;
+    return t;
+}
+
+static void tenant_drop(struct shell *s, struct shell_tenant *t)
+{
+    if (--t->clients)
+        return;
+    TD_ASSERT(t->unread == 0);
+    td_map_del(&s->tenant_by_uid, t->uid);
+    td_free(t);
+}
+
+/* What the buffer holds, the part already sent included: it takes memory until it is moved. */
+static void recount(struct shell *s, struct shell_client *c, size_t now)
+{
+    s->unread = s->unread - c->counted + now;
+    c->tenant->unread = c->tenant->unread - c->counted + now;
+    c->counted = now;
+}
+
+static size_t left_free(const struct shell *s, const struct shell_client *c)
+{
+    size_t all = TD_MAX_ANSWERS_BYTES - (td_core_is_operator(s->core, c->uid) ? 0 : TD_MAX_ANSWERS_KEPT_BYTES);
+    return all > s->unread ? all - s->unread : 0;
+}
+
+static bool over_share(const struct shell *s, const struct shell_client *c)
+{
+    return c->tenant->unread > left_free(s, c);
+}
+
+/* For a whole answer of some length. */
+static bool has_room(const struct shell *s, const struct shell_client *c)
+{
+    return c->tenant->unread <= left_free(s, c) / 2;
+}
+
+/* --- connections ------------------------------------------------------------------------------------------------------- */
+
 static void client_remove(struct shell *s, uint32_t at)
 {
     struct shell_client *c = s->clients.v[at];
     td_map_del(&s->client_by_handle, c->handle);
+    recount(s, c, 0);
+    tenant_drop(s, c->tenant);
     td_stream_release(&c->stream);
     td_free(c);
     s->clients.v[at] = s->clients.v[--s->clients.n];
@@ -76,6 +136,7 @@ static void turn_away(struct shell *s, struct shell_client *c, uint64_t request,
 {
     const struct td_error_reply e = {.code = (uint32_t)code, .text = text};
     td_stream_put(&c->stream, TD_MSG_ERROR, request, &e);
+    recount(s, c, c->stream.out.len);
     td_core_counters(s->core)->rejected++;
     c->leaving = true;
     c->has_more = false;
@@ -104,6 +165,7 @@ static void client_add(struct shell *s, int fd)
         td_free(c);
         return;
     }
+    c->tenant = tenant_of(s, uid);
     td_map_put(&s->client_by_handle, c->handle, c);
     td_vec_push(&s->clients, c);
     uint32_t room = s->clients_max - (td_core_is_operator(s->core, uid) ? 0 : KEPT_FOR_OPERATORS);
@@ -183,6 +245,7 @@ static void client_writable(struct shell *s, struct shell_client *c)
 {
     if (td_stream_flush(&c->stream) < 0)
         c->gone = true;
+    recount(s, c, c->stream.out.len);
     touch(s, c);
 }
 
@@ -207,9 +270,33 @@ static size_t waits_out(const struct shell_client *c)
 }
 
 /* Who does not read his answers is not asked for more requests. */
-static bool paused(const struct shell_client *c)
+static bool paused(const struct shell *s, const struct shell_client *c)
 {
-    return waits_out(c) > OUT_PAUSE;
+    return waits_out(c) > OUT_PAUSE || (waits_out(c) > 0 && over_share(s, c));
+}
+
+static bool turn_is_over(const struct shell *s, const struct shell_client *c)
+{
+    return c->turn_wake == s->wakes && c->turn >= TD_MAX_FRAMES_PER_TURN;
+}
+
+static bool waits_for_room(const struct shell *s, const struct shell_client *c)
+{
+    return c->waits_us && !has_room(s, c) && shell_boot_us() - c->waits_us < TD_MAX_ANSWER_WAIT_MS * 1000LL;
+}
+
+/* A query ends its connection's turn: it is answered at the end of the wake, or left in the buffer. */
+static void client_take(struct shell *s, struct shell_client *c, const uint8_t *data, size_t len)
+{
+    const struct shell_from from = {.peer = c->handle, .uid = c->uid, .gid = c->gid};
+    uint32_t reads = s->reads.n;
+    c->turn = c->turn_wake == s->wakes ? c->turn + 1 : 1;
+    c->turn_wake = s->wakes;
+    shell_take_frame(s, &from, data, len);
+    if (s->reads.n > reads)
+        c->query_len = len;
+    else
+        td_stream_take(&c->stream, len);
 }
 
 /* Every connection with whole frames, in turn, until nothing is left or the wake is full. */
@@ -218,34 +305,52 @@ bool shell_local_take(struct shell *s)
     bool left = false;
     for (uint32_t i = 0; i < s->clients.n; i++) {
         struct shell_client *c = s->clients.v[i];
-        while (c->has_more && !paused(c)) {
+        while (c->has_more && !c->leaving && !c->query_len && !paused(s, c) && !waits_for_room(s, c)) {
             const uint8_t *data;
             size_t len;
             struct td_error err = {0};
-            if (shell_full(s)) {
+            if (shell_full(s) || turn_is_over(s, c)) {
                 left = true;
                 break;
             }
-            int r = td_stream_next(&c->stream, &data, &len, &err);
-            if (r == 0) {
+            int r = td_stream_peek(&c->stream, &data, &len, &err);
+            if (r == 0)
                 c->has_more = false;
-            } else if (r < 0) {
+            else if (r < 0)
                 out_of_step(s, c, &err);
-            } else {
-                const struct shell_from from = {.peer = c->handle, .uid = c->uid, .gid = c->gid};
-                shell_take_frame(s, &from, data, len);
-            }
+            else
+                client_take(s, c, data, len);
         }
     }
     return left;
 }
 
-static size_t all_waits_out(const struct shell *s)
+/* Whether a query is answered in this wake. One that is not stays where it is, and is taken again when there is room. */
+bool shell_local_admit(struct shell *s, const struct shell_read *r)
 {
-    size_t sum = 0;
-    for (uint32_t i = 0; i < s->clients.n; i++)
-        sum += waits_out(s->clients.v[i]);
-    return sum;
+    struct shell_client *c = shell_client_find(s, r->from.peer);
+    if (!c)
+        return false; /* nobody to tell */
+    bool room = has_room(s, c);
+    size_t len = c->query_len;
+    c->query_len = 0;
+    touch(s, c);
+    if (!room && (!c->waits_us || waits_for_room(s, c))) {
+        c->waits_us = c->waits_us ? c->waits_us : shell_boot_us();
+        s->query_left = true;
+        return false;
+    }
+    td_stream_take(&c->stream, len);
+    c->waits_us = 0;
+    c->has_more = !c->leaving && c->stream.in.len > c->stream.in_taken;
+    s->local_has_more = s->local_has_more || c->has_more;
+    if (!room) {
+        const struct td_error err = {.code = TD_E_BUSY,
+                                     .text = "too many answers wait to be read by connections of yours (ANSWERS_BYTES): "
+                                             "end the commands that do not read theirs, or try again"};
+        shell_refuse(s, r->from.peer, r->request, &err);
+    }
+    return room;
 }
 
 /* 0, -BUSY (too much waits to be read), -TOO_BIG, -UNREACHABLE (gone: nobody to tell). */
@@ -255,21 +360,27 @@ int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t req
     if (!c || c->gone || (c->leaving && id != TD_MSG_ERROR))
         return -TD_E_UNREACHABLE;
     touch(s, c);
-    if (id != TD_MSG_ERROR && (waits_out(c) > TD_MAX_ANSWER_BYTES || (paused(c) && all_waits_out(s) > TD_MAX_ANSWERS_BYTES)))
+    if (id != TD_MSG_ERROR && waits_out(c) > TD_MAX_ANSWER_BYTES)
         return -TD_E_BUSY;
     struct td_error over; /* an answer that outgrew a row is refused; the encoder would assert, and end everybody's broker */
+    size_t before = c->stream.out.len;
     int r = id == TD_MSG_ERROR ? 0 : td_record_check(td_msg_row(id)->record, body, &over);
     if (r == 0)
         r = td_stream_put(&c->stream, id, request, body);
     if (r == -TD_E_BUSY)
         c->leaving = true; /* not even refusals are read */
+    if (r == 0 && id != TD_MSG_ERROR && over_share(s, c) && c->stream.out.len - before > SHORT_ANSWER) {
+        c->stream.out.len = before;
+        r = -TD_E_BUSY;
+    }
+    recount(s, c, c->stream.out.len);
     return r;
 }
 
 /* One that leaves is not read any more, or its input would wake us for ever. */
 static void watch(struct shell *s, struct shell_client *c, bool out)
 {
-    uint32_t want = (out ? (uint32_t)EPOLLOUT : 0u) | (c->leaving || paused(c) ? 0u : (uint32_t)EPOLLIN);
+    uint32_t want = (out ? (uint32_t)EPOLLOUT : 0u) | (c->leaving || c->waits_us || paused(s, c) ? 0u : (uint32_t)EPOLLIN);
     if (c->watched == want)
         return;
     struct epoll_event ev = {.events = want, .data.u64 = c->handle};
@@ -286,6 +397,7 @@ void shell_local_flush(struct shell *s)
         struct shell_client *c = s->dirty.v[i];
         c->dirty = false;
         int r = c->gone ? -TD_E_IO : td_stream_flush(&c->stream);
+        recount(s, c, c->stream.out.len);
         if (r < 0 || (r == 1 && c->leaving))
             c->gone = true;
         else
@@ -293,6 +405,8 @@ void shell_local_flush(struct shell *s)
         some_gone = some_gone || c->gone;
     }
     s->dirty.n = 0;
+    s->local_has_more = s->local_has_more || s->query_left || some_gone; /* there may be room now */
+    s->query_left = false;
     for (uint32_t i = 0; some_gone && i < s->clients.n;)
         if (s->clients.v[i]->gone)
             client_remove(s, i);

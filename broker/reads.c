@@ -1,7 +1,7 @@
 /* reads.c - queries, answered from the core after the commit of their wake
  *
- * An answer is of one journal number: its rows are encoded in one go into the connection's output, up to ANSWER_BYTES,
- * frame by frame. Resuming row by row as the client reads would hold less memory, but mix rows of different moments; an
+ * An answer is of one journal number: its rows are encoded in one go into the connection's output, frame by frame, up to
+ * ANSWER_BYTES; it is begun only when there is room (localdoor.c). Resuming row by row as the client reads would hold less memory, but mix rows of different moments; an
  * answer over the bound is refused by name. Rows are decoded from nothing: they borrow from the core. */
 #include "broker/shell.h"
 
@@ -117,7 +117,8 @@ static void answer_end(struct answer *a)
     answer_flush(a, false);
     td_arena_release(&a->arena);
     if (a->failed == -TD_E_BUSY)
-        refuse(a->s, a->r, TD_E_TOO_BIG, "the answer is over ANSWER_BYTES (64 MiB waiting to be read): ask for fewer rows");
+        refuse(a->s, a->r, TD_E_TOO_BIG, "the answer is over what may wait to be read (ANSWER_BYTES of one connection, or your share of ANSWERS_BYTES): "
+               "ask for fewer rows");
     else if (a->failed == -TD_E_TOO_BIG)
         refuse(a->s, a->r, TD_E_TOO_BIG, "one row of the answer is over FRAME_BYTES");
 }

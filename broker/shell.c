@@ -29,6 +29,7 @@ void shell_release(struct shell *s)
     td_vec_release(&s->inputs);
     td_vec_release(&s->wakes_at);
     td_map_release(&s->client_by_handle);
+    td_map_release(&s->tenant_by_uid);
     if (s->signal_fd >= 0)
         close(s->signal_fd);
     if (s->epoll_fd >= 0)

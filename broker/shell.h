@@ -85,10 +85,20 @@ void shell_users_release(struct shell_users *u);
 #define SHELL_BUS_PEER (1ull << 63) /* handles of the bus have this bit */
 enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_EPOLL_SNAPSHOT, SHELL_HANDLE_FIRST = 16 };
 
+struct shell_tenant { /* one user's connections together */
+    uint32_t uid, clients;
+    size_t unread; /* bytes of answers kept for them */
+};
 struct shell_client { /* one local connection */
     struct td_stream stream;
     uint64_t handle;
     uint32_t uid, gid;
+    struct shell_tenant *tenant;
+    size_t counted;      /* its part of the tenant's unread */
+    uint64_t turn_wake;  /* the wake that frames were last taken in, */
+    uint32_t turn;       /* and how many */
+    size_t query_len;    /* of the query taken in this wake: its frame stays in the buffer until it is answered; 0 = none */
+    int64_t waits_us;    /* since when it waits for room for an answer; 0 = it does not */
     bool dirty;    /* has output of this wake */
     bool has_more; /* whole frames may wait in its buffer */
     bool leaving;  /* closed as soon as its output is out */
@@ -176,8 +186,11 @@ struct shell {
     struct td_map client_by_handle;
     TD_VEC(struct shell_client *) clients;
     TD_VEC(struct shell_client *) dirty;
+    struct td_map tenant_by_uid;
+    size_t unread; /* of all tenants */
     uint32_t clients_max;
     bool accept_more, local_has_more, listen_off;
+    bool query_left;          /* in this wake, for want of room */
 
     /* this wake */
     struct td_arena arena;    /* decoded frames; their events and answers borrow from it until the next wake */
@@ -263,6 +276,7 @@ void shell_local_accept(struct shell *s);
 void shell_local_listen(struct shell *s, bool on);
 void shell_local_ready(struct shell *s, uint64_t handle, uint32_t events);
 bool shell_local_take(struct shell *s); /* frames that wait; true if some are left */
+bool shell_local_admit(struct shell *s, const struct shell_read *r); /* there is room: answer it now */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
 void shell_local_flush(struct shell *s);
 struct shell_client *shell_client_find(struct shell *s, uint64_t handle);

@@ -29,8 +29,12 @@ void td_stream_release(struct td_stream *s);
 /* Takes what is there, a bounded piece a call (poll level-triggered): 1 = something, 0 = nothing yet, <0 = closed or
  * too big. After each 1 call td_stream_next until it returns 0. */
 int td_stream_read(struct td_stream *s, struct td_error *err);
-/* Next whole frame: 1 with data and length (borrowed until the next read), 0 = none yet, <0 = too big. */
+/* Next whole frame: 1 with data and length (borrowed until the next read), 0 = none yet, <0 = too big: nothing of such a
+ * stream can be told apart any more. */
 int td_stream_next(struct td_stream *s, const uint8_t **ret_data, size_t *ret_len, struct td_error *err);
+/* The same in two steps: what is only looked at is given again. */
+int td_stream_peek(const struct td_stream *s, const uint8_t **ret_data, size_t *ret_len, struct td_error *err);
+void td_stream_take(struct td_stream *s, size_t len);
 /* Queues a frame; then flush. -BUSY: out_max bytes wait already; -TOO_BIG: the frame is over FRAME_BYTES; neither
  * queues anything. */
 int td_stream_put(struct td_stream *s, uint32_t id, uint64_t request, const void *body);

@@ -14,7 +14,7 @@
 
 #define READ_BYTES 65536u           /* of one recv */
 #define READ_CALL_BYTES (8 * 65536u) /* of one td_stream_read, so that one peer cannot hold the loop */
-#define IDLE_BYTES_MAX 65536u       /* an empty buffer larger than this is given back */
+#define IDLE_BYTES_MAX 4096u         /* an empty buffer larger than this is given back */
 
 void td_stream_init(struct td_stream *s, int fd, size_t out_max)
 {
@@ -43,6 +43,15 @@ static void drop_front(struct td_buf *b, size_t n)
         memmove(b->data, b->data + n, left);
         b->len = left;
         b->data[left] = 0;
+    }
+}
+
+/* What was read is given back even while the rest is not. */
+static void give_back(struct td_buf *b)
+{
+    if (b->cap > 2 * b->len + IDLE_BYTES_MAX) {
+        b->cap = b->len + 1;
+        b->data = td_realloc(b->data, b->cap);
     }
 }
 
@@ -84,22 +93,35 @@ int td_stream_read(struct td_stream *s, struct td_error *err)
     return got > 0 || r > 0;
 }
 
-int td_stream_next(struct td_stream *s, const uint8_t **ret_data, size_t *ret_len, struct td_error *err)
+int td_stream_peek(const struct td_stream *s, const uint8_t **ret_data, size_t *ret_len, struct td_error *err)
 {
-    size_t len = 0;
-
     if (!s->in.data)
         return 0;
     const uint8_t *at = s->in.data + s->in_taken;
-    int r = length_read(at, s->in.len - s->in_taken, &len, err);
+    int r = length_read(at, s->in.len - s->in_taken, ret_len, err);
+
+    if (r > 0)
+        *ret_data = at + LENGTH_BYTES;
+    return r;
+}
+
+void td_stream_take(struct td_stream *s, size_t len)
+{
+    s->in_taken += LENGTH_BYTES + len;
+    TD_ASSERT(s->in_taken <= s->in.len);
+}
+
+int td_stream_next(struct td_stream *s, const uint8_t **ret_data, size_t *ret_len, struct td_error *err)
+{
+    size_t len = 0;
+    int r = td_stream_peek(s, ret_data, &len, err);
 
     if (r < 0)
         s->closed = true;
     if (r <= 0)
         return r;
-    *ret_data = at + LENGTH_BYTES;
     *ret_len = len;
-    s->in_taken += LENGTH_BYTES + len;
+    td_stream_take(s, len);
     return 1;
 }
 
@@ -123,6 +145,7 @@ int td_stream_flush(struct td_stream *s)
             /* Moving what is left costs less than what was sent since the last move. */
             if (s->out_sent > s->out.len / 2) {
                 drop_front(&s->out, s->out_sent);
+                give_back(&s->out);
                 s->out_sent = 0;
             }
             return 0;

@@ -1,5 +1,6 @@
-/* poke.c - bad input on purpose, for t0005: garbage, lies about lengths, endless multiparts, unknown messages
+/* poke.c - bad input on purpose: garbage, lies about lengths, endless multiparts, unknown messages
  *
+ * poke hoard SOCKET COUNT asks and does not read.
  * poke unix SOCKET KIND | poke tcp PORT KIND | poke bus ENDPOINT SERVER-KEY KIND ; exit 0 when the peer survived the
  * sending (whether it hung up on us is its own business) */
 #include <arpa/inet.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -178,14 +180,58 @@ static int bus_poke(const char *endpoint, const char *server_key, const char *ki
     return r;
 }
 
+/* Asks for every waiting task on so many connections and reads none of the answers. Says so once each has one, or its
+ * refusal, and holds them until its input ends. */
+static int hoard(const char *path, const char *count)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const struct td_query_jobs all = {.expand = true};
+    struct rlimit files;
+    uint32_t n = (uint32_t)atoi(count);
+    struct pollfd *p = td_alloc(n * sizeof(*p));
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || strlen(path) >= sizeof(a.sun_path))
+        return 2;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    memcpy(a.sun_path, path, strlen(path));
+    for (uint32_t i = 0; i < n; i++) {
+        p[i] = (struct pollfd){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .events = POLLIN};
+        if (p[i].fd < 0 || connect(p[i].fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+            perror("poke: connect");
+            return 1;
+        }
+        if (frame_send(p[i].fd, TD_MSG_QUERY_JOBS, &all, 0) < 0)
+            return 1;
+    }
+    for (uint32_t left = n; left;) {
+        if (poll(p, n, -1) < 0)
+            return 1;
+        for (uint32_t i = 0; i < n; i++) {
+            if (p[i].fd < 0 || !p[i].revents)
+                continue;
+            p[i].fd = -1 - p[i].fd; /* poll passes over it */
+            left--;
+        }
+    }
+    printf("answered\n");
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+    td_free(p);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "hoard") == 0)
+        return hoard(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "unix") == 0)
         return unix_poke(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "tcp") == 0)
         return tcp_poke(argv[2], argv[3]);
     if (argc == 5 && strcmp(argv[1], "bus") == 0)
         return bus_poke(argv[2], argv[3], argv[4]);
-    fprintf(stderr, "usage: poke unix SOCKET KIND | tcp PORT KIND | bus ENDPOINT SERVER-KEY KIND\n");
+    fprintf(stderr, "usage: poke hoard SOCKET COUNT | unix SOCKET KIND | tcp PORT KIND | bus ENDPOINT SERVER-KEY KIND\n");
     return 2;
 }
