@@ -134,6 +134,20 @@ static void answer_begin(struct answer *a, struct shell *s, const struct shell_r
 
 /* --- jobs --------------------------------------------------------------------------------------------------------------- */
 
+/* A megabyte of arguments is for those who ask for it: a listing of many jobs would not fit into any answer. */
+static void leave_out_long(struct answer *a, struct td_job_spec *spec)
+{
+    spec->argv.n = 0;
+    spec->array = NULL;
+    spec->dependency = NULL;
+    if (!spec->needs.n || (td_str_empty(spec->needs.v[0].req_nodes) && td_str_empty(spec->needs.v[0].exc_nodes)))
+        return;
+    struct td_job_need *needs = td_arena_dup(&a->arena, spec->needs.v, spec->needs.n * sizeof(*needs)); /* borrowed */
+    for (uint32_t i = 0; i < spec->needs.n; i++)
+        needs[i].req_nodes = needs[i].exc_nodes = NULL;
+    spec->needs.v = needs;
+}
+
 static bool put_job(struct answer *a, const struct td_job_info *row)
 {
     struct td_job_info *copy = answer_row(a, row);
@@ -144,6 +158,8 @@ static bool put_job(struct answer *a, const struct td_job_info *row)
         copy->spec.rlimits.n = 0;
         copy->placements.n = 0;
     }
+    if (!a->query->long_fields)
+        leave_out_long(a, &copy->spec);
     return a->n < TD_MAX_ROWS_PER_ANSWER || answer_flush(a, true);
 }
 

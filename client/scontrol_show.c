@@ -13,7 +13,8 @@ static int show_job(struct scontrol *s, const char *name, struct td_error *err)
 {
     static const char *const all[] = {"all"};
     struct td_job_sel sel = {0};
-    struct td_query_jobs q = {.filter.states = {.v = all, .n = 1}, .detail = s->details || s->json, .all = true};
+    struct td_query_jobs q = {.filter.states = {.v = all, .n = 1}, .detail = s->details || s->json, .all = true,
+                              .long_fields = true};
     struct client_jobs jobs = {0};
     struct td_buf out = {0};
     int r = 0;
@@ -26,6 +27,13 @@ static int show_job(struct scontrol *s, const char *name, struct td_error *err)
         q.expand = sel.tasks.n > 0;
     }
     r = client_jobs(&s->client, &q, &jobs, err);
+    if (r == -TD_E_TOO_BIG && !sel.job) {
+        say_warning("all jobs in full are too long for one answer: arguments, dependencies and host lists asked for are "
+                    "left out (scontrol show job ID has them)");
+        jobs.rows.n = 0;
+        q.long_fields = false;
+        r = client_jobs(&s->client, &q, &jobs, err);
+    }
     if (r == 0 && !jobs.rows.n && sel.job)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
     if (r == 0 && s->json) {

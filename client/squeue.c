@@ -156,6 +156,11 @@ static void name_unknown(const struct format *f)
         say_error("Invalid job format specification: %s", f->unknown.v[i]);
 }
 
+static const char *sort_text(const struct squeue *o)
+{
+    return o->sort ? o->sort : o->start ? "S,-p" : SQUEUE_SORT;
+}
+
 /* Unknown letters are named and printed as they are; unknown names leave no column and end the command. */
 static int make_format(const struct squeue *o, struct format *f)
 {
@@ -172,6 +177,30 @@ static int make_format(const struct squeue *o, struct format *f)
                                  : SQUEUE_FORMAT);
     name_unknown(f);
     return 0;
+}
+
+/* Whether anything shown or sorted by is a field that the broker leaves out unless asked. What is wrong with the format is
+ * said when it is used. */
+static bool wants_long(const struct squeue *o)
+{
+    struct td_arena arena = {0};
+    struct format f = {.arena = &arena};
+    struct sort by = {0};
+    struct td_error ignored;
+    bool found = o->json;
+
+    if (o->names)
+        format_parse_names(&f, &job_fields, o->names);
+    else if (o->format)
+        format_parse(&f, &job_fields, o->format);
+    sort_parse(&by, &job_fields, sort_text(o), &ignored);
+    for (uint32_t i = 0; i < f.columns.n; i++)
+        found |= f.columns.v[i].field && f.columns.v[i].field->trait == TRAIT_LONG;
+    for (uint32_t i = 0; i < by.n; i++)
+        found |= by.keys[i].field->trait == TRAIT_LONG;
+    format_release(&f);
+    td_arena_release(&arena);
+    return found;
 }
 
 static const void **make_rows(const struct client_jobs *jobs, struct td_arena *a)
@@ -199,7 +228,7 @@ static int show(const struct squeue *o, const struct client_jobs *jobs)
     int r = make_format(o, &f);
 
     if (r == 0)
-        r = sort_parse(&by, &job_fields, o->sort ? o->sort : o->start ? "S,-p" : SQUEUE_SORT, &err);
+        r = sort_parse(&by, &job_fields, sort_text(o), &err);
     if (err.code)
         say_error("%s", err.text);
     if (r == 0) {
@@ -253,7 +282,11 @@ static int once(const struct squeue *o)
     struct client c = {0};
     struct client_jobs jobs = {0};
     struct td_error err = {0};
-    struct td_query_jobs q = {.filter = o->filter, .state_only = o->state_only, .expand = o->array, .all = o->all};
+    struct td_query_jobs q = {.filter = o->filter,
+                              .state_only = o->state_only,
+                              .expand = o->array,
+                              .all = o->all,
+                              .long_fields = wants_long(o)};
     int r = client_open(&c, &err);
 
     if (r == 0 && o->filter.nodes)

@@ -12,8 +12,9 @@ enum field_json { JSON_NONE, JSON_STRING, JSON_NUMBER, JSON_BOOL };
 
 /* What a field is besides its text. Of sinfo: TRAIT_NONE is summed or folded over the nodes of a row, TRAIT_SPLITS makes
  * another row where it differs, TRAIT_SPLITS_EXACT only under -e. TRAIT_WHOLE: never cut when right-justified, as Slurm has
- * it for durations. TRAIT_SPLITS_STAR: splits, and the star at its end is kept when the rest is cut. */
-enum field_trait { TRAIT_NONE, TRAIT_SPLITS, TRAIT_SPLITS_STAR, TRAIT_SPLITS_EXACT, TRAIT_WHOLE };
+ * it for durations. TRAIT_SPLITS_STAR: splits, and the star at its end is kept when the rest is cut.
+ * TRAIT_LONG: of any length; comes from the broker only when asked for. */
+enum field_trait { TRAIT_NONE, TRAIT_SPLITS, TRAIT_SPLITS_STAR, TRAIT_SPLITS_EXACT, TRAIT_WHOLE, TRAIT_LONG };
 
 struct field {
     char letter;        /* -o, 0 = none */
