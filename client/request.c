@@ -191,29 +191,6 @@ int request_hosts(struct td_arena *a, const char *text, const char **ret, struct
     return 0;
 }
 
-int request_signal(const char *text, struct td_error *err)
-{
-    static const char *const names[] = {"HUP",  "INT",  "QUIT", "ABRT", "KILL", "ALRM", "TERM", "USR1", "USR2",
-                                        "URG",  "CONT", "STOP", "TSTP", "TTIN", "TTOU", "PIPE", "XCPU", "WINCH"};
-    const char *p = text, *at = strchr(text, '@');
-    uint64_t n;
-
-    if ((*p == 'B' || *p == 'b') && p[1] == ':')
-        p += 2;
-    if ((*p == 'R' || *p == 'r') && strchr(p, ':'))
-        return td_fail(err, TD_E_NOT_SUPPORTED, "--signal=%s: R: needs reservations, which there are not yet", text);
-    size_t len = at ? (size_t)(at - p) : strlen(p);
-    td_autofree char *name = td_strndup(p, len);
-    if (at && (!td_parse_u64(at + 1, &n) || n > 65535))
-        return td_fail(err, TD_E_USAGE, "Invalid --signal specification: %s", text);
-    if (td_parse_u64(name, &n) && n > 0 && n <= 64)
-        return 0;
-    for (size_t i = 0; i < TD_ARRAY_LEN(names); i++)
-        if (td_str_casecmp(names[i], strncasecmp(name, "SIG", 3) == 0 ? name + 3 : name) == 0)
-            return 0;
-    return td_fail(err, TD_E_USAGE, "Invalid --signal specification: %s", text);
-}
-
 /* Shape only: the broker knows whether the jobs exist. kind:id[_task][+minutes][:id...], or singleton */
 int request_dependency(const char *text, struct td_error *err)
 {

@@ -59,7 +59,6 @@ int request_gpus(struct td_arena *a, const char *option, const char *text, struc
                  struct td_error *err);
 /* A host list, or the file that holds one when the text has a slash. */
 int request_hosts(struct td_arena *a, const char *text, const char **ret, struct td_error *err);
-int request_signal(const char *text, struct td_error *err); /* [B:|R:]SIG[@seconds] */
 int request_dependency(const char *text, struct td_error *err);
 
 #endif

@@ -197,7 +197,7 @@ TAKE(take_open_mode)
 
 TAKE(take_signal)
 {
-    int r = request_signal(value, err);
+    int r = td_signal_check(value, err);
 
     if (r == 0)
         SUBMIT(p)->spec.signal = td_arena_strdup(p->arena, value);

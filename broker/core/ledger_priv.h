@@ -84,6 +84,21 @@ struct node {
     TD_VEC(struct refusal) refusals;
 };
 
+/* Amounts come from users: what would wrap is simply more than any node has. */
+static inline uint64_t amount_times(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+
+    return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
+static inline uint64_t amount_plus(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+
+    return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
 struct want {
     uint32_t name, type; /* type 0: any model */
     uint64_t node, task; /* for each node, for each task */

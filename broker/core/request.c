@@ -309,6 +309,11 @@ bool core_request(struct td_core *c, const struct td_input *in)
                     row->name, in->uid);
         return true;
     }
+    struct td_error err = {0};
+    if (core_text_sane(row->record, in->body, &err) < 0) {
+        core_refuse_error(c, in, &err);
+        return true;
+    }
     switch ((enum td_msg_id)in->id) {
     case TD_MSG_SUBMIT:
         core_request_submit(c, in, in->body);

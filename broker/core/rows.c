@@ -65,6 +65,19 @@ static void fill_held(const struct core_job *j, bool detail, struct td_arena *a,
         ret->placements = (struct td_placement_list){places, al->nparts};
 }
 
+/* Old journals hold amounts of any size: a product that would wrap is more than there is. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+    return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+    return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
 static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_job_info *ret)
 {
     const struct td_job_need *need = core_job_need(j);
@@ -80,14 +93,15 @@ static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_
                  need->gres_job.v[i].count);
     for (uint32_t i = 0; i < need->gres_task.n; i++)
         add_gres(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type,
-                 need->gres_task.v[i].count * t.tasks / t.nodes_min);
+                 times(need->gres_task.v[i].count, t.tasks) / t.nodes_min);
     for (uint32_t i = 0; i < ngres; i++)
-        gpus += td_str_equal(gres[i].name, "gpu") ? gres[i].count : 0;
+        gpus = plus(gpus, td_str_equal(gres[i].name, "gpu") ? gres[i].count : 0);
     ret->nodes = t.nodes_min;
     ret->tasks = t.tasks;
     ret->cpus = t.cpus;
-    ret->mem_mb = need->mem_mb_per_node * t.nodes_min + need->mem_mb_per_cpu * t.cpus +
-                  need->mem_mb_per_gpu * gpus * t.nodes_min;
+    ret->mem_mb = plus(times(need->mem_mb_per_node, t.nodes_min),
+                       plus(times(need->mem_mb_per_cpu, t.cpus),
+                            times(times(need->mem_mb_per_gpu, gpus), t.nodes_min)));
     ret->gres = (struct td_gres_held_list){gres, ngres};
 }
 

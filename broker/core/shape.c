@@ -58,16 +58,16 @@ static void want_add(const struct td_ledger *l, struct shape *s, const struct td
 {
     uint32_t name = want_word(l, s, g->name), type = want_word(l, s, g->type), at = s->nwants;
 
-    if (!name || node + task == 0)
+    if (!name || (!node && !task))
         return;
     if (name == l->gpu) {
-        s->gpus_node += node;
-        s->gpus_task += task;
+        s->gpus_node = amount_plus(s->gpus_node, node);
+        s->gpus_task = amount_plus(s->gpus_task, task);
     }
     for (uint32_t i = 0; i < s->nwants; i++)
         if (s->wants[i].name == name && s->wants[i].type == type) {
-            s->wants[i].node += node;
-            s->wants[i].task += task;
+            s->wants[i].node = amount_plus(s->wants[i].node, node);
+            s->wants[i].task = amount_plus(s->wants[i].task, task);
             return;
         }
     s->nwants++;

@@ -6,19 +6,20 @@
 
 static uint64_t want_count(const struct want *w, uint32_t tasks)
 {
-    return w->node + w->task * tasks;
+    return amount_plus(w->node, amount_times(w->task, tasks));
 }
 
 struct need shape_need(const struct shape *s, const struct node *n, uint32_t tasks)
 {
     const struct td_shape *is = &s->is;
-    uint64_t gpus = s->gpus_node + s->gpus_task * tasks;
-    uint64_t cpus = TD_MAX((uint64_t)s->cpus_per_task * tasks, gpus * is->cpus_per_gpu);
+    uint64_t gpus = amount_plus(s->gpus_node, amount_times(s->gpus_task, tasks));
+    uint64_t cpus = TD_MAX((uint64_t)s->cpus_per_task * tasks, amount_times(gpus, is->cpus_per_gpu));
 
+    cpus = TD_MIN(cpus, (uint64_t)UINT32_MAX * n->unit); /* more than any node has, and room to round up */
     cpus = (cpus + n->unit - 1) / n->unit * n->unit;
     if (is->exclusive)
         cpus = TD_MAX(cpus, (uint64_t)n->total.cpus);
-    uint64_t mem = is->mem_all ? n->total.mem : is->mem_mb + is->mem_mb_per_cpu * cpus + is->mem_mb_per_gpu * gpus;
+    uint64_t mem = is->mem_all ? n->total.mem : amount_plus(is->mem_mb, amount_plus(amount_times(is->mem_mb_per_cpu, cpus), amount_times(is->mem_mb_per_gpu, gpus)));
     /* Where memory is not consumed a job may still not ask for more than the node has; workers say so too. */
     if (!n->memory_counts)
         mem = !is->mem_all && mem > n->total.mem ? UINT64_MAX : 0;
@@ -38,11 +39,11 @@ static uint64_t fit_gres(const struct shape *s, const struct node *n, const stru
         if (!w->type)
             for (uint32_t o = 0; o < i; o++)
                 if (s->wants[o].name == w->name)
-                    want += want_count(&s->wants[o], tasks);
+                    want = amount_plus(want, want_count(&s->wants[o], tasks));
         for (uint32_t g = 0; g < n->nstocks; g++)
             if (n->stocks[g].name == w->name && (!w->type || n->stocks[g].type == w->type))
                 have += a->gres[g];
-        if (want && have < want * k)
+        if (want && have < amount_times(want, k))
             k = have / want;
     }
     return k;

@@ -455,6 +455,11 @@ bool core_conf_inventory(const struct td_node_conf *conf, struct td_arena *a,
 const char *core_conf_shortage(const struct td_node_conf *conf, const struct td_inventory *inv,
                                struct td_arena *a);
 
+/* sane.c */
+int core_text_sane(const struct td_record *rec, const void *body, struct td_error *err);
+int core_spec_sane(const struct td_job_spec *s, struct td_error *err);
+int core_change_sane(const struct td_job_change *ch, struct td_error *err);
+
 /* submit.c */
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s);
 int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need,

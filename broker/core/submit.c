@@ -293,6 +293,9 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     int r = check_supported(&s->spec, err);
     if (r < 0)
         return r;
+    r = core_spec_sane(&s->spec, err);
+    if (r < 0)
+        return r;
     *need = s->spec.needs.v[0];
     r = check_need(c, need, err);
     if (r < 0)

@@ -42,6 +42,9 @@ static int check(struct td_core *c, struct core_job *j, const struct td_job_chan
     int r = check_rights(c, j, ch, in, err);
     if (r < 0)
         return r;
+    r = core_change_sane(ch, err);
+    if (r < 0)
+        return r;
     *ret = *ch;
     if (is_set(ch, 1) || ch->set >> 13)
         return td_fail(err, TD_E_NOT_SUPPORTED, "a field of this change is not known here");

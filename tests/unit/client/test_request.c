@@ -97,9 +97,9 @@ static void signals_and_dependencies(void **state TD_UNUSED)
     struct td_error err = {0};
 
     for (size_t i = 0; i < TD_ARRAY_LEN(good_signals); i++)
-        assert_int_equal(request_signal(good_signals[i], &err), 0);
+        assert_int_equal(td_signal_check(good_signals[i], &err), 0);
     for (size_t i = 0; i < TD_ARRAY_LEN(bad_signals); i++)
-        assert_true(request_signal(bad_signals[i], &err) < 0);
+        assert_true(td_signal_check(bad_signals[i], &err) < 0);
     for (size_t i = 0; i < TD_ARRAY_LEN(good); i++)
         if (request_dependency(good[i], &err) < 0)
             fail_msg("%s: %s", good[i], err.text);
