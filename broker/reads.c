@@ -82,6 +82,10 @@ static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool mor
             .rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000, .seq = td_core_seq(a->s->core)};
         return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
+    if (a->id == TD_MSG_PARTITIONS) {
+        const struct td_partitions m = {.rows = {(const void *)rows, n}, .more = more};
+        return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+    }
     const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
     return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
 }
@@ -127,7 +131,8 @@ static void answer_begin(struct answer *a, struct shell *s, const struct shell_r
 {
     *a = (struct answer){.s = s, .r = r, .id = id, .row_size = row_size};
     if (!s->rows) /* kept: a frame's worth of rows is a megabyte, and most answers have one row */
-        s->rows = td_alloc(TD_MAX(sizeof(struct td_job_info), sizeof(struct td_node_info)) * TD_MAX_ROWS_PER_ANSWER);
+        s->rows = td_alloc(TD_MAX(TD_MAX(sizeof(struct td_job_info), sizeof(struct td_node_info)),
+                                  sizeof(struct td_partition_info)) * TD_MAX_ROWS_PER_ANSWER);
     a->rows = s->rows;
     a->is_operator = td_core_is_operator(s->core, r->from.uid);
 }
@@ -329,19 +334,23 @@ static void read_partitions(struct shell *s, const struct shell_read *r)
 {
     const struct td_query_partitions *q = r->body;
     const struct td_partition_info *rows = NULL;
-    uint32_t n = td_core_partitions(s->core, &s->arena, &rows);
-    struct td_partitions m = {.rows = {rows, n}};
-    if (!td_str_empty(q->name)) {
-        m.rows.n = 0;
-        for (uint32_t i = 0; i < n && !m.rows.n; i++)
-            if (td_str_equal(rows[i].conf.name, q->name))
-                m.rows.v = &rows[i], m.rows.n = 1;
-        if (!m.rows.n) {
-            refuse(s, r, TD_E_INVALID_PARTITION, td_error_words(TD_E_INVALID_PARTITION));
-            return;
-        }
+    struct answer a;
+    answer_begin(&a, s, r, TD_MSG_PARTITIONS, sizeof(*rows));
+    uint32_t n = td_core_partitions(s->core, &a.arena, &rows), found = 0;
+    for (uint32_t i = 0; i < n && !a.failed; i++) {
+        if (!td_str_empty(q->name) && !td_str_equal(rows[i].conf.name, q->name))
+            continue;
+        answer_row(&a, &rows[i]);
+        found++;
+        if (a.n == TD_MAX_ROWS_PER_ANSWER)
+            answer_flush(&a, true);
     }
-    shell_reply(s, r->from.peer, r->request, TD_MSG_PARTITIONS, &m);
+    if (found || td_str_empty(q->name)) {
+        answer_end(&a);
+        return;
+    }
+    td_arena_release(&a.arena);
+    refuse(s, r, TD_E_INVALID_PARTITION, td_error_words(TD_E_INVALID_PARTITION));
 }
 
 static void read_rounds(struct shell *s, const struct shell_read *r)

@@ -98,11 +98,23 @@ int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, 
 int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err)
 {
     struct td_query_partitions q = {.name = name};
+    struct td_partition_info_list all = {0};
     void *body = NULL;
     int r = client_ask(c, TD_MSG_QUERY_PARTITIONS, &q, TD_MSG_PARTITIONS, &body, err);
 
-    if (r == 0)
-        *ret = ((struct td_partitions *)body)->rows;
+    for (; r == 0; r = more(c, TD_MSG_PARTITIONS, &body, err)) {
+        const struct td_partitions *m = body;
+        struct td_partition_info *v = td_arena_alloc(&c->arena, (all.n + m->rows.n + 1) * sizeof(*v));
+        if (all.n)
+            memcpy(v, all.v, all.n * sizeof(*v));
+        if (m->rows.n)
+            memcpy(v + all.n, m->rows.v, m->rows.n * sizeof(*v));
+        all = (struct td_partition_info_list){v, all.n + m->rows.n};
+        if (!m->more) {
+            *ret = all;
+            return 0;
+        }
+    }
     return r;
 }
 

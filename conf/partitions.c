@@ -74,9 +74,9 @@ static int nodes_of(struct cluster *c, const struct conf_value *v, const struct 
         return 0;
     }
     const char *nodes = sets_expand(c, v->text);
-    if (strlen(nodes) > TD_MAX_EXPR_BYTES)
+    if (strlen(nodes) > TD_MAX_NODELIST_BYTES)
         return td_fail(err, TD_E_TOO_BIG, "%s line %u: Nodes is longer than %u bytes", line->file, line->line,
-                       (unsigned)TD_MAX_EXPR_BYTES);
+                       (unsigned)TD_MAX_NODELIST_BYTES);
     *ret = nodes;
     return nodes_check(c, nodes, "Nodes", v->file ? v->file : line->file, v->file ? v->line : line->line, err);
 }

@@ -48,12 +48,19 @@ static const char *by_node(struct td_core *c, const struct core_job *j, bool cpu
     return s;
 }
 
+/* A text of the whole allocation goes to each of its nodes; one that no environment could hold goes
+ * to the leader alone, who says so. */
+static const char *for_rank(const char *text, uint32_t rank)
+{
+    return rank && strlen(text) > TD_MAX_EXPR_BYTES ? NULL : text;
+}
+
 static void fill_award(struct td_core *c, const struct core_part *p, uint32_t spec,
                        struct td_award *ret)
 {
     const struct core_job *j = p->job;
     const struct core_array *a = j->array;
-    uint32_t tasks = 0;
+    uint32_t tasks = 0, rank = (uint32_t)(p - j->alloc->parts);
     for (uint32_t i = 0; i < j->alloc->nparts; i++)
         tasks += j->alloc->parts[i].place->tasks;
     *ret = (struct td_award){
@@ -61,10 +68,10 @@ static void fill_award(struct td_core *c, const struct core_part *p, uint32_t sp
         .attempt = j->attempt,
         .spec = spec,
         .place = *p->place,
-        .nodelist = j->alloc->nodelist,
-        .tasks_per_node = by_node(c, j, false),
-        .cpus_per_node = by_node(c, j, true),
-        .node_rank = (uint32_t)(p - j->alloc->parts),
+        .nodelist = for_rank(j->alloc->nodelist, rank),
+        .tasks_per_node = for_rank(by_node(c, j, false), rank),
+        .cpus_per_node = for_rank(by_node(c, j, true), rank),
+        .node_rank = rank,
         .nodes = j->alloc->nparts,
         .ntasks = tasks,
         .partition = c->partitions.v[j->partition]->name,

@@ -113,6 +113,37 @@ static void hostlists_expand(void **state)
     assert_false(td_hostlist_match("node[1-3]", "node1x"));
 }
 
+/* Names that fold into nothing, as long as a name may be: what a job can hold can be shown, awarded and kept. */
+static void the_longest_node_list_of_a_job_fits_its_rows(void **state TD_UNUSED)
+{
+    struct td_arena a = {0};
+    struct td_buf out = {0};
+    struct td_error err = {0};
+    const char **names = td_arena_alloc(&a, TD_MAX_NODES_PER_JOB * sizeof(*names));
+
+    for (uint32_t i = 0; i < TD_MAX_NODES_PER_JOB; i++) {
+        char *name = td_arena_alloc(&a, TD_MAX_NAME_BYTES + 1);
+        memset(name, 'x', TD_MAX_NAME_BYTES);
+        for (uint32_t k = 0, left = i; k < 6; k++, left /= 26)
+            name[k] = (char)('a' + left % 26);
+        names[i] = name;
+    }
+    td_hostlist_fold(names, TD_MAX_NODES_PER_JOB, &out);
+    struct td_job_info info = {.nodelist = td_buf_str(&out)};
+    struct td_award award = {.nodelist = td_buf_str(&out)};
+    struct td_partition_info part = {.nodes = td_buf_str(&out)};
+    assert_true(out.len > TD_MAX_EXPR_BYTES);
+    assert_int_equal(td_record_check(&td_rec_job_info, &info, &err), 0);
+    assert_int_equal(td_record_check(&td_rec_award, &award, &err), 0);
+    assert_int_equal(td_record_check(&td_rec_partition_info, &part, &err), 0);
+    td_buf_puts(&out, ",onemore");
+    info.nodelist = td_buf_str(&out);
+    assert_int_equal(td_record_check(&td_rec_job_info, &info, &err), -TD_E_TOO_BIG);
+    assert_string_equal(err.text, "job_info.nodelist is over its limit of 4194304");
+    td_buf_release(&out);
+    td_arena_release(&a);
+}
+
 static void bad_hostlists_are_named(void **state)
 {
     static const char *const bad[] = {"node[1-", "node[]", "node]", "node[3-1]", "node[a]", "a,,b", "n[1-2]x[", "[1][2][3][4][5]"};
@@ -262,6 +293,7 @@ int main(void)
         cmocka_unit_test(keys_ascend_and_numbers_are_unique), cmocka_unit_test(state_words_go_both_ways),
         cmocka_unit_test(copy_is_deep_and_equal_sees_differences),
         cmocka_unit_test(what_is_over_a_row_is_named_before_it_is_encoded), cmocka_unit_test(hostlists_expand),
+        cmocka_unit_test(the_longest_node_list_of_a_job_fits_its_rows),
         cmocka_unit_test(bad_hostlists_are_named), cmocka_unit_test(hostlists_fold_as_slurm_prints_them),
         cmocka_unit_test(arrays_parse_and_fold), cmocka_unit_test(durations),
         cmocka_unit_test(civil_times), cmocka_unit_test(memory_sizes),
