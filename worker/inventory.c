@@ -78,6 +78,7 @@ static int read_machine(struct worker *w, struct td_error *err)
     inv.confine = confine_decide(&inv, w->machine.conf, &bind);
     td_arena_release(&w->machine.arena);
     w->machine.arena = arena;
+    inv.runs_as = geteuid() ? (uint32_t)geteuid() + 1 : 0;
     w->machine.inventory = inv;
     w->machine.bind = bind;
     td_log("info", "%s: %u CPUs, %llu MiB, confinement: %s", w->node, td_bits_count(inv.cpus.v, inv.cpus.n),

@@ -98,6 +98,29 @@ static bool in_list(const char *list, const char *word)
     return false;
 }
 
+static bool runs_jobs_of(const struct core_node *n, uint32_t uid)
+{
+    return !n->inv || !n->inv->runs_as || n->inv->runs_as - 1 == uid;
+}
+
+/* Workers that are not root run jobs as themselves. One that has not come yet may be root's. */
+static int check_workers(const struct td_core *c, const struct core_partition *p, uint32_t uid,
+                         struct td_error *err)
+{
+    const struct core_node *n = NULL;
+    for (uint32_t i = 0; i < p->nodes.n; i++) {
+        n = c->nodes.v[p->nodes.v[i]];
+        if (runs_jobs_of(n, uid))
+            return 0;
+    }
+    if (!n)
+        return 0;
+    return td_fail(err, TD_E_DENIED,
+                   "the workers of partition %s are not root's: %s runs jobs of user %u only, not "
+                   "of user %u; submit as that user, or let root start the workers (tender up)",
+                   p->name, n->name, n->inv->runs_as - 1, uid);
+}
+
 static int check_access(const struct td_core *c, const struct core_partition *p, uint32_t uid,
                         const struct td_job_spec *s, struct td_error *err)
 {
@@ -205,6 +228,8 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
             return td_fail(err, TD_E_INVALID_PARTITION, "%s: %s",
                            td_error_words(TD_E_INVALID_PARTITION), s);
         int r = check_access(c, p, uid, spec, err);
+        if (r == 0)
+            r = check_workers(c, p, uid, err);
         if (r == 0)
             r = check_memory(c, p, need, err);
         if (r < 0)

@@ -148,6 +148,7 @@ static struct td_inventory inventory_of(struct film *f, const struct film_worker
     *gpu = (struct td_gres_stock){
         .name = "gpu", .type = "t4", .count = w->gpus, .devices = {devices, w->gpus}};
     return (struct td_inventory){.hostname = w->name,
+                                 .runs_as = w->runs_as,
                                  .cpus = {bits, 64},
                                  .sockets = 1,
                                  .cores_per_socket = w->cpus,

@@ -37,6 +37,7 @@ struct film_worker {
     bool stubborn;     /* does not let go when killed */
     uint32_t declines; /* turns down so many awards */
     uint32_t refuses;  /* enum td_refusal: bids nothing, and says this */
+    uint32_t runs_as;  /* 1 + the only user whose jobs it runs; said with its next hello */
     TD_VEC(struct film_held) held;
     TD_VEC(struct td_report) unacked;
     uint32_t offers, awards, kills, hello_agains, refused_code;

@@ -50,6 +50,30 @@ static void what_can_never_run_is_refused_at_once(void **state)
     assert_int_not_equal(film_submit(f, .cores = 4, .gpus = 2), 0);
 }
 
+static void who_cannot_run_anywhere_is_told_at_once(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *one = film_worker(f, "n1", 4, 0), *two = film_worker(f, "n2", 4, 0);
+    one->runs_as = two->runs_as = 1000 + 1;
+    film_worker_again(f, one, false, false);
+    assert_int_not_equal(film_submit(f, .uid = 1001, .cores = 1), 0); /* n2 is still root's */
+    film_worker_again(f, two, false, false);
+    assert_int_equal(film_submit(f, .uid = 1001, .cores = 1), 0);
+    film_expect_refused(f, TD_E_DENIED);
+    assert_non_null(strstr(f->text, "runs jobs of user 1000 only, not of user 1001"));
+    assert_non_null(strstr(f->text, "let root start the workers"));
+    film_restart(f, true); /* it is durable */
+    struct td_job_need need = {.ntasks = 1};
+    struct td_submit s = {.spec = {.needs = {&need, 1}}};
+    film_request(f, 0, TD_MSG_SUBMIT, &s); /* root's neither */
+    film_expect_refused(f, TD_E_DENIED);
+    assert_int_not_equal(film_submit(f, .uid = 1000, .cores = 1), 0);
+    two->runs_as = 0;
+    film_worker_again(f, two, false, false);
+    assert_int_not_equal(film_submit(f, .uid = 1001, .cores = 1), 0);
+}
+
 static void configured_nodes_count_before_they_come(void **state)
 {
     struct film *f = *state;
@@ -467,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILM(what_is_not_supported_is_refused_by_name),
         FILM(what_can_never_run_is_refused_at_once),
+        FILM(who_cannot_run_anywhere_is_told_at_once),
         FILM(configured_nodes_count_before_they_come),
         FILM(partitions_and_their_limits),
         FILM(the_tier_goes_before_the_order),
