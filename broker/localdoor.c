@@ -3,11 +3,12 @@
  * Owns the connections. Everything is bounded (law 7): their number, a few kept free for operators; what one may have
  * half sent or not yet read; and the same over all of them. A peer over a bound is told so and closed.
  *
- * Answers that nobody reads: all together stay within ANSWERS_BYTES, and one user's within what the others leave free, so
- * that whoever fills his share still leaves as much again to the next one, and something to operators always. A query is
- * answered only while its user has half of that; until then it waits in its connection's buffer, at most ANSWER_WAIT_MS,
- * and is then refused. Refusals and other short answers go out all the same: a connection has at most FRAMES_PER_TURN of
- * them more, and is asked for no more requests while its user is over his share.
+ * Answers that nobody reads: all together stay within ANSWERS_BYTES and a frame, and one user's within what the others
+ * leave free, so that whoever fills his share still leaves as much again to the next one, and something to operators
+ * always. A query is answered only while its user has half of that; until then it waits in its connection's buffer, and is
+ * refused when none of his answers has been read for ANSWER_WAIT_MS. Refusals and other short answers go out all the same:
+ * a connection has at most FRAMES_PER_TURN of them more, and is asked for no more requests while its user is over his
+ * share.
  *
  * A connection with nothing to do costs one descriptor and a few kilobytes. */
 #include "broker/shell.h"
@@ -75,26 +76,33 @@ static void tenant_drop(struct shell *s, struct shell_tenant *t)
 /* What the buffer holds, the part already sent included: it takes memory until it is moved. */
 static void recount(struct shell *s, struct shell_client *c, size_t now)
 {
+    if (now < c->counted)
+        c->tenant->read_us = shell_boot_us();
     s->unread = s->unread - c->counted + now;
     c->tenant->unread = c->tenant->unread - c->counted + now;
     c->counted = now;
 }
 
+/* Half of what is kept for operators is also for the first frame to a user who has read all there was. */
 static size_t left_free(const struct shell *s, const struct shell_client *c)
 {
-    size_t all = TD_MAX_ANSWERS_BYTES - (td_core_is_operator(s->core, c->uid) ? 0 : TD_MAX_ANSWERS_KEPT_BYTES);
+    size_t all = TD_MAX_ANSWERS_BYTES;
+    if (!td_core_is_operator(s->core, c->uid))
+        all -= c->tenant->unread ? TD_MAX_ANSWERS_KEPT_BYTES : TD_MAX_ANSWERS_KEPT_BYTES / 2;
     return all > s->unread ? all - s->unread : 0;
 }
 
 static bool over_share(const struct shell *s, const struct shell_client *c)
 {
-    return c->tenant->unread > left_free(s, c);
+    size_t room = left_free(s, c);
+    return room == 0 || c->tenant->unread > room;
 }
 
 /* For a whole answer of some length. */
 static bool has_room(const struct shell *s, const struct shell_client *c)
 {
-    return c->tenant->unread <= left_free(s, c) / 2;
+    size_t room = left_free(s, c);
+    return room > 0 && c->tenant->unread <= room / 2;
 }
 
 /* --- connections ------------------------------------------------------------------------------------------------------- */
@@ -282,7 +290,9 @@ static bool turn_is_over(const struct shell *s, const struct shell_client *c)
 
 static bool waits_for_room(const struct shell *s, const struct shell_client *c)
 {
-    return c->waits_us && !has_room(s, c) && shell_boot_us() - c->waits_us < TD_MAX_ANSWER_WAIT_MS * 1000LL;
+    if (!c->waits_us || has_room(s, c))
+        return false;
+    return shell_boot_us() - TD_MAX(c->waits_us, c->tenant->read_us) < TD_MAX_ANSWER_WAIT_MS * 1000LL;
 }
 
 /* A query ends its connection's turn: it is answered at the end of the wake, or left in the buffer. */
@@ -346,8 +356,8 @@ bool shell_local_admit(struct shell *s, const struct shell_read *r)
     s->local_has_more = s->local_has_more || c->has_more;
     if (!room) {
         const struct td_error err = {.code = TD_E_BUSY,
-                                     .text = "too many answers wait to be read by connections of yours (ANSWERS_BYTES): "
-                                             "end the commands that do not read theirs, or try again"};
+                                     .text = "too many answers wait to be read (ANSWERS_BYTES): end the commands of yours "
+                                             "that do not read theirs, or try again"};
         shell_refuse(s, r->from.peer, r->request, &err);
     }
     return room;

@@ -87,7 +87,8 @@ enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_EPOLL_
 
 struct shell_tenant { /* one user's connections together */
     uint32_t uid, clients;
-    size_t unread; /* bytes of answers kept for them */
+    size_t unread;   /* bytes of answers kept for them */
+    int64_t read_us; /* when that last became less */
 };
 struct shell_client { /* one local connection */
     struct td_stream stream;

@@ -23,5 +23,10 @@ like "$(as 65534 squeue -h -r 2>&1)" 'ANSWERS_BYTES' "the one whose connections 
 exec 9>&-
 wait $!
 ok "once they are gone" test "$(as 65534 squeue -h -r 2>&1 | wc -l)" = 20000
+# Many at once that do read: who has no room waits for it, and nobody is refused.
+for i in $(seq 60); do as 65534 squeue -h -r >many.$i 2>&1 & pids[i]=$!; done
+for i in $(seq 60); do wait "${pids[i]}"; done
+is "$(cat many.* | wc -l)" $((60 * 20000)) "sixty queries at once are all answered in full"
+ok "within the same bound" test $(($(highest) - before)) -lt 320
 is "$(pid_of state/run/broker.pid)" "$broker" "it is the same broker"
 done_testing
