@@ -64,6 +64,7 @@ static void refuse_all(struct shell *s, const struct td_error *why)
 static int core_end(struct shell *s, struct td_error *err)
 {
     wake_open(s);
+    td_core_stopwatch(s->core, shell_boot_us());
     td_core_finish(s->core);
     uint32_t n;
     td_core_events(s->core, &n);

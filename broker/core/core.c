@@ -90,9 +90,15 @@ void td_core_wake(struct td_core *c, int64_t now_ms)
     /* Journal time never runs backwards (law 10); a shell whose clock does is held at the last
      * event. */
     c->now_ms = TD_MAX(now_ms, c->time_ms);
+    c->watch_us = 0;
     c->in_wake = true;
     c->clock_told = false;
     c->counters.wakes++;
+}
+
+void td_core_stopwatch(struct td_core *c, int64_t now_us)
+{
+    c->watch_us = now_us;
 }
 
 const struct td_event *td_core_events(const struct td_core *c, uint32_t *ret_n)

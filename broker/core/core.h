@@ -70,6 +70,9 @@ struct td_event {
 };
 
 void td_core_wake(struct td_core *c, int64_t now_ms);
+/* A steady clock in microseconds (never 0), told just before td_core_finish. Soft: nothing is decided by it, only how
+ * long a round took is measured with it. A shell that does not tell it has rounds without elapsed_us. */
+void td_core_stopwatch(struct td_core *c, int64_t now_us);
 void td_core_input(struct td_core *c, const struct td_input *in);
 void td_core_finish(struct td_core *c);
 const struct td_event *td_core_events(const struct td_core *c, uint32_t *ret_n);

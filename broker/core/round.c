@@ -204,6 +204,7 @@ static bool open_round(struct td_core *c)
         c->counters.rounds++;
         r->open = true;
         r->opened_ms = c->now_ms;
+        r->opened_us = c->watch_us;
         r->deadline_ms = c->now_ms + deadline;
         for (uint32_t i = 0; i < topics.n; i++)
             publish(c, &topics.v[i], deadline);

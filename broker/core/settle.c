@@ -360,6 +360,7 @@ void core_round_keep(struct td_core *c, const char *closed_by)
         .answered = r->answered,
         .awarded = r->awarded,
         .closed_by = closed_by,
+        .elapsed_us = c->watch_us && r->opened_us ? (uint64_t)TD_MAX(c->watch_us - r->opened_us, INT64_C(1)) : 0,
     };
 }
 

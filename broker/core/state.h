@@ -235,6 +235,7 @@ struct core_round {
     bool open;
     uint64_t no;
     int64_t opened_ms, deadline_ms;
+    int64_t opened_us; /* by the stopwatch; 0: not told */
     uint32_t expected, answered, lots_waiting;
     struct td_arena arena;
     TD_VEC(struct core_lot) lots;
@@ -285,6 +286,7 @@ struct td_core {
     /* soft */
     uint64_t seed;
     int64_t now_ms;
+    int64_t watch_us; /* of this wake; 0: not told */
     bool dirty, low_space, in_wake, clock_told;
     struct td_arena wake;
     TD_VEC(struct td_event) events;

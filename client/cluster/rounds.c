@@ -90,7 +90,9 @@ static void put_round(struct td_buf *out, const struct td_round_info *r)
     put_moment(out, r->at_ms, "?");
     td_buf_putf(out, ": %u lot%s, %u of %u bids, %u awarded, ", r->lots.n, r->lots.n == 1 ? "" : "s", r->answered,
                 r->expected, r->awarded);
-    if (r->took_us < 1000) /* the core's time comes in milliseconds */
+    if (r->elapsed_us)
+        td_buf_putf(out, "%llu us", (unsigned long long)r->elapsed_us);
+    else if (r->took_us < 1000) /* a broker that does not measure it has whole milliseconds */
         td_buf_puts(out, "below 1 ms");
     else
         td_buf_putf(out, "%u ms", r->took_us / 1000);

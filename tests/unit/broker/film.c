@@ -605,6 +605,8 @@ static void wake(struct film *f)
     td_core_wake(f->core, f->now);
     for (uint32_t i = 0; i < in.n; i++)
         td_core_input(f->core, &in.v[i]);
+    if (f->watch_us)
+        td_core_stopwatch(f->core, f->watch_us += 250);
     td_core_finish(f->core);
     td_vec_release(&in);
     f->wakes++;

@@ -52,6 +52,7 @@ struct film_wake {
 struct film {
     struct td_core *core, *replica;
     int64_t now;
+    int64_t watch_us; /* 0: the stopwatch is not told; else each wake is 250 us after the last */
     struct td_arena arena;
     TD_VEC(struct td_event) journal;
     TD_VEC(struct td_input) inbox;

@@ -439,6 +439,24 @@ static void rounds_can_be_looked_at(void **state)
     td_arena_release(&a);
 }
 
+static void a_round_is_measured_in_microseconds_where_the_stopwatch_is_told(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    f->watch_us = 5000;
+    film_submit(f, .cores = 1); /* all within one millisecond of journal time */
+    f->watch_us = 0;
+    film_submit(f, .cores = 1);
+    struct td_arena a = {0};
+    const struct td_round_info *rows;
+    assert_int_equal(td_core_rounds(f->core, 0, &a, &rows), 2);
+    assert_int_equal(rows[0].took_us, 0);
+    assert_int_equal(rows[0].elapsed_us, 250); /* the wake of the offer, then that of the bid */
+    assert_int_equal(rows[1].elapsed_us, 0);
+    td_arena_release(&a);
+}
+
 static void tokens_and_keys(void **state)
 {
     struct film *f = *state;
@@ -508,6 +526,7 @@ int main(void)
         FILM(a_session_closes),
         FILM(rows_show_what_squeue_needs),
         FILM(rounds_can_be_looked_at),
+        FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_and_keys),
         FILM(configuration_is_read_again),
     };
