@@ -101,7 +101,7 @@ static inline uint64_t amount_plus(uint64_t a, uint64_t b)
 
 struct want {
     uint32_t name, type; /* type 0: any model */
-    uint64_t node, task; /* for each node, for each task */
+    uint64_t node, task, share; /* for each node, for each task, for each of the devices that nodes share */
 };
 
 struct shape {
@@ -116,15 +116,19 @@ struct shape {
     uint32_t tasks;     /* of one instance on one node (single) */
     uint32_t tasks_min; /* fewest of use on a node (multi) */
     uint32_t tasks_max;
+    /* Multi: what a node's part is counted in, tasks or, where `shared`, devices: fewest and most of a part, and of the
+     * whole job (0: equal parts) */
+    bool shared;
+    uint32_t part_min, part_max, whole;
     uint32_t nodes_min, nodes_max;
     uint32_t cpus_per_task;
     uint32_t nwants;
     struct want *wants;
-    uint64_t gpus_node, gpus_task; /* devices that cpus_per_gpu and mem_mb_per_gpu count */
+    uint64_t gpus_node, gpus_task, gpus_share; /* devices that cpus_per_gpu and mem_mb_per_gpu count */
     /* cache: places of nodes that could hold it when empty */
     uint64_t *eligible;
     uint32_t nwords, neligible;
-    uint32_t tasks_best;    /* no empty eligible node holds more tasks (multi) */
+    uint32_t part_best;     /* no empty eligible node holds a larger part (multi) */
     uint32_t era, changes;  /* what of the index it has seen */
     uint32_t refusal;       /* the furthest a node came, when none is eligible */
     /* refused nodes, by node number */
@@ -195,11 +199,12 @@ struct need {
     uint32_t cpus, tasks;
     uint64_t mem, tmp;
 };
-struct need shape_need(const struct shape *s, const struct node *n, uint32_t tasks);
-uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amount *a, uint32_t tasks, uint32_t max);
-uint32_t shape_fit_tasks(const struct shape *s, const struct node *n, const struct amount *a); /* 0 or tasks_min..max */
-/* count instances of so many tasks, taken from `from` (which holds them) */
-void shape_amount(const struct shape *s, const struct node *n, const struct amount *from, uint32_t tasks,
+/* part: tasks, or devices where the shape's nodes share them */
+struct need shape_need(const struct shape *s, const struct node *n, uint32_t part);
+uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amount *a, uint32_t part, uint32_t max);
+uint32_t shape_fit_part(const struct shape *s, const struct node *n, const struct amount *a); /* 0 or part_min..max */
+/* count instances of such a part, taken from `from` (which holds them) */
+void shape_amount(const struct shape *s, const struct node *n, const struct amount *from, uint32_t part,
                   uint32_t count, struct amount *ret);
 
 /* shape_match.c: may it ever, on an empty node? */

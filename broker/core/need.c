@@ -28,6 +28,8 @@ void core_need_tally(const struct td_job_need *need, struct core_tally *ret)
     most = TD_MAX(most, nodes);
     if (tasks < most)
         most = (uint32_t)TD_MAX(tasks, (uint64_t)nodes);
+    if (need->gres_job.n && need->gres_job.v[0].count < most) /* each node has one of them at least */
+        most = (uint32_t)TD_MAX(need->gres_job.v[0].count, (uint64_t)nodes);
     *ret = (struct core_tally){
         .nodes_min = nodes,
         .nodes_max = most,
@@ -60,7 +62,7 @@ static void set_memory(const struct td_core *c, const struct td_job_need *need,
     }
 }
 
-static bool same_device(const struct td_gres_need *a, const struct td_gres_need *b)
+bool core_need_same_device(const struct td_gres_need *a, const struct td_gres_need *b)
 {
     return td_str_equal(a->name, b->name) &&
            (td_str_empty(a->type) || td_str_empty(b->type) || td_str_equal(a->type, b->type));
@@ -70,10 +72,27 @@ static struct td_gres_need *find_device(struct td_gres_need *v, uint32_t n,
                                         const struct td_gres_need *g)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (same_device(&v[i], g))
+        if (core_need_same_device(&v[i], g))
             return &v[i];
     }
     return NULL;
+}
+
+/* Several nodes share what is counted for the job. Where the devices of a node or a task are counted too, gpus.c has seen
+ * to it that they add up to the job's: then those say it all. */
+static bool shares_devices(const struct td_job_need *need, struct td_shape *ret)
+{
+    const struct td_gres_need *g = need->gres_job.v;
+    bool said = false;
+    if (ret->nodes_max <= 1 || need->gres_job.n == 0)
+        return false;
+    for (uint32_t i = 0; i < need->gres.n; i++)
+        said |= core_need_same_device(&need->gres.v[i], g);
+    for (uint32_t i = 0; i < need->gres_task.n; i++)
+        said |= core_need_same_device(&need->gres_task.v[i], g);
+    if (!said)
+        ret->gres_job = need->gres_job;
+    return true;
 }
 
 /* Of the node, of the job and of each task are ways to say the same devices: the larger count is
@@ -82,15 +101,15 @@ static struct td_gres_need *find_device(struct td_gres_need *v, uint32_t n,
 static void set_devices(const struct td_job_need *need, struct td_arena *a, struct td_shape *ret)
 {
     uint32_t n = 0, ntask = 0, most = need->gres.n + need->gres_job.n;
-    if (need->gres_job.n == 0 && (need->gres.n == 0 || need->gres_task.n == 0))
+    uint32_t of_job = shares_devices(need, ret) ? 0 : need->gres_job.n;
+    if (of_job == 0 && (need->gres.n == 0 || need->gres_task.n == 0))
         return;
     struct td_gres_need *all = td_arena_alloc(a, most * sizeof(*all));
     struct td_gres_need *task = td_arena_alloc(a, (need->gres_task.n + 1) * sizeof(*task));
     for (; n < need->gres.n; n++)
         all[n] = need->gres.v[n];
-    /* submit.c lets it through for one node only, where "of the job" and "of the node" are the
-     * same. */
-    for (uint32_t i = 0; i < need->gres_job.n; i++) {
+    /* On one node "of the job" and "of the node" are the same. */
+    for (uint32_t i = 0; i < of_job; i++) {
         const struct td_gres_need *g = &need->gres_job.v[i];
         struct td_gres_need *is = find_device(all, need->gres.n, g);
         if (!is) {

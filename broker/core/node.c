@@ -42,16 +42,20 @@ static bool node_is_usable(const struct core_node *n)
 
 /* A node that never registered counts with what its NodeName line promises, for "could it ever
  * run". */
+const struct td_inventory *core_node_inventory(const struct core_node *n, struct td_arena *a)
+{
+    if (n->inv)
+        return n->inv;
+    struct td_inventory *declared = td_arena_alloc(a, sizeof(*declared));
+    if (n->conf)
+        core_conf_inventory(n->conf, a, declared);
+    return declared;
+}
+
 void core_node_tell_ledger(struct td_core *c, struct core_node *n)
 {
     struct td_arena a = {0};
-    struct td_inventory declared = {0};
-    const struct td_inventory *inv = n->inv;
-    if (!inv) {
-        if (n->conf)
-            core_conf_inventory(n->conf, &a, &declared);
-        inv = &declared;
-    }
+    const struct td_inventory *inv = core_node_inventory(n, &a);
     uint32_t *partitions = td_arena_alloc(&a, (n->in.n + 1) * sizeof(*partitions));
     for (uint32_t i = 0; i < n->in.n; i++)
         partitions[i] = n->in.v[i].partition;

@@ -140,15 +140,15 @@ static bool serves_now(const struct td_ledger *l, uint32_t node, const struct sh
 {
     const struct plan_state *ps = l->plan;
     const struct node *n = &l->nodes.v[node];
-    uint32_t tasks = s->multi ? s->tasks_min : s->tasks;
+    uint32_t part = s->multi ? s->part_min : s->tasks;
     struct amount m = n->free;
 
-    if (shape_refused(s, node) || !shape_fit(s, n, &m, tasks, 1))
+    if (shape_refused(s, node) || !shape_fit(s, n, &m, part, 1))
         return false;
     for (uint32_t i = first_reserve(ps, node); i != NONE; i = ps->reserves.v[i].next)
         if (meets(&ps->reserves.v[i], end))
             amount_min(&m, &ps->reserves.v[i].live, n->nstocks);
-    return shape_fit(s, n, &m, tasks, 1) > 0;
+    return shape_fit(s, n, &m, part, 1) > 0;
 }
 
 uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit_s, int64_t now_ms, uint8_t *bits, uint32_t nbytes)

@@ -1,6 +1,6 @@
 /* plan_multi.c - candidates that need several nodes together: all or none, on as few as allowed
  *
- * Nodes that hold most tasks go first, then those first in order; looking ends as soon as the fewest nodes that any
+ * Nodes that hold most go first, then those first in order; looking ends as soon as the fewest nodes that any
  * choice could do with are together. Places that can take no part any more are struck out for the shape. */
 #include "plan_priv.h"
 
@@ -44,21 +44,21 @@ void plan_sort_rises(struct rise *v, uint32_t n)
 /* Fewest nodes it can do with, were they all as good as the best. */
 static uint32_t nodes_ideal(const struct shape *s)
 {
-    uint32_t by_tasks = (s->is.ntasks + s->tasks_best - 1) / s->tasks_best;
+    uint32_t by_part = s->whole / s->part_best + (s->whole % s->part_best > 0);
 
-    return TD_MAX(by_tasks, s->nodes_min);
+    return TD_MAX(by_part, s->nodes_min);
 }
 
-/* Spreads the tasks over n chosen parts: the fewest on each, then filled up from the first. */
-static void spread_tasks(struct plan_part *v, uint32_t n, const struct shape *s)
+/* Spreads the whole over n chosen parts: the fewest on each, then filled up from the first. */
+static void spread(struct plan_part *v, uint32_t n, const struct shape *s)
 {
-    uint64_t least = (uint64_t)s->tasks_min * n;
-    uint64_t left = s->is.ntasks > least ? s->is.ntasks - least : 0;
+    uint64_t least = (uint64_t)s->part_min * n;
+    uint64_t left = s->whole > least ? s->whole - least : 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t more = TD_MIN(left, (uint64_t)(v[i].capacity - s->tasks_min));
+        uint64_t more = TD_MIN(left, (uint64_t)(v[i].capacity - s->part_min));
 
-        v[i].tasks = s->tasks_min + (uint32_t)more;
+        v[i].part = s->part_min + (uint32_t)more;
         left -= more;
     }
 }
@@ -66,20 +66,20 @@ static void spread_tasks(struct plan_part *v, uint32_t n, const struct shape *s)
 bool plan_choose_parts(struct pass *pass, const struct shape *s)
 {
     struct plan_state *ps = pass->s;
-    uint32_t n = 0, best = s->tasks_max;
+    uint32_t n = 0, best = s->part_max;
     uint64_t sum = 0;
 
     ps->rises.n = 0;
     for (uint32_t i = 0; i < ps->parts.n; i++) {
         uint32_t lacks = best - TD_MIN(best, ps->parts.v[i].capacity);
-        struct rise r = {.at = s->is.ntasks ? lacks : 0, .pos = i};
+        struct rise r = {.at = s->whole ? lacks : 0, .pos = i};
 
         td_vec_push(&ps->rises, r);
     }
     plan_sort_rises(ps->rises.v, ps->rises.n);
-    while (n < ps->rises.n && n < s->nodes_max && (n < s->nodes_min || sum < s->is.ntasks))
+    while (n < ps->rises.n && n < s->nodes_max && (n < s->nodes_min || sum < s->whole))
         sum += ps->parts.v[ps->rises.v[n++].pos].capacity;
-    if (n < s->nodes_min || sum < s->is.ntasks)
+    if (n < s->nodes_min || sum < s->whole)
         return false;
     for (uint32_t i = 0; i < n; i++)
         ps->rises.v[i].at = 0; /* back into the order of places */
@@ -87,7 +87,7 @@ bool plan_choose_parts(struct pass *pass, const struct shape *s)
     for (uint32_t i = 0; i < n; i++)
         ps->parts.v[i] = ps->parts.v[ps->rises.v[i].pos];
     ps->parts.n = n;
-    spread_tasks(ps->parts.v, n, s);
+    spread(ps->parts.v, n, s);
     return true;
 }
 
@@ -98,7 +98,7 @@ static bool choose_now(struct pass *pass, const struct slot *c, int64_t end, boo
     const struct shape *s = pass->l->shapes.v[c->shape];
     struct shape_pass *sp = &ps->shapes.v[c->shape];
     uint32_t good = 0, ideal = nodes_ideal(s);
-    uint32_t share = s->is.ntasks ? (s->is.ntasks + ideal - 1) / ideal : s->tasks_min;
+    uint32_t share = s->whole ? s->whole / ideal + (s->whole % ideal > 0) : s->part_min;
 
     if (!sp->alive)
         sp->alive = td_arena_dup(&ps->arena, s->eligible, sizeof(uint64_t) * (s->nwords + 1));
@@ -109,7 +109,7 @@ static bool choose_now(struct pass *pass, const struct slot *c, int64_t end, boo
         uint32_t node = pass->x->node_at.v[pos];
         const struct node *n = &pass->l->nodes.v[node];
         struct amount m;
-        uint32_t capacity = shape_fit_tasks(s, n, &plan_node(pass, node)->free);
+        uint32_t capacity = shape_fit_part(s, n, &plan_node(pass, node)->free);
 
         if (!capacity) {
             sp->alive[pos / 64] &= ~((uint64_t)1 << (pos % 64)); /* for good in this pass */
@@ -119,7 +119,7 @@ static bool choose_now(struct pass *pass, const struct slot *c, int64_t end, boo
         if (room == &m) {
             uint32_t had = capacity;
 
-            capacity = shape_fit_tasks(s, n, room);
+            capacity = shape_fit_part(s, n, room);
             *ret_windowed = *ret_windowed || capacity < had;
         }
         if (!capacity)
@@ -142,7 +142,7 @@ static uint32_t shrunk_limit(struct pass *pass, const struct slot *c)
     for (uint32_t i = 0; i < pass->s->parts.n; i++) {
         const struct plan_part *part = &pass->s->parts.v[i];
 
-        until = TD_MIN(until, plan_window(pass, part->node, s, part->tasks));
+        until = TD_MIN(until, plan_window(pass, part->node, s, part->part));
     }
     if (until == TD_FOREVER)
         return c->limit_s;
@@ -157,7 +157,7 @@ uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want
     uint32_t done = 0;
     bool windowed;
 
-    if (!s->tasks_best)
+    if (!s->part_best)
         return 0;
     while (done < want && !pass->stopped) {
         uint32_t limit_s = c->limit_s;
@@ -173,7 +173,7 @@ uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want
         if (!plan_may_start(pass, c->shape, 1))
             break;
         for (uint32_t i = 0; i < pass->s->parts.n; i++)
-            plan_occupy(pass, pass->s->parts.v[i].node, s, pass->s->parts.v[i].tasks, 1, time_after(now, limit_s));
+            plan_occupy(pass, pass->s->parts.v[i].node, s, pass->s->parts.v[i].part, 1, time_after(now, limit_s));
         plan_record(pass, c, 1, limit_s);
         done++;
     }

@@ -31,12 +31,12 @@ const struct amount *plan_room(struct pass *pass, uint32_t node, int64_t end, st
     return m;
 }
 
-int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks)
+int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part)
 {
     const struct node_plan *np = plan_node(pass, node);
     const struct node *n = &pass->l->nodes.v[node];
 
-    if (!shape_fit(s, n, &np->free, tasks, 1))
+    if (!shape_fit(s, n, &np->free, part, 1))
         return -1;
     if (np->reserves == NONE)
         return TD_FOREVER;
@@ -45,7 +45,7 @@ int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uin
         const struct reserve *r = &pass->s->reserves.v[i];
 
         amount_min(&m, &r->spare, n->nstocks);
-        if (!shape_fit(s, n, &m, tasks, 1))
+        if (!shape_fit(s, n, &m, part, 1))
             return r->at;
     }
     return TD_FOREVER;
@@ -70,13 +70,13 @@ static void add_ending(struct pass *pass, struct node_plan *np, uint32_t nstocks
         s->endings.v[prev].next = s->endings.n - 1;
 }
 
-void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks, uint32_t count, int64_t end)
+void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, uint32_t count, int64_t end)
 {
     const struct node *n = &pass->l->nodes.v[node];
     struct node_plan *np = plan_node(pass, node);
     struct amount m, a;
 
-    shape_amount(s, n, plan_room(pass, node, end, &m), tasks, count, &a);
+    shape_amount(s, n, plan_room(pass, node, end, &m), part, count, &a);
     TD_ASSERT(amount_covers(&np->free, &a, n->nstocks));
     amount_sub(&np->free, &a, n->nstocks);
     for (uint32_t i = np->reserves; i != NONE && pass->s->reserves.v[i].at < end; i = pass->s->reserves.v[i].next)

@@ -20,7 +20,7 @@ struct ending {
 struct reserve {
     int64_t at, end;
     uint32_t next;  /* on the node, by at */
-    uint32_t job, shape, tasks;
+    uint32_t job, shape, part;
     struct amount need;
     struct amount spare; /* free at `at`, all promises then active taken off: during the pass, planned starts counted */
     struct amount live;  /* the same without the planned starts; settlement deducts what it really takes */
@@ -58,10 +58,10 @@ struct late { /* fifo: a start after some blocked heads */
 
 /* A node for a multi-node job. */
 struct plan_part {
-    uint32_t node, tasks, capacity;
+    uint32_t node, part, capacity; /* in what the shape counts: tasks or devices */
 };
 
-/* From `at` on the node at this place can hold so many tasks. */
+/* From `at` on the node at this place can hold so large a part. */
 struct rise {
     int64_t at;
     uint32_t pos, capacity;
@@ -125,8 +125,8 @@ struct node_plan *plan_node(struct pass *pass, uint32_t node);
 /* Amounts free from now to `end`, promises kept. m is work space; returns it or the node's own. */
 const struct amount *plan_room(struct pass *pass, uint32_t node, int64_t end, struct amount *m);
 /* Latest end of one more instance that fits now; -1 when none fits at all. */
-int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks);
-void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks, uint32_t count, int64_t end);
+int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part);
+void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, uint32_t count, int64_t end);
 /* Next of these places where the shape may be tried; NONE at the end. */
 uint32_t plan_next_place(const struct pass *pass, const struct shape *s, const uint64_t *places, uint32_t from);
 
@@ -149,7 +149,7 @@ void plan_record(struct pass *pass, const struct slot *c, uint32_t count, uint32
 
 /* plan_multi.c */
 uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want);
-/* Chooses among pass->s->parts (with their capacities, in order of place) and leaves there the chosen, tasks set. */
+/* Chooses among pass->s->parts (with their capacities, in order of place) and leaves there the chosen, parts set. */
 bool plan_choose_parts(struct pass *pass, const struct shape *s);
 void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 

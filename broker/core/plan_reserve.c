@@ -44,7 +44,7 @@ static int64_t next_reserve_end(const struct pass *pass, const struct node_plan 
 
 /* Where the pass has planned nothing yet, waiting for holdings to end is all that helps (it does not fit now), and
  * until they have let go of CPUs enough nothing else need be looked at. */
-static bool hopeless_before(const struct pass *pass, uint32_t node, const struct shape *s, uint32_t tasks, int64_t bound)
+static bool hopeless_before(const struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, int64_t bound)
 {
     const struct node_plan *np = &pass->s->nodes.v[node];
     struct node *n = &pass->l->nodes.v[node];
@@ -54,7 +54,7 @@ static bool hopeless_before(const struct pass *pass, uint32_t node, const struct
     if (pass->l->index->soonest.v[node] >= bound)
         return true;
     node_sort_holdings(pass->l, n);
-    uint64_t cpus = n->free.cpus, need = shape_need(s, n, tasks).cpus;
+    uint64_t cpus = n->free.cpus, need = shape_need(s, n, part).cpus;
     uint32_t i = 0;
     while (i < n->ends.n && cpus < need)
         cpus += n->ends.v[i++].cpus;
@@ -89,13 +89,13 @@ static int64_t earliest(struct pass *pass, uint32_t node, const struct shape *s,
 }
 
 /* Keeps [at, end) on the node free for the candidate. */
-static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_t tasks, int64_t at, int64_t end)
+static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_t part, int64_t at, int64_t end)
 {
     struct plan_state *ps = pass->s;
     const struct shape *s = pass->l->shapes.v[c->shape];
     const struct node *n = &pass->l->nodes.v[node];
     struct node_plan *np = plan_node(pass, node);
-    struct reserve r = {.at = at, .end = end, .job = c->job, .shape = c->shape, .tasks = tasks, .live = n->free};
+    struct reserve r = {.at = at, .end = end, .job = c->job, .shape = c->shape, .part = part, .live = n->free};
     struct timeline t;
 
     timeline_start(&t, pass, node);
@@ -104,7 +104,7 @@ static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_
     for (uint32_t i = 0; i < n->holdings.n && holding_end(n, i, pass->p->now_ms) <= at; i++)
         holding_add_to(n->holdings.v[i], n, &r.live);
     struct amount m = room_between(pass, node, &t.free, at, end);
-    shape_amount(s, n, &m, tasks, 1, &r.need);
+    shape_amount(s, n, &m, part, 1, &r.need);
     r.spare = t.free;
     take_active(pass, np, n->nstocks, at, &r.spare);
     take_active(pass, np, n->nstocks, at, &r.live);
@@ -135,7 +135,7 @@ static void promise(struct pass *pass, const struct slot *c, int64_t at)
 
     for (uint32_t i = 0; i < ps->parts.n; i++) {
         nodes[i] = ps->parts.v[i].node;
-        keep(pass, c, nodes[i], ps->parts.v[i].tasks, at, end);
+        keep(pass, c, nodes[i], ps->parts.v[i].part, at, end);
     }
     struct td_plan_promise p = {.job = c->job,
                                 .shape = c->shape,
@@ -168,7 +168,7 @@ static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32
 static bool reserve_single(struct pass *pass, const struct slot *c, const struct shape *s)
 {
     int64_t best = TD_FOREVER;
-    struct plan_part part = {.tasks = s->tasks};
+    struct plan_part part = {.part = s->tasks};
 
     for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
         int64_t at = earliest(pass, pass->x->node_at.v[pos], s, c->limit_s, best);
@@ -202,36 +202,36 @@ static void note_rises(struct pass *pass, uint32_t pos, const struct shape *s, u
     while (timeline_next(&t) <= from && timeline_step(&t))
         ;
     for (t.at = TD_MAX(t.at, from);;) {
-        uint32_t capacity = shape_fit_tasks(s, t.n, &t.free);
+        uint32_t capacity = shape_fit_part(s, t.n, &t.free);
 
-        if (capacity > had && (had == 0 || capacity >= had + step || capacity >= s->tasks_best)) {
+        if (capacity > had && (had == 0 || capacity >= had + step || capacity >= s->part_best)) {
             struct rise r = {t.at, pos, capacity};
 
             td_vec_push(&pass->s->rises, r);
             had = capacity;
         }
-        if (had >= s->tasks_best || !timeline_step(&t))
+        if (had >= s->part_best || !timeline_step(&t))
             return;
     }
 }
 
 /* Do the nodes counted in the histogram of capacities suffice? */
-static bool suffices(const struct shape *s, const uint32_t *histogram, uint32_t nodes, uint64_t tasks)
+static bool suffices(const struct shape *s, const uint32_t *histogram, uint32_t nodes, uint64_t together)
 {
     uint64_t sum = 0;
     uint32_t used = 0;
 
-    if (nodes < s->nodes_min || tasks < s->is.ntasks)
+    if (nodes < s->nodes_min || together < s->whole)
         return false;
-    if (s->is.ntasks == 0 || nodes <= s->nodes_max)
+    if (s->whole == 0 || nodes <= s->nodes_max)
         return true;
-    for (uint32_t c = s->tasks_best; c > 0 && used < s->nodes_max; c--) {
+    for (uint32_t c = s->part_best; c > 0 && used < s->nodes_max; c--) {
         uint32_t k = TD_MIN(histogram[c], s->nodes_max - used);
 
         used += k;
         sum += (uint64_t)k * c;
     }
-    return sum >= s->is.ntasks;
+    return sum >= s->whole;
 }
 
 /* Sweeps the rises; returns the first moment at which enough nodes are there, with their capacities by place. */
@@ -239,15 +239,15 @@ static int64_t sweep(struct pass *pass, const struct shape *s)
 {
     struct plan_state *ps = pass->s;
     uint32_t places = ps->nwords * 64, nodes = 0;
-    uint64_t tasks = 0;
+    uint64_t together = 0;
 
     td_vec_reserve(&ps->capacity, places + 1);
-    td_vec_reserve(&ps->histogram, s->tasks_best + 1);
+    td_vec_reserve(&ps->histogram, s->part_best + 1);
     memset(ps->capacity.v, 0, sizeof(uint32_t) * (places + 1));
-    memset(ps->histogram.v, 0, sizeof(uint32_t) * (s->tasks_best + 1));
+    memset(ps->histogram.v, 0, sizeof(uint32_t) * (s->part_best + 1));
     for (uint32_t i = 0; i < ps->rises.n; i++) {
         const struct rise *r = &ps->rises.v[i];
-        uint32_t capacity = TD_MIN(r->capacity, s->tasks_best), had = ps->capacity.v[r->pos];
+        uint32_t capacity = TD_MIN(r->capacity, s->part_best), had = ps->capacity.v[r->pos];
 
         if (had)
             ps->histogram.v[had]--;
@@ -255,9 +255,9 @@ static int64_t sweep(struct pass *pass, const struct shape *s)
             nodes++;
         ps->histogram.v[capacity]++;
         ps->capacity.v[r->pos] = capacity;
-        tasks += capacity - had;
+        together += capacity - had;
         bool last_of_moment = i + 1 == ps->rises.n || ps->rises.v[i + 1].at > r->at;
-        if (last_of_moment && suffices(s, ps->histogram.v, nodes, tasks))
+        if (last_of_moment && suffices(s, ps->histogram.v, nodes, together))
             return r->at;
     }
     return TD_FOREVER;
@@ -266,14 +266,14 @@ static int64_t sweep(struct pass *pass, const struct shape *s)
 static bool reserve_multi(struct pass *pass, const struct slot *c, const struct shape *s)
 {
     struct plan_state *ps = pass->s;
-    uint64_t levels = (uint64_t)s->tasks_best * s->neligible;
+    uint64_t levels = (uint64_t)s->part_best * s->neligible;
     uint32_t step = (uint32_t)(levels / RISES_MAX + 1);
 
     ps->rises.n = ps->parts.n = 0;
     for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1))
         note_rises(pass, pos, s, step);
     plan_sort_rises(ps->rises.v, ps->rises.n);
-    int64_t at = s->tasks_best ? sweep(pass, s) : TD_FOREVER;
+    int64_t at = s->part_best ? sweep(pass, s) : TD_FOREVER;
     if (at < TD_FOREVER) {
         for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
             struct plan_part part = {.node = pass->x->node_at.v[pos], .capacity = ps->capacity.v[pos]};

@@ -88,20 +88,21 @@ static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_
     core_need_tally(need, &t);
     for (uint32_t i = 0; i < need->gres.n; i++)
         add_gres(gres, &ngres, need->gres.v[i].name, need->gres.v[i].type, need->gres.v[i].count);
-    for (uint32_t i = 0; i < need->gres_job.n; i++)
+    for (uint32_t i = 0; i < need->gres_job.n && t.nodes_max <= 1; i++)
         add_gres(gres, &ngres, need->gres_job.v[i].name, need->gres_job.v[i].type,
                  need->gres_job.v[i].count);
     for (uint32_t i = 0; i < need->gres_task.n; i++)
         add_gres(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type,
                  times(need->gres_task.v[i].count, t.tasks) / t.nodes_min);
     for (uint32_t i = 0; i < ngres; i++)
-        gpus = plus(gpus, td_str_equal(gres[i].name, "gpu") ? gres[i].count : 0);
+        gpus = plus(gpus, td_str_equal(gres[i].name, "gpu") ? times(gres[i].count, t.nodes_min) : 0);
+    if (gpus == 0 && need->gres_job.n) /* its nodes share them */
+        gpus = need->gres_job.v[0].count;
     ret->nodes = t.nodes_min;
     ret->tasks = t.tasks;
     ret->cpus = t.cpus;
     ret->mem_mb = plus(times(need->mem_mb_per_node, t.nodes_min),
-                       plus(times(need->mem_mb_per_cpu, t.cpus),
-                            times(times(need->mem_mb_per_gpu, gpus), t.nodes_min)));
+                       plus(times(need->mem_mb_per_cpu, t.cpus), times(need->mem_mb_per_gpu, gpus)));
     ret->gres = (struct td_gres_held_list){gres, ngres};
 }
 

@@ -119,47 +119,13 @@ struct choice {
     struct td_placement place;
 };
 
-static uint32_t keep_cpus(struct td_core *c, const struct core_bid *b, struct td_placement *p,
-                          uint32_t want)
+static uint64_t whole_of(const struct td_shape *shape)
 {
-    const struct td_inventory *inv = c->nodes.v[b->node]->inv;
-    uint8_t *v = td_arena_alloc(&c->wake, p->cpus.n + 1);
-    uint32_t have = 0;
-    for (uint32_t i = 0; i < inv->cores.n && have < want; i++) {
-        const struct td_bin *core = &inv->cores.v[i].cpus;
-        for (int64_t cpu = td_bits_next(core->v, core->n, 0); cpu >= 0;
-             cpu = td_bits_next(core->v, core->n, (uint32_t)cpu + 1)) {
-            bool take = td_bits_get(p->cpus.v, p->cpus.n, (uint32_t)cpu) &&
-                        (have < want || c->settings.core_is_unit);
-            if (!take)
-                continue;
-            td_bits_set(v, (uint32_t)cpu);
-            have++;
-        }
-    }
-    if (have < want)
-        return 0;
-    p->cpus = (struct td_bin){v, p->cpus.n};
-    return have;
+    uint64_t shared = td_shape_shared(shape);
+    return shared ? shared : shape->ntasks;
 }
 
-/* The last node of a job that spreads may have bid more tasks than are left to place. Where only
- * CPUs follow from the tasks, the rest of them stays free. */
-static void trim(struct td_core *c, const struct td_shape *shape, struct choice *ch, uint32_t tasks)
-{
-    struct td_placement *p = &ch->place;
-    if (p->tasks <= tasks)
-        return;
-    p->tasks = tasks;
-    if (shape->exclusive || shape->gres_task.n || shape->cpus_per_gpu)
-        return;
-    uint32_t before = td_bits_count(p->cpus.v, p->cpus.n);
-    uint32_t after = keep_cpus(c, ch->bid, p, tasks * TD_MAX(shape->cpus_per_task, 1u));
-    if (after && after < before && shape->mem_mb_per_cpu)
-        p->memory_mb = shape->mem_mb_per_cpu * after;
-}
-
-/* Smallest set in the order of preference: most tasks first when `wide`, else best score first. */
+/* Smallest set in the order of preference: the largest parts first when `wide`, else best score first. */
 static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot,
                        const struct td_shape *shape, bool wide, struct choice *ret,
                        bool *ret_passed_over)
@@ -167,7 +133,7 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     struct core_job *j = core_job_find(c, s->job);
     int64_t until = core_job_until(j, c->now_ms, s->limit_s);
     uint32_t most = TD_MAX(shape->nodes_max, shape->nodes_min), n = 0;
-    uint64_t tasks = 0;
+    uint64_t sum = 0, whole = whole_of(shape);
 
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
@@ -177,40 +143,49 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
             continue;
         }
         uint32_t at = n;
-        while (wide && at > 0 && ret[at - 1].place.tasks < p->tasks)
+        while (wide && at > 0 && core_part_of(shape, &ret[at - 1].place) < core_part_of(shape, p))
             at--;
         if (n == most && at == n)
             continue;
         if (n == most)
-            tasks -= ret[--n].place.tasks;
+            sum -= core_part_of(shape, &ret[--n].place);
         memmove(&ret[at + 1], &ret[at], (n - at) * sizeof(*ret));
         ret[at] = (struct choice){b, *p};
         n++;
-        tasks += p->tasks;
-        if (!wide && n >= shape->nodes_min && tasks >= shape->ntasks)
+        sum += core_part_of(shape, p);
+        if (!wide && n >= shape->nodes_min && sum >= whole)
             return n;
     }
-    return n >= shape->nodes_min && tasks >= shape->ntasks ? n : 0;
+    return n >= shape->nodes_min && sum >= whole ? n : 0;
 }
 
-/* Everybody the plan counted on has bid, nothing was passed over, and together they hold too few
- * tasks: the plan sees more than there is. The weakest are remembered as refusing, so that the next
- * plan does without them or waits. Where somebody refused, that is news enough. */
-static void learn_too_few(struct td_core *c, struct core_lot *lot)
+/* What a bid is worth to the job of a lot for several nodes; 0: it refuses. */
+static uint64_t worth(const struct td_shape *shape, const struct core_bid *b)
 {
-    uint32_t least = UINT32_MAX, willing = 0;
+    if (!b->fits || b->body.placements.n == 0)
+        return 0;
+    return TD_MAX(core_part_of(shape, &b->body.placements.v[0]), UINT64_C(1));
+}
+
+/* Everybody the plan counted on has bid, nothing was passed over, and together they hold too
+ * little: the plan sees more than there is. The weakest are remembered as refusing, so that the next
+ * plan does without them or waits. Where somebody refused, that is news enough. */
+static void learn_too_few(struct td_core *c, struct core_lot *lot, const struct td_shape *shape)
+{
+    uint64_t least = UINT64_MAX;
+    uint32_t willing = 0;
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
-        if (!b->fits || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
+        if (!worth(shape, b) || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
             continue;
         willing++;
-        least = TD_MIN(least, b->fits);
+        least = TD_MIN(least, worth(shape, b));
     }
     if (willing < td_bits_count(lot->nodes, lot->nodes_bytes))
         return;
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
-        if (b->fits != least || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
+        if (worth(shape, b) != least || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
             continue;
         c->round.refused +=
             core_node_refuse(c, c->nodes.v[b->node], lot->shape, TD_REFUSAL_LAYOUT, 0);
@@ -233,18 +208,21 @@ static void settle_multi(struct td_core *c, const struct td_plan_start *s, struc
             n = choose(c, s, lot, shape, true, chosen, &passed_over);
         if (!n) {
             if (!passed_over)
-                learn_too_few(c, lot);
+                learn_too_few(c, lot, shape);
             return;
         }
-        /* What the nodes before it leave; each node keeps one task at least, for the nodes that are
-         * asked for. */
-        uint64_t left = shape->ntasks;
+        /* What the nodes before it leave; each node keeps one task (and one shared device) at least,
+         * for the nodes that are asked for. */
+        uint64_t left = shape->ntasks, shared_left = td_shape_shared(shape);
         for (uint32_t k = 0; k < n; k++) {
             uint32_t after = n - 1 - k;
             uint32_t part =
                 (uint32_t)TD_MIN((uint64_t)chosen[k].place.tasks, left > after ? left - after : 1);
-            trim(c, shape, &chosen[k], part);
+            uint64_t shared = TD_MIN(core_part_of(shape, &chosen[k].place),
+                                     shared_left > after ? shared_left - after : 1);
+            core_part_trim(c, shape, chosen[k].bid->node, &chosen[k].place, part, shared);
             left -= TD_MIN(left, (uint64_t)chosen[k].place.tasks);
+            shared_left -= TD_MIN(shared_left, shared);
             chosen[k].bid->next = UINT32_MAX;
             chosen[k].bid->won++;
         }

@@ -39,6 +39,7 @@ static uint64_t shape_hash(const struct td_shape *s, uint32_t partition)
     h = td_mix_u64(h, s->ntasks);
     h = mix_needs(h, &s->gres);
     h = mix_needs(h, &s->gres_task);
+    h = mix_needs(h, &s->gres_job);
     h = td_mix_str(h, s->features);
     h = td_mix_str(h, s->req_nodes);
     return td_mix_str(h, s->exc_nodes);
@@ -54,31 +55,34 @@ static uint32_t want_word(const struct td_ledger *l, struct shape *s, const char
     return NO_WORD;
 }
 
-static void want_add(const struct td_ledger *l, struct shape *s, const struct td_gres_need *g, uint64_t node, uint64_t task)
+static void want_add(const struct td_ledger *l, struct shape *s, const struct td_gres_need *g, struct want more)
 {
     uint32_t name = want_word(l, s, g->name), type = want_word(l, s, g->type), at = s->nwants;
 
-    if (!name || (!node && !task))
+    if (!name || (!more.node && !more.task && !more.share))
         return;
     if (name == l->gpu) {
-        s->gpus_node = amount_plus(s->gpus_node, node);
-        s->gpus_task = amount_plus(s->gpus_task, task);
+        s->gpus_node = amount_plus(s->gpus_node, more.node);
+        s->gpus_task = amount_plus(s->gpus_task, more.task);
+        s->gpus_share = amount_plus(s->gpus_share, more.share);
     }
     for (uint32_t i = 0; i < s->nwants; i++)
         if (s->wants[i].name == name && s->wants[i].type == type) {
-            s->wants[i].node = amount_plus(s->wants[i].node, node);
-            s->wants[i].task = amount_plus(s->wants[i].task, task);
+            s->wants[i].node = amount_plus(s->wants[i].node, more.node);
+            s->wants[i].task = amount_plus(s->wants[i].task, more.task);
+            s->wants[i].share = amount_plus(s->wants[i].share, more.share);
             return;
         }
     s->nwants++;
     if (type) /* typed ones first: open ones take what they leave */
         for (; at > 0 && s->wants[at - 1].type == 0; at--)
             s->wants[at] = s->wants[at - 1];
-    s->wants[at] = (struct want){name, type, node, task};
+    more.name = name;
+    more.type = type;
+    s->wants[at] = more;
 }
 
-/* NEEDSWORK: devices for the whole of a multi-node job (--gpus) are asked of each node in equal shares, rounded up; an
- * uneven spread would need bids that say how many devices go with how many tasks. */
+/* A part of a job on several nodes is counted in tasks, or in the devices that its nodes share where it has such. */
 static void shape_compile(const struct td_ledger *l, struct shape *s)
 {
     const struct td_shape *is = &s->is;
@@ -86,7 +90,7 @@ static void shape_compile(const struct td_ledger *l, struct shape *s)
     s->words = l->nwords;
     s->strange = false;
     s->nwants = 0;
-    s->gpus_node = s->gpus_task = 0;
+    s->gpus_node = s->gpus_task = s->gpus_share = 0;
     s->nodes_min = TD_MAX(is->nodes_min, 1u);
     s->nodes_max = TD_MAX(is->nodes_max, s->nodes_min);
     s->multi = s->nodes_max > 1;
@@ -96,12 +100,22 @@ static void shape_compile(const struct td_ledger *l, struct shape *s)
     if (s->multi && is->ntasks == 0)
         s->tasks_max = s->tasks_min; /* equal parts */
     s->tasks = s->tasks_max;
+    s->part_min = s->tasks_min;
+    s->part_max = s->tasks_max;
+    s->whole = is->ntasks;
+    s->shared = s->multi && td_shape_shared(is) > 0;
+    if (s->shared) {
+        s->whole = (uint32_t)td_shape_shared(is);
+        s->part_min = 1;
+        s->part_max = s->whole > s->nodes_min ? s->whole - (s->nodes_min - 1) : 1;
+    }
     for (uint32_t i = 0; i < is->gres.n; i++)
-        want_add(l, s, &is->gres.v[i], is->gres.v[i].count, 0);
+        want_add(l, s, &is->gres.v[i], (struct want){.node = is->gres.v[i].count});
     for (uint32_t i = 0; i < is->gres_task.n; i++)
-        want_add(l, s, &is->gres_task.v[i], 0, is->gres_task.v[i].count);
+        want_add(l, s, &is->gres_task.v[i], (struct want){.task = is->gres_task.v[i].count});
     for (uint32_t i = 0; i < is->gres_job.n; i++)
-        want_add(l, s, &is->gres_job.v[i], (is->gres_job.v[i].count + s->nodes_min - 1) / s->nodes_min, 0);
+        want_add(l, s, &is->gres_job.v[i],
+                 s->shared ? (struct want){.share = 1} : (struct want){.node = is->gres_job.v[i].count});
 }
 
 static struct shape *shape_at(const struct td_ledger *l, uint32_t shape)
@@ -308,7 +322,7 @@ static void look_at(const struct td_ledger *l, struct shape *s, uint32_t node, u
         s->eligible[pos / 64] |= bit;
         s->neligible++;
         if (s->multi)
-            s->tasks_best = TD_MAX(s->tasks_best, shape_fit_tasks(s, n, &n->total));
+            s->part_best = TD_MAX(s->part_best, shape_fit_part(s, n, &n->total));
     } else if (step >= *furthest) {
         *furthest = step;
         s->refusal = why;
@@ -335,7 +349,7 @@ void shape_refresh(const struct td_ledger *l, struct shape *s)
         s->eligible = td_realloc(s->eligible, sizeof(uint64_t) * (x->nwords + 1));
         memset(s->eligible, 0, sizeof(uint64_t) * (x->nwords + 1));
         s->nwords = x->nwords;
-        s->neligible = s->tasks_best = 0;
+        s->neligible = s->part_best = 0;
         s->refusal = TD_REFUSAL_PARTITION;
         for (uint32_t i = 0; i < l->nodes.n; i++)
             look_at(l, s, i, &furthest);
@@ -347,28 +361,40 @@ void shape_refresh(const struct td_ledger *l, struct shape *s)
     s->changes = x->changed.n;
 }
 
-/* Could the eligible nodes together hold a multi-node job? The largest nodes first. */
-static bool shape_ever_together(const struct td_ledger *l, const struct shape *s)
+/* What the eligible nodes could hold together of a job on several of them, were they empty. The largest nodes first. */
+static uint64_t shape_together(const struct td_ledger *l, const struct shape *s)
 {
     uint64_t sum = 0;
     uint32_t used = 0;
+    uint32_t *histogram = td_alloc(sizeof(*histogram) * (s->part_best + 1));
 
-    if (s->neligible < s->nodes_min)
-        return false;
-    if (s->is.ntasks == 0)
-        return true;
-    uint32_t *histogram = td_alloc(sizeof(*histogram) * (s->tasks_best + 1));
     for (uint32_t i = 0; i < l->nodes.n; i++)
         if (place_get(s->eligible, l->index->pos_of.v[i]))
-            histogram[shape_fit_tasks(s, &l->nodes.v[i], &l->nodes.v[i].total)]++;
-    for (uint32_t tasks = s->tasks_best; tasks > 0 && used < s->nodes_max; tasks--) {
-        uint32_t k = TD_MIN(histogram[tasks], s->nodes_max - used);
+            histogram[shape_fit_part(s, &l->nodes.v[i], &l->nodes.v[i].total)]++;
+    for (uint32_t part = s->part_best; part > 0 && used < s->nodes_max; part--) {
+        uint32_t k = TD_MIN(histogram[part], s->nodes_max - used);
 
         used += k;
-        sum += (uint64_t)k * tasks;
+        sum += (uint64_t)k * part;
     }
     td_free(histogram);
-    return sum >= s->is.ntasks;
+    return sum;
+}
+
+static bool shape_ever_together(const struct td_ledger *l, const struct shape *s)
+{
+    if (s->neligible < s->nodes_min)
+        return false;
+    return s->whole == 0 || shape_together(l, s) >= s->whole;
+}
+
+uint64_t td_ledger_together(const struct td_ledger *l, uint32_t shape, uint32_t *ret_nodes)
+{
+    struct shape *s = shape_at(l, shape);
+
+    shape_refresh(l, s);
+    *ret_nodes = s->neligible;
+    return s->multi && s->neligible ? shape_together(l, s) : 0;
 }
 
 uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret_refusal)

@@ -4,15 +4,21 @@
  * the workers' business (bids), and so is a mixture of core sizes. */
 #include "ledger_priv.h"
 
-static uint64_t want_count(const struct want *w, uint32_t tasks)
+static uint32_t part_tasks(const struct shape *s, uint32_t part)
 {
-    return amount_plus(w->node, amount_times(w->task, tasks));
+    return s->shared ? td_shape_share_tasks(&s->is, part) : part;
 }
 
-struct need shape_need(const struct shape *s, const struct node *n, uint32_t tasks)
+static uint64_t want_count(const struct shape *s, const struct want *w, uint32_t part)
+{
+    return amount_plus(w->node, amount_plus(amount_times(w->task, part_tasks(s, part)), amount_times(w->share, part)));
+}
+
+struct need shape_need(const struct shape *s, const struct node *n, uint32_t part)
 {
     const struct td_shape *is = &s->is;
-    uint64_t gpus = amount_plus(s->gpus_node, amount_times(s->gpus_task, tasks));
+    uint32_t tasks = part_tasks(s, part);
+    uint64_t gpus = amount_plus(s->gpus_node, amount_plus(amount_times(s->gpus_task, tasks), amount_times(s->gpus_share, part)));
     uint64_t cpus = TD_MAX((uint64_t)s->cpus_per_task * tasks, amount_times(gpus, is->cpus_per_gpu));
 
     cpus = TD_MIN(cpus, (uint64_t)UINT32_MAX * n->unit); /* more than any node has, and room to round up */
@@ -30,16 +36,16 @@ struct need shape_need(const struct shape *s, const struct node *n, uint32_t tas
 }
 
 /* Instances for which the devices suffice: each model for those who want it, all models together for everybody. */
-static uint64_t fit_gres(const struct shape *s, const struct node *n, const struct amount *a, uint32_t tasks, uint64_t k)
+static uint64_t fit_gres(const struct shape *s, const struct node *n, const struct amount *a, uint32_t part, uint64_t k)
 {
     for (uint32_t i = 0; i < s->nwants && k; i++) {
         const struct want *w = &s->wants[i];
-        uint64_t have = 0, want = want_count(w, tasks);
+        uint64_t have = 0, want = want_count(s, w, part);
 
         if (!w->type)
             for (uint32_t o = 0; o < i; o++)
                 if (s->wants[o].name == w->name)
-                    want = amount_plus(want, want_count(&s->wants[o], tasks));
+                    want = amount_plus(want, want_count(s, &s->wants[o], part));
         for (uint32_t g = 0; g < n->nstocks; g++)
             if (n->stocks[g].name == w->name && (!w->type || n->stocks[g].type == w->type))
                 have += a->gres[g];
@@ -49,9 +55,9 @@ static uint64_t fit_gres(const struct shape *s, const struct node *n, const stru
     return k;
 }
 
-uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amount *a, uint32_t tasks, uint32_t max)
+uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amount *a, uint32_t part, uint32_t max)
 {
-    struct need d = shape_need(s, n, tasks);
+    struct need d = shape_need(s, n, part);
     uint64_t k = max;
 
     if (d.cpus == 0 || a->cpus < d.cpus || a->mem < d.mem || a->tmp < d.tmp)
@@ -63,16 +69,17 @@ uint32_t shape_fit(const struct shape *s, const struct node *n, const struct amo
         if (d.tmp)
             k = TD_MIN(k, a->tmp / d.tmp);
     }
-    return (uint32_t)(s->nwants ? fit_gres(s, n, a, tasks, k) : k);
+    return (uint32_t)(s->nwants ? fit_gres(s, n, a, part, k) : k);
 }
 
-uint32_t shape_fit_tasks(const struct shape *s, const struct node *n, const struct amount *a)
+uint32_t shape_fit_part(const struct shape *s, const struct node *n, const struct amount *a)
 {
-    uint32_t low = s->tasks_min, high = s->tasks_max;
+    uint32_t low = s->part_min, high = s->part_max;
 
     if (!shape_fit(s, n, a, low, 1))
         return 0;
-    high = TD_MIN(high, TD_MAX(low, a->cpus / s->cpus_per_task));
+    if (!s->shared)
+        high = TD_MIN(high, TD_MAX(low, a->cpus / s->cpus_per_task));
     if (shape_fit(s, n, a, high, 1))
         return high;
     while (high - low > 1) { /* fits at low, not at high */
@@ -86,15 +93,15 @@ uint32_t shape_fit_tasks(const struct shape *s, const struct node *n, const stru
     return low;
 }
 
-void shape_amount(const struct shape *s, const struct node *n, const struct amount *from, uint32_t tasks,
+void shape_amount(const struct shape *s, const struct node *n, const struct amount *from, uint32_t part,
                   uint32_t count, struct amount *ret)
 {
-    struct need d = shape_need(s, n, tasks);
+    struct need d = shape_need(s, n, part);
 
     *ret = (struct amount){.cpus = d.cpus * count, .mem = d.mem * count, .tmp = d.tmp * count};
     for (uint32_t i = 0; i < s->nwants; i++) {
         const struct want *w = &s->wants[i];
-        uint64_t left = want_count(w, tasks) * count;
+        uint64_t left = want_count(s, w, part) * count;
 
         for (uint32_t g = 0; g < n->nstocks && left; g++) {
             if (n->stocks[g].name != w->name || (w->type && n->stocks[g].type != w->type))

@@ -136,8 +136,8 @@ static bool has_devices(const struct shape *s, const struct node *n)
 
 static uint32_t match_size(const struct shape *s, const struct node *n)
 {
-    uint32_t tasks = s->multi ? s->tasks_min : s->tasks;
-    struct need d = shape_need(s, n, tasks);
+    uint32_t part = s->multi ? s->part_min : s->tasks;
+    struct need d = shape_need(s, n, part);
 
     if (n->total.cpus == 0 || d.cpus > n->total.cpus)
         return TD_REFUSAL_CPUS;
@@ -145,7 +145,7 @@ static uint32_t match_size(const struct shape *s, const struct node *n)
         return TD_REFUSAL_MEMORY;
     if (d.tmp > n->total.tmp)
         return TD_REFUSAL_TMP;
-    return shape_fit(s, n, &n->total, tasks, 1) ? TD_REFUSAL_NONE : TD_REFUSAL_GRES;
+    return shape_fit(s, n, &n->total, part, 1) ? TD_REFUSAL_NONE : TD_REFUSAL_GRES;
 }
 
 uint32_t shape_match(const struct shape *s, const struct node *n, uint32_t *ret_step)

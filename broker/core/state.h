@@ -398,6 +398,21 @@ struct core_tally {
     uint32_t nodes_min, nodes_max, tasks, cpus;
 };
 void core_need_tally(const struct td_job_need *need, struct core_tally *ret);
+bool core_need_same_device(const struct td_gres_need *a, const struct td_gres_need *b);
+
+/* gpus.c: devices counted for the whole job */
+int core_gpus_settle(struct td_job_need *need, struct td_error *err); /* nodes and tasks that follow from them */
+void core_gpus_spread(struct td_core *c, const char *partitions, struct td_job_need *need);
+
+/* trim.c */
+uint64_t core_part_of(const struct td_shape *shape, const struct td_placement *p); /* tasks, or the shared devices */
+/* So many tasks and, where the nodes share devices, so many of them stay. */
+void core_part_trim(struct td_core *c, const struct td_shape *shape, uint32_t node, struct td_placement *p,
+                    uint32_t tasks, uint64_t shared);
+
+/* never.c: a request that no node could serve, in words; `tried` are the partitions it was looked for in */
+int core_never(struct td_core *c, const struct td_job_need *need, struct core_partition *const *tried,
+               uint32_t ntried, uint32_t refusal, struct td_error *err);
 
 /* array.c */
 struct core_array *core_array_new(struct td_core *c, uint32_t id, const struct td_span *spans,
@@ -437,6 +452,8 @@ void core_node_lose_all(struct td_core *c, struct core_node *n);
 uint32_t core_node_parts(struct td_core *c, const struct core_node *n,
                          struct core_part ***ret); /* by job id, in the wake arena */
 const char *core_node_shortage(struct td_core *c, const struct core_node *n);
+/* What it registered with, or what its line promises (made in the arena). */
+const struct td_inventory *core_node_inventory(const struct core_node *n, struct td_arena *a);
 void core_node_judge(struct td_core *c, struct core_node *n,
                      const char *before); /* after its machine or its line changed */
 void core_nodes_expire(struct td_core *c);

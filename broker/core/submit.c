@@ -41,12 +41,6 @@ static int check_need(const struct td_core *c, const struct td_job_need *need, s
     if (need->ntasks && need->nodes_min > need->ntasks && need->nodes_max == 0)
         return td_fail(err, TD_E_NODE_CONFIG, "%u tasks cannot use %u nodes", need->ntasks,
                        need->nodes_min);
-    if (need->gres_job.n) {
-        struct core_tally t;
-        core_need_tally(need, &t);
-        if (t.nodes_max > 1)
-            return not_supported(err, "--gpus (-G) over several nodes: use --gpus-per-node");
-    }
     struct td_hostlist l = {0};
     if (!td_str_empty(need->req_nodes)) {
         if (td_hostlist_parse(need->req_nodes, TD_MAX_NODES, &l, err) < 0)
@@ -163,47 +157,6 @@ static int check_memory(const struct td_core *c, const struct core_partition *p,
     return 0;
 }
 
-static bool knows_gres(const struct td_core *c, const char *name)
-{
-    for (uint32_t i = 0; i < c->nodes.n; i++) {
-        const struct core_node *n = c->nodes.v[i];
-        for (uint32_t k = 0; n->inv && k < n->inv->gres.n; k++) {
-            if (td_str_equal(n->inv->gres.v[k].name, name))
-                return true;
-        }
-        if (!n->inv && n->conf && !td_str_empty(n->conf->gres) && strstr(n->conf->gres, name))
-            return true;
-    }
-    return false;
-}
-
-static const char *unknown_gres(const struct td_core *c, const struct td_gres_need_list *l)
-{
-    for (uint32_t i = 0; i < l->n; i++) {
-        if (l->v[i].count && !knows_gres(c, l->v[i].name))
-            return l->v[i].name;
-    }
-    return NULL;
-}
-
-/* No node could serve it even when empty: say why in the words a user of Slurm knows. */
-static int never(const struct td_core *c, const struct td_job_need *need, uint32_t refusal,
-                 struct td_error *err)
-{
-    const char *gres = unknown_gres(c, &need->gres);
-    if (!gres)
-        gres = unknown_gres(c, &need->gres_task);
-    if (!gres)
-        gres = unknown_gres(c, &need->gres_job);
-    if (gres)
-        return td_fail(err, TD_E_INVALID_GRES, "%s: no node has %s",
-                       td_error_words(TD_E_INVALID_GRES), gres);
-    if (refusal == TD_REFUSAL_FEATURE)
-        return td_fail(err, TD_E_INVALID_FEATURE, "%s: %s", td_error_words(TD_E_INVALID_FEATURE),
-                       need->features);
-    return td_fail(err, TD_E_NODE_CONFIG, "%s", td_error_words(TD_E_NODE_CONFIG));
-}
-
 /* Resolves partition names (default where empty); *ret_resolved lives as long as the names given or
  * the partition. */
 int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need,
@@ -218,6 +171,8 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
     const char *resolved = td_arena_strdup(&c->wake, list);
     uint32_t able = 0, refusal = TD_REFUSAL_NONE;
     bool nodes_known = false;
+    TD_VEC(struct core_partition *) tried = {0};
+    int r = 0;
 
     for (char *s = list; s;) {
         char *comma = strchr(s, ',');
@@ -225,15 +180,16 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
             *comma = '\0';
         struct core_partition *p = core_partition_find(c, s);
         if (!p || p->gone)
-            return td_fail(err, TD_E_INVALID_PARTITION, "%s: %s",
-                           td_error_words(TD_E_INVALID_PARTITION), s);
-        int r = check_access(c, p, uid, spec, err);
+            r = td_fail(err, TD_E_INVALID_PARTITION, "%s: %s",
+                        td_error_words(TD_E_INVALID_PARTITION), s);
+        if (r == 0)
+            r = check_access(c, p, uid, spec, err);
         if (r == 0)
             r = check_workers(c, p, uid, err);
         if (r == 0)
             r = check_memory(c, p, need, err);
         if (r < 0)
-            return r;
+            break;
         struct td_shape shape;
         core_need_shape(c, need, p, &c->wake, &shape);
         uint32_t why = TD_REFUSAL_NONE, shape_no = td_ledger_shape(c->ledger, &shape, p->no);
@@ -245,12 +201,15 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
             refusal = why;
         td_ledger_drop_shape(c->ledger, shape_no);
         nodes_known |= p->nodes.n > 0;
+        td_vec_push(&tried, p);
         s = comma ? comma + 1 : NULL;
     }
-    if (able == 0 && (nodes_known || !c->settings.elastic))
-        return never(c, need, refusal, err);
-    *ret_resolved = resolved;
-    return 0;
+    if (r == 0 && able == 0 && (nodes_known || !c->settings.elastic))
+        r = core_never(c, need, tried.v, tried.n, refusal, err);
+    td_vec_release(&tried);
+    if (r == 0)
+        *ret_resolved = resolved;
+    return r;
 }
 
 static uint32_t default_limit(const struct core_partition *p)
@@ -322,6 +281,10 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     if (r < 0)
         return r;
     *need = s->spec.needs.v[0];
+    r = core_gpus_settle(need, err);
+    if (r < 0)
+        return r;
+    core_gpus_spread(c, need->partition, need);
     r = check_need(c, need, err);
     if (r < 0)
         return r;

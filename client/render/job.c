@@ -117,6 +117,14 @@ void job_put_tres(struct td_buf *out, const struct td_job_info *j)
         uint64_t n = holds(j) ? g->count : g->count * TD_MAX(j->nodes, 1u); /* wanted is counted on each node */
         td_buf_putf(out, ",gres/%s=%llu", g->name ? g->name : "", (unsigned long long)n);
     }
+    for (uint32_t i = 0; i < job_need(j)->gres_job.n && !holds(j); i++) { /* what its nodes will share is on none of them */
+        const struct td_gres_need *g = &job_need(j)->gres_job.v[i];
+        bool said = false;
+        for (uint32_t k = 0; k < j->gres.n; k++)
+            said |= td_str_equal(j->gres.v[k].name, g->name);
+        if (!said)
+            td_buf_putf(out, ",gres/%s=%llu", g->name ? g->name : "", (unsigned long long)g->count);
+    }
 }
 
 void job_put_gres(struct td_buf *out, const struct td_gres_need_list *l, const char *none)

@@ -261,6 +261,11 @@ void td_record_copy(struct td_arena *a, const struct td_record *rec, const void 
 int td_record_check(const struct td_record *rec, const void *body, struct td_error *err);
 bool td_record_equal(const struct td_record *rec, const void *a, const void *b);
 
+/* Devices counted for a whole job that its nodes share (share.c): how many, 0 where there are none; and how many tasks
+ * go with so many of them on one node. */
+uint64_t td_shape_shared(const struct td_shape *s);
+uint32_t td_shape_share_tasks(const struct td_shape *s, uint64_t devices);
+
 /* Host lists: "node[1-3,07],gpu1" (ranges keep their leading zeros; a range may follow a literal digit). */
 struct td_hostlist {
     TD_VEC(char *) names; /* owned */

@@ -72,6 +72,10 @@ static void submit(struct sim *s)
     char deps[64];
     if (s->seed % 10 == 3 && s->acknowledged.n && rnd(s, 3) == 0)
         m.spec.dependency = dependency(s, deps, sizeof(deps));
+    /* Every tenth run has devices that the nodes of a job share. */
+    struct td_gres_need of_job = {.name = "gpu", .count = 1 + (s->seed % 10 == 7 ? rnd(s, 6) : 0)};
+    if (s->seed % 10 == 7 && !need.gres.n && rnd(s, 2))
+        need.gres_job = (struct td_gres_need_list){&of_job, 1};
     snprintf(key, sizeof(key), "key-%u", s->requests.n);
     m.client_key = key;
     request_add(s, TD_MSG_SUBMIT, &m);

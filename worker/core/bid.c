@@ -52,9 +52,26 @@ static uint32_t tasks_most(const struct td_shape *s)
     return TD_MAX(TD_MAX(s->tasks_max, s->tasks_min), 1u);
 }
 
-static uint32_t tasks_least(const struct td_shape *s)
+/* The least that is of use: tasks, or one of the devices that nodes share. */
+static uint32_t part_least(const struct td_shape *s)
 {
+    if (td_shape_shared(s))
+        return 1;
     return shape_is_multi(s) ? TD_MAX(s->tasks_min, 1u) : tasks_most(s);
+}
+
+/* The most that is looked for on one node. */
+static uint32_t part_most(const struct td_node *n, const struct td_shape *s)
+{
+    uint64_t all = td_shape_shared(s), here = 0;
+
+    if (!all)
+        return TD_MIN(tasks_most(s), TD_MAX(n->ncpus, part_least(s)));
+    for (uint32_t i = 0; i < n->inv.gres.n; i++)
+        if (td_str_equal(n->inv.gres.v[i].name, s->gres_job.v[0].name))
+            here += n->inv.gres.v[i].count;
+    all -= TD_MIN(all - 1, (uint64_t)TD_MAX(s->nodes_min, 1u) - 1); /* the other nodes have one each at least */
+    return (uint32_t)TD_MAX(TD_MIN(all, here), UINT64_C(1));
 }
 
 /* Single-node lots: as many instances as fit, up to the count wanted. */
@@ -66,7 +83,7 @@ static uint32_t place_instances(struct bidder *b, const struct td_lot *lot, stru
     struct td_scan scan;
     uint64_t fit = 0;
 
-    td_need_make(&lot->shape, tasks_most(&lot->shape), false, &need);
+    td_need_make(&lot->shape, tasks_most(&lot->shape), &need);
     want = TD_MIN(want, n->ncpus / TD_MAX(need.cpus, 1u)); /* room for the answer, no more */
     uint32_t bytes = PLACEMENT_BYTES + n->nbytes + need.ngres * PLACEMENT_BYTES;
     want = TD_MAX(TD_MIN(want, b->bytes / bytes), 1u);
@@ -85,30 +102,30 @@ static uint32_t place_instances(struct bidder *b, const struct td_lot *lot, stru
     return got;
 }
 
-/* Multi-node lots: the node's part, with as many tasks as it can hold. Every amount grows with the tasks, so the
- * largest number that fits is found by halving. */
+/* Multi-node lots: the node's part, as large as it can hold. Every amount grows with it, so the largest that fits is
+ * found by halving. Returns its tasks. */
 static uint32_t place_part(struct bidder *b, const struct td_lot *lot, struct td_pool *p, struct td_lot_bid *ret, struct td_lack *why)
 {
     const struct td_node *n = b->n;
-    uint32_t low = tasks_least(&lot->shape), high = TD_MIN(tasks_most(&lot->shape), TD_MAX(n->ncpus, low));
+    uint32_t low = part_least(&lot->shape), high = part_most(n, &lot->shape);
     struct td_placement *place = td_arena_alloc(b->a, sizeof(*place));
     struct td_pool trial;
     uint32_t best = 0;
     struct td_choice choice, best_choice = {0};
 
     td_pool_init(n, b->a, &trial);
-    for (uint32_t tasks = low; low <= high; tasks = low + (high - low + 1) / 2) {
+    for (uint32_t part = low; low <= high; part = low + (high - low + 1) / 2) {
         struct td_need need;
         struct td_placement here;
-        td_need_make(&lot->shape, tasks, true, &need);
+        td_need_make(&lot->shape, part, &need);
         td_pool_copy(n, &trial, p);
         if (td_place(n, &trial, NULL, &need, b->a, &here, &choice, why)) {
-            best = tasks;
+            best = need.tasks;
             best_choice = choice;
             *place = here;
-            low = tasks + 1;
+            low = part + 1;
         } else {
-            high = tasks - 1;
+            high = part - 1;
         }
         if (best == 0)
             return 0; /* not even the fewest */
@@ -146,7 +163,7 @@ static void name_refusal(struct bidder *b, const struct td_lot *lot, struct td_l
     struct td_choice choice;
     struct td_placement place;
 
-    td_need_make(&lot->shape, tasks_least(&lot->shape), shape_is_multi(&lot->shape), &need);
+    td_need_make(&lot->shape, part_least(&lot->shape), &need);
     td_pool_copy(b->n, &b->alone, &b->n->empty);
     if (!td_place(b->n, &b->alone, NULL, &need, b->a, &place, &choice, &why)) {
         refuse_lot(ret, why.refusal == TD_REFUSAL_GRES_TYPE ? TD_REFUSAL_GRES_TYPE : TD_REFUSAL_TOO_SMALL, why.shortage);

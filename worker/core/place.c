@@ -46,8 +46,10 @@ static void sort_typed_first(struct td_need *need)
         }
 }
 
-void td_need_make(const struct td_shape *s, uint32_t tasks, bool multi_node, struct td_need *ret)
+void td_need_make(const struct td_shape *s, uint32_t part, struct td_need *ret)
 {
+    bool shared = td_shape_shared(s) > 0;
+    uint32_t tasks = shared ? td_shape_share_tasks(s, part) : part;
     uint64_t cpus_per_task = TD_MAX(s->cpus_per_task, 1u);
     uint64_t cpus = cpus_per_task * tasks;
 
@@ -56,10 +58,8 @@ void td_need_make(const struct td_shape *s, uint32_t tasks, bool multi_node, str
         need_gres(ret, &s->gres.v[i], s->gres.v[i].count);
     for (uint32_t i = 0; i < TD_MIN(s->gres_task.n, (uint32_t)TD_MAX_GRES_KINDS); i++)
         need_gres(ret, &s->gres_task.v[i], times(s->gres_task.v[i].count, tasks));
-    for (uint32_t i = 0; i < TD_MIN(s->gres_job.n, (uint32_t)TD_MAX_GRES_KINDS); i++) {
-        uint64_t nodes = multi_node ? TD_MAX(s->nodes_min, 1u) : 1;
-        need_gres(ret, &s->gres_job.v[i], s->gres_job.v[i].count / nodes + (s->gres_job.v[i].count % nodes > 0));
-    }
+    for (uint32_t i = 0; i < TD_MIN(s->gres_job.n, (uint32_t)TD_MAX_GRES_KINDS); i++)
+        need_gres(ret, &s->gres_job.v[i], shared ? part : s->gres_job.v[i].count);
     sort_typed_first(ret);
 
     uint64_t gpus = 0;

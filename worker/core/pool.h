@@ -118,7 +118,8 @@ struct td_need {
     struct td_need_gres gres[3 * TD_MAX_GRES_KINDS]; /* typed ones first */
     uint32_t ngres;
 };
-void td_need_make(const struct td_shape *s, uint32_t tasks, bool multi_node, struct td_need *ret);
+/* part: tasks, or so many of the devices that the job's nodes share (td_shape_shared) */
+void td_need_make(const struct td_shape *s, uint32_t part, struct td_need *ret);
 
 /* How good a choice is; what score.c makes numbers of. */
 struct td_choice {

@@ -245,12 +245,16 @@ static uint32_t pick(const struct film_worker *w, uint32_t total, uint32_t want,
     return 1;
 }
 
-static bool place(struct film *f, struct film_worker *w, const struct td_shape *s, uint32_t tasks,
+/* part: tasks, or shared devices */
+static bool place(struct film *f, struct film_worker *w, const struct td_shape *s, uint32_t part,
                   uint8_t *cpus_taken, uint8_t *gpus_taken, struct td_placement *ret)
 {
     uint8_t *cpus = td_arena_alloc(&f->arena, 64), *gpus = td_arena_alloc(&f->arena, 64);
+    uint32_t tasks = td_shape_shared(s) ? td_shape_share_tasks(s, part) : part;
     uint32_t ngpus = s->gres.n ? (uint32_t)s->gres.v[0].count : 0;
-    if (!pick(w, w->cpus, tasks * s->cpus_per_task, false, cpus_taken, cpus))
+    ngpus += td_shape_shared(s) ? part : s->gres_task.n ? tasks * (uint32_t)s->gres_task.v[0].count : 0;
+    uint32_t ncpus = TD_MAX(tasks * s->cpus_per_task, ngpus * s->cpus_per_gpu);
+    if (!pick(w, w->cpus, ncpus, false, cpus_taken, cpus))
         return false;
     if (ngpus && !pick(w, w->gpus, ngpus, true, gpus_taken, gpus))
         return false;
@@ -259,7 +263,7 @@ static bool place(struct film *f, struct film_worker *w, const struct td_shape *
     *ret = (struct td_placement){.node = w->name,
                                  .tasks = tasks,
                                  .cpus = {cpus, 64},
-                                 .memory_mb = s->mem_mb,
+                                 .memory_mb = s->mem_mb + s->mem_mb_per_gpu * ngpus,
                                  .gres = {g, ngpus ? 1 : 0}};
     return true;
 }
@@ -271,19 +275,23 @@ static void answer_lot(struct film *f, struct film_worker *w, const struct td_lo
     bool multi = s->nodes_max > 1;
     uint8_t cpus[64] = {0}, gpus[64] = {0};
     struct td_placement *v = td_arena_alloc(&f->arena, (lot->count + 1) * sizeof(*v));
-    uint32_t n = 0, tasks = s->tasks_max;
+    uint32_t n = 0, shared = (uint32_t)td_shape_shared(s);
+    uint32_t part = shared ? shared : s->tasks_max, least = shared ? 1 : s->tasks_min;
     *ret = (struct td_lot_bid){.lot = lot->lot, .score = 500, .fit = 500, .refusal = w->refuses};
     if (w->refuses)
         return;
     if (multi) {
-        while (tasks >= s->tasks_min && !place(f, w, s, tasks, cpus, gpus, &v[0]))
-            tasks--;
-        n = tasks >= s->tasks_min;
+        while (part >= least && !place(f, w, s, part, cpus, gpus, &v[0])) {
+            memset(cpus, 0, sizeof(cpus));
+            memset(gpus, 0, sizeof(gpus));
+            part--;
+        }
+        n = part >= least;
     } else {
-        while (n < lot->count && place(f, w, s, tasks, cpus, gpus, &v[n]))
+        while (n < lot->count && place(f, w, s, part, cpus, gpus, &v[n]))
             n++;
     }
-    ret->fits = multi ? n * tasks : n;
+    ret->fits = multi && n ? v[0].tasks : n;
     ret->placements = (struct td_placement_list){v, n};
     ret->refusal = n ? TD_REFUSAL_NONE : TD_REFUSAL_CPUS;
 }

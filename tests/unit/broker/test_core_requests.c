@@ -37,7 +37,8 @@ static void what_can_never_run_is_refused_at_once(void **state)
     film_worker(f, "n1", 4, 2);
     assert_int_equal(film_submit(f, .cores = 5), 0);
     film_expect_refused(f, TD_E_NODE_CONFIG);
-    assert_string_equal(f->text, "Requested node configuration is not available");
+    assert_string_equal(f->text, "Requested node configuration is not available: "
+                                 "partition main: no node has 5 CPUs (the most is 4)");
     assert_int_equal(film_submit(f, .nodes = 2), 0);
     film_expect_refused(f, TD_E_NODE_CONFIG);
     assert_int_equal(film_submit(f, .gpus = 3), 0);
