@@ -83,6 +83,23 @@ const char *say_words(const struct td_error *err, struct td_buf *tmp)
     return td_buf_str(tmp);
 }
 
+void say_failure(const char *what, const struct td_error *err)
+{
+    const char *words = td_error_words(err->code), *detail = err->text;
+    struct td_buf tmp = {0};
+
+    if (err->code == TD_E_NODE_CONFIG) {
+        if (td_str_prefix(detail, words))
+            detail += strlen(words) + strspn(detail + strlen(words), ": ");
+        if (*detail)
+            say_error("%s", detail);
+        say_error("%s: %s", what, words);
+    } else {
+        say_error("%s: %s", what, say_words(err, &tmp));
+    }
+    td_buf_release(&tmp);
+}
+
 const char *say_colour(int fd, enum say_colour c)
 {
     static const char *const seq[] = {"\033[0m", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m"};

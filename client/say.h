@@ -17,6 +17,10 @@ void say_out(struct td_buf *out);
 /* The words of an error as Slurm's users know them, with what Tender adds in brackets behind. */
 const char *say_words(const struct td_error *err, struct td_buf *tmp);
 
+/* "request failed: words", and before it, where no node could ever serve the request, a line that says what is beyond
+ * them: the last line is Slurm's word for word, and programs look for it. */
+void say_failure(const char *what, const struct td_error *err);
+
 /* Escape sequences on a terminal, "" in a pipe or under NO_COLOR. */
 enum say_colour { SAY_PLAIN, SAY_BOLD, SAY_DIM, SAY_RED, SAY_GREEN, SAY_YELLOW };
 const char *say_colour(int fd, enum say_colour c);

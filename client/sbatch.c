@@ -296,7 +296,7 @@ static int run(int argc, char **argv)
     struct td_arena arena = {0};
     struct submit s = {.arena = &arena};
     struct script script = {0};
-    struct td_buf env = {0}, tmp = {0};
+    struct td_buf env = {0};
     struct td_error err = {0};
     const char *path = NULL;
     bool sent = false;
@@ -311,14 +311,13 @@ static int run(int argc, char **argv)
         r = send_it(&s, &script, &env, &err);
     }
     if (r < 0 && (sent || err.code == TD_E_INVALID_ARRAY || err.code == TD_E_DEPENDENCY)) /* Slurm's controller says these */
-        say_error("Batch job submission failed: %s", say_words(&err, &tmp));
+        say_failure("Batch job submission failed", &err);
     else if (r < 0)
         say_lines(err.text);
     if (err.code == TD_E_USAGE)
         say_plain("Try \"sbatch --help\" for more information");
     script_release(&script);
     td_buf_release(&env);
-    td_buf_release(&tmp);
     td_arena_release(&arena);
     if (r >= 0)
         return r;
