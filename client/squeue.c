@@ -15,7 +15,7 @@
 #include "say.h"
 
 struct squeue {
-    bool no_header, long_form, all, array, me, start, json, state_only;
+    bool no_header, long_form, all, array, me, start, json, state_only, expand;
     bool no_state; /* only states were asked for that no job of ours is ever in */
     const char *format, *names, *sort;
     uint32_t every_s;
@@ -118,6 +118,7 @@ static const struct option options[] = {
     {"array", 'r', NULL, opt_flag, AT(array), "one row for each array task", "SQUEUE_ARRAY", false},
     {"array-unique", 0, NULL, opt_flag, AT(array), "one row for each waiting array task", NULL, false},
     {"clusters", 'M', "NAMES", opt_refuse, 0, "a command speaks to one cluster, the one SLURM_CONF names", NULL, false},
+    {"expand-patterns", 0, NULL, opt_flag, AT(expand), "names of files as they are, with %j, %x and the like put in", "SQUEUE_EXPAND_PATTERNS", false},
     {"Format", 'O', "FIELDS", take_format, AT(names), "columns by name: name[:[.]width][:text],...", "SQUEUE_FORMAT2", false},
     {"format", 'o', "FORMAT", take_format, AT(format), "columns by letter: %[.][width]letter", "SQUEUE_FORMAT", false},
     {"hide", 0, NULL, opt_warn, 0, "hidden partitions are left out anyway unless -a asks for them", NULL, false},
@@ -203,14 +204,14 @@ static bool wants_long(const struct squeue *o)
     return found;
 }
 
-static const void **make_rows(const struct client_jobs *jobs, struct td_arena *a)
+static const void **make_rows(const struct squeue *o, const struct client_jobs *jobs, struct td_arena *a)
 {
     uint32_t n = jobs->rows.n;
     struct job_row *v = td_arena_alloc(a, (n + 1) * sizeof(*v));
     const void **rows = td_arena_alloc(a, (n + 1) * sizeof(*rows));
 
     for (uint32_t i = 0; i < n; i++) {
-        v[i] = (struct job_row){.job = &jobs->rows.v[i], .now_ms = jobs->now_ms};
+        v[i] = (struct job_row){.job = &jobs->rows.v[i], .now_ms = jobs->now_ms, .expand = o->expand};
         rows[i] = &v[i];
     }
     return rows;
@@ -223,7 +224,7 @@ static int show(const struct squeue *o, const struct client_jobs *jobs)
     struct td_buf out = {0};
     struct td_error err = {0};
     struct sort by = {0}, first_id = {0};
-    const void **rows = make_rows(jobs, &arena);
+    const void **rows = make_rows(o, jobs, &arena);
     uint32_t n = jobs->rows.n;
     int r = make_format(o, &f);
 

@@ -11,7 +11,7 @@
 
 #include "worker/environ.h"
 #include "worker/log.h"
-#include "worker/pattern.h"
+#include "types/pattern.h"
 #include "worker/worker.h"
 
 #define ENV_VARS_MAX 65536u /* as sh_launch's row says */
@@ -95,10 +95,10 @@ static void make_env(struct worker *w, struct td_sh_launch *m)
     environ_make(&facts, *base, &w->arena, &m->env);
 }
 
-static const char *expand(struct worker *w, const char *pattern, const struct pattern_facts *facts, const char *work_dir)
+static const char *expand(struct worker *w, const char *pattern, const struct td_pattern_facts *facts, const char *work_dir)
 {
     struct td_buf path = {0};
-    pattern_expand(pattern, facts, work_dir, &path);
+    td_pattern_expand(pattern, facts, work_dir, &path);
     const char *text = td_arena_strdup(&w->arena, td_buf_str(&path));
     td_buf_release(&path);
     if (strlen(text) > TD_MAX_PATH_BYTES) /* the shepherd's open then names a path that is too long */
@@ -108,7 +108,7 @@ static const char *expand(struct worker *w, const char *pattern, const struct pa
 
 static void make_files(struct worker *w, struct td_sh_launch *m)
 {
-    struct pattern_facts facts = {
+    struct td_pattern_facts facts = {
         .job = m->award.job,
         .array_job = m->award.array_job,
         .array_task = m->award.array_task,
@@ -117,7 +117,7 @@ static void make_files(struct worker *w, struct td_sh_launch *m)
         .name = m->spec.name,
     };
     const struct td_job_spec *s = &m->spec;
-    const char *out = td_str_empty(s->std_out) ? pattern_default_output(&facts) : s->std_out;
+    const char *out = td_str_empty(s->std_out) ? td_pattern_default_output(&facts) : s->std_out;
     m->out = expand(w, out, &facts, s->work_dir);
     m->err = td_str_empty(s->std_err) ? "" : expand(w, s->std_err, &facts, s->work_dir);
     m->in = td_str_empty(s->std_in) ? "" : expand(w, s->std_in, &facts, s->work_dir);

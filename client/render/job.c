@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "render/value.h"
+#include "types/pattern.h"
 
 static const struct td_job_need no_need;
 
@@ -160,90 +161,40 @@ void job_put_limit(struct td_buf *out, const struct td_job_info *j, bool clock)
         td_elapsed_print(j->limit_s, out);
 }
 
-static void put_number(struct td_buf *out, uint32_t n, uint32_t width)
-{
-    char text[16];
-    size_t len = td_format(text, sizeof(text), "%u", n);
-
-    if (width > len)
-        td_buf_pad(out, '0', TD_MIN(width, 10u) - len);
-    td_buf_puts(out, text);
-}
-
-/* One %-code of a file name; false: not known here, stays as it is. */
-static bool put_code(struct td_buf *out, const struct td_job_info *j, char code, uint32_t width)
-{
-    bool task = j->array_job && j->array_task != TD_NO_TASK;
-
-    switch (code) {
-    case '%':
-        td_buf_putc(out, '%');
-        return true;
-    case 'A':
-        put_number(out, j->array_job ? j->array_job : j->job, width);
-        return true;
-    case 'a':
-        put_number(out, task ? j->array_task : TD_NO_TASK - 1, width);
-        return true;
-    case 'j':
-    case 'J':
-        put_number(out, j->job, width);
-        return true;
-    case 'u':
-        job_put_user(out, j);
-        return true;
-    case 'x':
-        td_buf_puts(out, j->spec.name ? j->spec.name : "");
-        return true;
-    case 'N':
-        td_buf_puts(out, td_str_empty(j->batch_host) ? "%N" : j->batch_host);
-        return true;
-    case 'n':
-    case 't':
-        put_number(out, 0, width);
-        return true;
-    case 's':
-        td_buf_puts(out, "batch");
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void put_expanded(struct td_buf *out, const struct td_job_info *j, const char *p)
-{
-    while (*p) {
-        const char *q = p + 1;
-        uint32_t width = 0;
-        if (*p != '%') {
-            td_buf_putc(out, (char)*p++);
-            continue;
-        }
-        for (; *q >= '0' && *q <= '9'; q++)
-            width = width < 100 ? width * 10 + (uint32_t)(*q - '0') : width;
-        if (*q && put_code(out, j, *q, width)) {
-            p = q + 1;
-        } else {
-            td_buf_putc(out, *p++);
-        }
-    }
-}
-
+/* A pattern that was given is shown as it was typed, as squeue does; what stands for one that was not is always put in. */
 void job_put_file(struct td_buf *out, const struct td_job_info *j, enum job_file which, bool expand)
 {
-    bool array = j->array_job != 0;
+    td_autofree char *user = NULL;
+    struct td_buf name = {0};
+    struct td_pattern_facts facts = {
+        .job = j->job,
+        .array_job = j->array_job,
+        .array_task = j->array_task,
+        .node = td_str_empty(j->batch_host) ? NULL : j->batch_host,
+        .name = j->spec.name,
+    };
     const char *p = which == JOB_STDIN    ? j->spec.std_in
                     : which == JOB_STDERR ? j->spec.std_err
                                           : j->spec.std_out;
 
+    if (td_str_empty(j->spec.work_dir) && td_str_empty(p)) { /* somebody else's: not to be seen */
+        td_buf_puts(out, "(null)");
+        return;
+    }
+    job_put_user(&name, j);
+    facts.user = user = td_strdup(td_buf_str(&name));
+    td_buf_release(&name);
     if (which == JOB_STDERR && td_str_empty(p))
         p = j->spec.std_out;
-    if (td_str_empty(p))
-        p = which == JOB_STDIN ? "/dev/null" : array ? "slurm-%A_%a.out" : "slurm-%j.out";
+    if (td_str_empty(p)) {
+        p = which == JOB_STDIN ? "/dev/null" : td_pattern_default_output(&facts);
+        expand = true;
+    }
+    if (expand) {
+        td_pattern_expand(p, &facts, j->spec.work_dir, out);
+        return;
+    }
     if (*p != '/' && !td_str_empty(j->spec.work_dir))
         td_buf_putf(out, "%s/", j->spec.work_dir);
-    if (expand)
-        put_expanded(out, j, p);
-    else
-        td_buf_puts(out, p);
+    td_buf_puts(out, p);
 }

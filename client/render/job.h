@@ -7,6 +7,7 @@
 struct job_row {
     const struct td_job_info *job;
     int64_t now_ms; /* journal time of the answer */
+    bool expand;    /* codes in the names of its files are put in */
 };
 extern const struct field_table job_fields; /* rows are struct job_row */
 
@@ -30,7 +31,7 @@ void job_put_tres(struct td_buf *out, const struct td_job_info *j);
 void job_put_gres(struct td_buf *out, const struct td_gres_need_list *l, const char *none); /* gres:gpu:2 */
 void job_put_min_memory(struct td_buf *out, const struct td_job_info *j);
 void job_put_limit(struct td_buf *out, const struct td_job_info *j, bool clock);
-/* Standard files: the pattern made absolute; expand puts the job's numbers in. */
+/* Standard files: the pattern made absolute; expand puts in what is known of it, so that it is the file's name. */
 enum job_file { JOB_STDIN, JOB_STDOUT, JOB_STDERR };
 void job_put_file(struct td_buf *out, const struct td_job_info *j, enum job_file which, bool expand);
 

@@ -9,6 +9,7 @@
 
 #define JOB(row) (((const struct job_row *)(row))->job)
 #define NEED(row) job_need(JOB(row))
+#define EXPAND(row) (((const struct job_row *)(row))->expand)
 #define PRINT(name) static void name(struct td_buf *out, const void *row)
 
 PRINT(account) { put_or_null(out, JOB(row)->spec.account); }
@@ -75,9 +76,9 @@ PRINT(submit_host) { put_or_null(out, JOB(row)->spec.submit_host); }
 PRINT(requeue) { td_buf_putf(out, "%d", JOB(row)->requeue); }
 PRINT(restarts) { td_buf_putf(out, "%u", JOB(row)->attempt > 1 ? JOB(row)->attempt - 1 : 0); }
 PRINT(exit_code) { td_buf_putf(out, "%u", JOB(row)->exit_code); }
-PRINT(std_in) { job_put_file(out, JOB(row), JOB_STDIN, false); }
-PRINT(std_out) { job_put_file(out, JOB(row), JOB_STDOUT, false); }
-PRINT(std_err) { job_put_file(out, JOB(row), JOB_STDERR, false); }
+PRINT(std_in) { job_put_file(out, JOB(row), JOB_STDIN, EXPAND(row)); }
+PRINT(std_out) { job_put_file(out, JOB(row), JOB_STDOUT, EXPAND(row)); }
+PRINT(std_err) { job_put_file(out, JOB(row), JOB_STDERR, EXPAND(row)); }
 PRINT(is_batch) { td_buf_putf(out, "%d", !JOB(row)->spec.session); }
 PRINT(min_time) { td_elapsed_print(JOB(row)->spec.limit_min_s, out); }
 

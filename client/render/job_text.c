@@ -223,7 +223,6 @@ static void files(struct block *b, const struct job_row *row)
         enum job_file which;
     } all[] = {{"StdErr", JOB_STDERR}, {"StdIn", JOB_STDIN}, {"StdOut", JOB_STDOUT}};
     const struct td_job_info *j = row->job;
-    bool waiting_array = j->array_job && j->array_task == TD_NO_TASK;
 
     line(b);
     td_buf_puts(b->out, "Command=");
@@ -237,7 +236,7 @@ static void files(struct block *b, const struct job_row *row)
     for (size_t i = 0; i < TD_ARRAY_LEN(all); i++) {
         line(b);
         td_buf_putf(b->out, "%s=", all[i].name);
-        job_put_file(b->out, j, all[i].which, !waiting_array);
+        job_put_file(b->out, j, all[i].which, true);
     }
     line(b);
     td_buf_puts(b->out, "Power=");

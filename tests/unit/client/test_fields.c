@@ -184,7 +184,7 @@ static void file_names(void **state TD_UNUSED)
     } cases[] = {
         {NULL, "/tmp/gold/slurm-1.out"},       {"out.%j", "/tmp/gold/out.1"},      {"/x/%x-%u.%5j", "/x/tf-2gpu-root.00001"},
         {"%A_%a", "/tmp/gold/1_4294967294"},   {"100%%", "/tmp/gold/100%"},        {"%N.%n.%t.%s", "/tmp/gold/node1.0.0.batch"},
-        {"%q%", "/tmp/gold/%q%"},
+        {"%q%", "/tmp/gold/%q%"},              {"%b", "/tmp/gold/4"},             {"e.\\%j", "/tmp/gold/e.%j"},
     };
 
     for (size_t i = 0; i < TD_ARRAY_LEN(cases); i++) {
@@ -202,6 +202,46 @@ static void file_names(void **state TD_UNUSED)
     j.spec.std_out = NULL;
     job_put_file(&out, &j, JOB_STDERR, true); /* follows the output */
     assert_string_equal(td_buf_str(&out), "/tmp/gold/slurm-7_3.out");
+    td_buf_release(&out);
+}
+
+/* squeue shows a pattern as it was typed, and puts in what stands for none; as Slurm 22.05. */
+static void files_as_squeue_shows_them(void **state TD_UNUSED)
+{
+    struct td_job_info j = *sample_job(1);
+    struct td_buf out = {0};
+    static const struct {
+        uint32_t array, task;
+        const char *pattern, *typed, *expanded;
+    } cases[] = {
+        {0, 0, "o.%j", "/tmp/gold/o.%j", "/tmp/gold/o.1"},
+        {0, 0, "/x/o.%5j", "/x/o.%5j", "/x/o.00001"},
+        {0, 0, NULL, "/tmp/gold/slurm-1.out", "/tmp/gold/slurm-1.out"},
+        {7, 3, NULL, "/tmp/gold/slurm-7_3.out", "/tmp/gold/slurm-7_3.out"},
+        {7, TD_NO_TASK, NULL, "/tmp/gold/slurm-7_%a.out", "/tmp/gold/slurm-7_%a.out"},
+        {7, TD_NO_TASK, "%x.%A.%a.%j.%b", "/tmp/gold/%x.%A.%a.%j.%b", "/tmp/gold/tf-2gpu.7.%a.%j.%b"},
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(cases); i++) {
+        j.array_job = cases[i].array;
+        j.array_task = cases[i].task;
+        j.spec.std_out = cases[i].pattern;
+        td_buf_reset(&out);
+        job_put_file(&out, &j, JOB_STDOUT, false);
+        assert_string_equal(td_buf_str(&out), cases[i].typed);
+        td_buf_reset(&out);
+        job_put_file(&out, &j, JOB_STDOUT, true);
+        assert_string_equal(td_buf_str(&out), cases[i].expanded);
+    }
+    j.batch_host = NULL; /* where it will run is not known */
+    j.spec.std_out = "%N";
+    td_buf_reset(&out);
+    job_put_file(&out, &j, JOB_STDOUT, true);
+    assert_string_equal(td_buf_str(&out), "/tmp/gold/%N");
+    j.spec.work_dir = j.spec.std_out = NULL; /* somebody else's job */
+    td_buf_reset(&out);
+    job_put_file(&out, &j, JOB_STDOUT, true);
+    assert_string_equal(td_buf_str(&out), "(null)");
     td_buf_release(&out);
 }
 
@@ -276,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_star_is_not_cut),
         cmocka_unit_test(ids_of_arrays),
         cmocka_unit_test(file_names),
+        cmocka_unit_test(files_as_squeue_shows_them),
         cmocka_unit_test(order),
         cmocka_unit_test(json_is_json),
         cmocka_unit_test(time_formats),

@@ -2,7 +2,7 @@
  *
  * A number between % and its letter pads numeric values with zeros (at most PAD_MAX, as in sbatch(1)); text values
  * take no padding. For a job that is no array task %a is 4294967294, Slurm's word for "no value". */
-#include "worker/pattern.h"
+#include "types/pattern.h"
 
 #include <string.h>
 
@@ -24,9 +24,11 @@ static void put_short_name(struct td_buf *out, const char *name)
     td_buf_put(out, name, strcspn(name, "."));
 }
 
-static bool put_letter(struct td_buf *out, char letter, uint32_t pad, const struct pattern_facts *f)
+static bool put_letter(struct td_buf *out, char letter, uint32_t pad, const struct td_pattern_facts *f)
 {
-    bool task = f->array_job != 0;
+    bool task = f->array_job != 0, waits = task && f->array_task == TD_NO_TASK;
+    if (waits && (letter == 'a' || letter == 'b' || letter == 'j' || letter == 'J'))
+        return false;
     switch (letter) {
     case '%':
         td_buf_putc(out, '%');
@@ -45,7 +47,9 @@ static bool put_letter(struct td_buf *out, char letter, uint32_t pad, const stru
         put_number(out, f->job, pad);
         return true;
     case 'N':
-        put_short_name(out, f->node ? f->node : "");
+        if (!f->node)
+            return false;
+        put_short_name(out, f->node);
         return true;
     case 'n': /* node and task within the job: the batch script is the first of both */
     case 't':
@@ -65,7 +69,7 @@ static bool put_letter(struct td_buf *out, char letter, uint32_t pad, const stru
     }
 }
 
-static void put_pattern(struct td_buf *out, const char *p, const struct pattern_facts *f)
+static void put_pattern(struct td_buf *out, const char *p, const struct td_pattern_facts *f)
 {
     while (*p) {
         const char *at = p + 1;
@@ -84,7 +88,7 @@ static void put_pattern(struct td_buf *out, const char *p, const struct pattern_
     }
 }
 
-void pattern_expand(const char *pattern, const struct pattern_facts *f, const char *work_dir, struct td_buf *out)
+void td_pattern_expand(const char *pattern, const struct td_pattern_facts *f, const char *work_dir, struct td_buf *out)
 {
     struct td_buf name = {0};
     if (strchr(pattern, '\\')) {
@@ -104,7 +108,7 @@ void pattern_expand(const char *pattern, const struct pattern_facts *f, const ch
     td_buf_release(&name);
 }
 
-const char *pattern_default_output(const struct pattern_facts *f)
+const char *td_pattern_default_output(const struct td_pattern_facts *f)
 {
     return f->array_job ? "slurm-%A_%a.out" : "slurm-%j.out";
 }

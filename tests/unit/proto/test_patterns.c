@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "worker/pattern.h"
+#include "types/pattern.h"
 
-static const struct pattern_facts plain = {.job = 272, .node = "node1.example.org", .user = "ann", .name = "train"};
-static const struct pattern_facts task = {
+static const struct td_pattern_facts plain = {.job = 272, .node = "node1.example.org", .user = "ann", .name = "train"};
+static const struct td_pattern_facts task = {
     .job = 281, .array_job = 272, .array_task = 7, .node = "node1", .user = "ann", .name = "train"};
 
 static const struct row {
@@ -35,10 +35,10 @@ static const struct row {
     {"sub/dir/%j", "/w/sub/dir/272", "/w/sub/dir/281"},
 };
 
-static void check(const char *pattern, const struct pattern_facts *f, const char *dir, const char *want)
+static void check(const char *pattern, const struct td_pattern_facts *f, const char *dir, const char *want)
 {
     struct td_buf out = {0};
-    pattern_expand(pattern, f, dir, &out);
+    td_pattern_expand(pattern, f, dir, &out);
     assert_string_equal(td_buf_str(&out), want);
     td_buf_release(&out);
 }
@@ -64,8 +64,8 @@ static void directories(void **state)
 static void defaults(void **state)
 {
     (void)state;
-    assert_string_equal(pattern_default_output(&plain), "slurm-%j.out");
-    assert_string_equal(pattern_default_output(&task), "slurm-%A_%a.out");
+    assert_string_equal(td_pattern_default_output(&plain), "slurm-%j.out");
+    assert_string_equal(td_pattern_default_output(&task), "slurm-%A_%a.out");
 }
 
 int main(void)

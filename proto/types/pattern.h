@@ -4,18 +4,20 @@
 
 #include "types/types.h"
 
-struct pattern_facts {
+struct td_pattern_facts {
     uint32_t job;
     uint32_t array_job;  /* 0: not of an array */
-    uint32_t array_task;
-    const char *node;    /* %N: its first label */
+    uint32_t array_task; /* TD_NO_TASK: tasks that still wait: %a %b %j %J stay as typed */
+    const char *node;    /* %N: its first label; NULL: not known yet, stays as typed */
     const char *user, *name;
 };
 
+/* The worker makes the files by it, and commands show by it where they are. */
+
 /* The path for a pattern, relative ones below work_dir. A pattern with a backslash is taken as it is, without its
  * backslashes. A letter that means nothing stays as typed. */
-void pattern_expand(const char *pattern, const struct pattern_facts *f, const char *work_dir, struct td_buf *out);
+void td_pattern_expand(const char *pattern, const struct td_pattern_facts *f, const char *work_dir, struct td_buf *out);
 /* What stands for an output pattern that was not given. */
-const char *pattern_default_output(const struct pattern_facts *f);
+const char *td_pattern_default_output(const struct td_pattern_facts *f);
 
 #endif
