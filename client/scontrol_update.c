@@ -124,6 +124,7 @@ static const struct change_row {
     C("ArrayTaskThrottle", 10, CHANGE_U32, array_limit),
     C("Account", 11, CHANGE_TEXT, account),
     C("QOS", 12, CHANGE_TEXT, qos),
+    C("Dependency", 13, CHANGE_TEXT, dependency),
 #undef C
 };
 

@@ -119,6 +119,7 @@ static void apply_split(struct td_core *c, const struct td_ev_task_split *ev)
         j->task = ev->task;
         core_array_put(c, j);
         a->npending++;
+        core_deps_split(c, j);
     } else {
         TD_ASSERT(a->nwaiting > 0 && ev->job >= c->next_job);
         c->next_job = ev->job + 1;
@@ -126,6 +127,7 @@ static void apply_split(struct td_core *c, const struct td_ev_task_split *ev)
         j->task = ev->task;
         core_array_put(c, j);
         begin_waiting(c, j);
+        core_deps_split(c, j);
         core_job_enqueue(c, a->record);
     }
     core_job_enqueue(c, j);
@@ -374,6 +376,7 @@ static void change_spec(struct td_core *c, struct core_job *j, const struct td_j
     TAKE(8, comment)
     TAKE(11, account)
     TAKE(12, qos)
+    TAKE(13, dependency)
 #undef TAKE
     if (is_set(ch, 4)) {
         need.partition = ch->partition;
@@ -431,6 +434,13 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
     }
     if (j->state != TD_JOB_PENDING)
         return;
+    if (is_set(ch, 13)) {
+        bool waited = j->deps != NULL;
+        core_deps_drop(c, j);
+        core_deps_begin(c, j);
+        if (waited && !j->deps)
+            j->eligible_ms = TD_MAX(c->time_ms, j->begin_ms);
+    }
     if (is_set(ch, 4)) {
         if (j->queued)
             td_queue_drop(c->queue, j->id);

@@ -16,7 +16,7 @@ struct td_core *td_core_new(uint64_t seed)
     c->ledger = td_ledger_new();
     c->queue = td_queue_new();
     c->begins_next_ms = c->leases_next_ms = c->resend_next_ms = c->purge_next_ms = INT64_MAX;
-    c->retry_ms = c->probe_ms = c->sessions_next_ms = INT64_MAX;
+    c->retry_ms = c->probe_ms = c->sessions_next_ms = c->corr_next_ms = INT64_MAX;
     c->answer_x16 = CORE_DEADLINE_MS_FIRST / 4 * 16;
     return c;
 }
@@ -65,6 +65,7 @@ void td_core_destroy(struct td_core **p)
     td_map_release(&c->task_by_index);
     td_map_release(&c->waiters_by_target);
     td_vec_release(&c->waiters);
+    td_vec_release(&c->corr);
     td_strmap_release(&c->node_by_name);
     td_strmap_release(&c->partition_by_name);
     td_strmap_release(&c->client_key_by_name);
@@ -438,6 +439,7 @@ void td_core_finish(struct td_core *c)
     core_sessions_expire(c);
     core_purge_run(c);
     core_begins_run(c);
+    core_corr_run(c);
     core_rounds_run(c);
     core_probe_run(c);
     core_reports_finish(c);
@@ -458,6 +460,7 @@ int64_t td_core_deadline(const struct td_core *c)
     core_sooner(&at, c->retry_ms);
     core_sooner(&at, c->probe_ms);
     core_sooner(&at, c->sessions_next_ms);
+    core_sooner(&at, c->corr_next_ms);
     if (c->round.open)
         core_sooner(&at, c->round.deadline_ms);
     return at;

@@ -1,4 +1,4 @@
-/* depend.c - jobs that wait for jobs: after, afterany, afterok, afternotok, singleton
+/* depend.c - jobs that wait for jobs: after, afterany, afterok, afternotok, aftercorr, singleton
  *
  * Owns: struct core_deps, the index of who waits for whom. What a job waits for is in its
  * submission as text; what of it is still open follows from the events of the jobs it names: each
@@ -115,8 +115,7 @@ static int read_one(const struct td_core *c, const char *text, struct td_job_dep
         return add(list, (struct td_job_dep){.kind = kind, .task = TD_NO_TASK}, err);
     if (kind && kind != DEPEND_SINGLETON)
         return read_ids(c, kind, text + n, list, err);
-    if (strncmp(text, "aftercorr:", 10) == 0 || strncmp(text, "afterburstbuffer:", 17) == 0 ||
-        strncmp(text, "expand:", 7) == 0)
+    if (strncmp(text, "afterburstbuffer:", 17) == 0 || strncmp(text, "expand:", 7) == 0)
         return td_fail(err, TD_E_NOT_SUPPORTED, "--dependency=%s is not supported yet", text);
     return problem(err, text, "is no kind of dependency");
 }
@@ -141,16 +140,6 @@ static int read_deps(const struct td_core *c, const char *text, struct td_arena 
         s = end ? end + 1 : NULL;
     }
     return 0;
-}
-
-int core_deps_validate(const struct td_core *c, const char *text, struct td_error *err)
-{
-    struct td_arena a = {0};
-    struct td_job_dep_list list;
-    bool any;
-    int r = read_deps(c, text, &a, &list, &any, err);
-    td_arena_release(&a);
-    return r;
 }
 
 /* afterok:12(unfulfilled),afterany:13_*(unfulfilled): what is left of it, as Slurm shows it */
@@ -236,25 +225,50 @@ static uint32_t before(const struct td_core *c, const struct core_job *j)
     return 0;
 }
 
+/* aftercorr, with all of an array named. A plain job waits for all of it. */
+static uint32_t look_at_counterpart(const struct core_array *a, const struct td_core *c, const struct core_job *j,
+                                    uint32_t task)
+{
+    if (!j->array)
+        return look_at_array(a, DEPEND_AFTEROK);
+    if (task == TD_NO_TASK) { /* the record: unless all is well its tasks are split off one by one */
+        bool well = a->nwaiting + a->active + a->npending == 0 && !a->failed;
+        return well ? DEPEND_MET : DEPEND_OPEN;
+    }
+    const struct core_job *o = core_array_task(c, a, task);
+    if (o)
+        return look_at_job(o, DEPEND_AFTEROK);
+    if (td_bits_get(a->waiting, a->nbytes, task))
+        return DEPEND_OPEN;
+    if (a->cancelled && td_bits_get(a->cancelled, a->nbytes, task))
+        return DEPEND_NEVER;
+    if (td_bits_get(a->finished, a->nbytes, task)) /* its job is forgotten */
+        return a->failed ? DEPEND_NEVER : DEPEND_MET;
+    return look_at_array(a, DEPEND_AFTEROK); /* there is no such task */
+}
+
 static uint32_t look(const struct td_core *c, const struct core_job *j, const struct td_job_dep *d,
                      uint32_t *ret_before)
 {
+    uint32_t kind = d->kind == DEPEND_AFTERCORR ? (uint32_t)DEPEND_AFTEROK : d->kind;
     *ret_before = d->job;
     if (d->kind == DEPEND_SINGLETON) {
         *ret_before = before(c, j);
         return *ret_before ? DEPEND_OPEN : DEPEND_MET;
     }
     const struct core_array *a = core_array_find(c, d->job);
+    if (a && d->task == TD_NO_TASK && d->kind == DEPEND_AFTERCORR)
+        return look_at_counterpart(a, c, j, j->array ? j->task : TD_NO_TASK);
     if (a && d->task == TD_NO_TASK)
-        return look_at_array(a, d->kind);
+        return look_at_array(a, kind);
     const struct core_job *o = d->task == TD_NO_TASK ? core_job_find(c, d->job)
                                : a                   ? core_array_task(c, a, d->task)
                                                      : NULL;
     if (o)
-        return look_at_job(o, d->kind);
+        return look_at_job(o, kind);
     if (a && td_bits_get(a->waiting, a->nbytes, d->task))
         return DEPEND_OPEN;
-    return judge(d->kind, true, true, true); /* cancelled before it was a job */
+    return judge(kind, true, true, true); /* cancelled before it was a job */
 }
 
 /* --- who waits for whom --------------------------------------------------------------------------
@@ -361,6 +375,21 @@ uint32_t core_deps_blocked(const struct core_job *j)
     return hopeless ? TD_REASON_DEP_NEVER : TD_REASON_DEPENDENCY;
 }
 
+static bool waits_by_task(const struct core_dep *d)
+{
+    return d->is.kind == DEPEND_AFTERCORR && d->is.task == TD_NO_TASK && d->is.state == DEPEND_OPEN;
+}
+
+static void hint(struct td_core *c, const struct core_job *j, uint32_t target, uint32_t task)
+{
+    for (uint32_t i = 0; core_job_is_record(j) && j->deps && i < j->deps->n; i++) {
+        if (waits_by_task(&j->deps->v[i]) && (target == 0 || j->deps->v[i].is.job == target)) {
+            core_corr_hint(c, j->array->id, task);
+            return;
+        }
+    }
+}
+
 static void put(struct td_core *c, struct core_job *j, const struct td_job_dep *v, uint32_t n,
                 bool any)
 {
@@ -386,9 +415,49 @@ void core_deps_begin(struct td_core *c, struct core_job *j)
     if (list.n) {
         put(c, j, list.v, list.n, any);
         look_again(c, j);
+        hint(c, j, 0, TD_NO_TASK);
         drop_if_met(c, j);
     }
     td_arena_release(&a);
+}
+
+int core_deps_validate(const struct td_core *c, const struct core_job *j, const char *text, struct td_error *err)
+{
+    struct td_arena a = {0};
+    struct td_job_dep_list list;
+    bool any;
+    int r = read_deps(c, text, &a, &list, &any, err);
+    for (uint32_t i = 0; r == 0 && j && i < list.n; i++) {
+        struct td_job_dep *d = (struct td_job_dep *)(uintptr_t)&list.v[i];
+        if (d->kind == DEPEND_SINGLETON)
+            d->job = before(c, j);
+    }
+    if (r == 0 && j)
+        r = core_cycle_check(c, j, &list, err);
+    td_arena_release(&a);
+    return r;
+}
+
+bool core_deps_task_apart(const struct td_core *c, const struct core_job *record, uint32_t task)
+{
+    for (uint32_t i = 0; record->deps && i < record->deps->n; i++) {
+        const struct core_dep *d = &record->deps->v[i];
+        const struct core_array *a = waits_by_task(d) ? core_array_find(c, d->is.job) : NULL;
+        if (a && look_at_counterpart(a, c, record, task) != DEPEND_OPEN)
+            return true;
+    }
+    return false;
+}
+
+void core_deps_split(struct td_core *c, struct core_job *j)
+{
+    bool by_task = false;
+    for (uint32_t i = 0; j->deps && i < j->deps->n; i++)
+        by_task |= waits_by_task(&j->deps->v[i]);
+    if (!by_task)
+        return;
+    look_again(c, j);
+    drop_if_met(c, j);
 }
 
 /* Of a task that leaves its array's record. */
@@ -422,19 +491,22 @@ void core_deps_restore(struct td_core *c, struct core_job *j, const struct td_jo
         if (d->is.state == DEPEND_OPEN)
             d->waiter = chain_join(c, j->id, d->is.job);
     }
+    hint(c, j, 0, TD_NO_TASK);
 }
 
-/* Something happened to the target. A job may be in its chain several times; one that leaves is
+/* Something happened to the target, or to this task of it. A job may be in its chain several times; one that leaves is
  * behind us or is looked at anyway, so the chain is taken down first. */
-static void wake(struct td_core *c, uint32_t target)
+static void wake(struct td_core *c, uint32_t target, uint32_t task)
 {
     TD_VEC(uint32_t) ids = {0};
     for (uint32_t no = chain_of(c, target); no; no = c->waiters.v[no - 1].next)
         td_vec_push(&ids, c->waiters.v[no - 1].job);
     for (uint32_t i = 0; i < ids.n; i++) {
         struct core_job *j = core_job_find(c, ids.v[i]);
-        if (j && j->deps)
-            core_deps_again(c, j);
+        if (!j || !j->deps)
+            continue;
+        hint(c, j, target, task);
+        core_deps_again(c, j);
     }
     td_vec_release(&ids);
 }
@@ -450,9 +522,12 @@ void core_deps_again(struct td_core *c, struct core_job *j)
 
 void core_deps_wake(struct td_core *c, const struct core_job *j)
 {
-    wake(c, j->id);
-    if (j->array && j->array->id != j->id)
-        wake(c, j->array->id);
+    const struct core_array *a = j->array;
+    bool over = a && a->nwaiting + a->active + a->npending == 0; /* then who has no counterpart is told too */
+    uint32_t task = a && !over ? j->task : TD_NO_TASK;
+    wake(c, j->id, task);
+    if (a && a->id != j->id)
+        wake(c, a->id, task);
 }
 
 const char *core_deps_check(const struct td_core *c, const struct core_job *j)

@@ -55,6 +55,9 @@ struct core_deps {
 struct core_waiter {
     uint32_t job, target, prev, next;
 };
+struct core_corr {
+    uint32_t record, task;
+};
 
 /* One node's part of an allocation. */
 struct core_part {
@@ -279,6 +282,8 @@ struct td_core {
     struct td_map waiters_by_target; /* first of a chain */
     TD_VEC(struct core_waiter) waiters;
     uint32_t waiters_free;
+    TD_VEC(struct core_corr) corr; /* soft: tasks of records to look at */
+    int64_t corr_next_ms;
     int64_t begins_next_ms;
     uint64_t nwaiting_tasks;
     uint32_t npending, nrunning;
@@ -321,8 +326,12 @@ const char *core_text(struct td_arena *a, const char *fmt, ...)
 void core_sooner(int64_t *at_ms, int64_t than_ms);
 
 /* depend.c */
-int core_deps_validate(const struct td_core *c, const char *text, struct td_error *err);
+/* j: the job whose dependency it is to be, which may close a circle; NULL for one that is not there yet. */
+int core_deps_validate(const struct td_core *c, const struct core_job *j, const char *text, struct td_error *err);
 void core_deps_begin(struct td_core *c, struct core_job *j); /* from its submission */
+void core_deps_split(struct td_core *c, struct core_job *j); /* off the record: it has an index now */
+/* May this task of the record no longer wait as the others do? */
+bool core_deps_task_apart(const struct td_core *c, const struct core_job *record, uint32_t task);
 void core_deps_copy(struct td_core *c, struct core_job *j, const struct core_job *from);
 struct td_job_dep_list core_deps_list(const struct core_job *j, struct td_arena *a);
 void core_deps_restore(struct td_core *c, struct core_job *j, const struct td_job_dep_list *list,
@@ -333,6 +342,14 @@ void core_deps_wake(struct td_core *c, const struct core_job *j); /* it started,
 uint32_t core_deps_blocked(const struct core_job *j);             /* enum td_reason */
 const char *core_deps_text(const struct td_core *c, const struct core_job *j, struct td_arena *a);
 const char *core_deps_check(const struct td_core *c, const struct core_job *j); /* NULL: sound */
+
+/* cycle.c */
+int core_cycle_check(const struct td_core *c, const struct core_job *j, const struct td_job_dep_list *deps,
+                     struct td_error *err);
+
+/* corr.c */
+void core_corr_hint(struct td_core *c, uint32_t record, uint32_t task); /* TD_NO_TASK: all that wait */
+void core_corr_run(struct td_core *c);
 
 /* clock.c */
 int64_t core_civil_ms(const struct td_core *c, int64_t at_ms); /* the wall clock's then */

@@ -10,7 +10,7 @@ static int check_running(const struct td_core *c, const struct core_job *j,
                          const struct td_job_change *ch, const struct td_input *in,
                          struct td_error *err)
 {
-    if (is_set(ch, 4) || is_set(ch, 6) || is_set(ch, 7) || is_set(ch, 11) || is_set(ch, 12))
+    if (is_set(ch, 4) || is_set(ch, 6) || is_set(ch, 7) || is_set(ch, 11) || is_set(ch, 12) || is_set(ch, 13))
         return td_fail(err, TD_E_NOT_PENDING, "%s", td_error_words(TD_E_NOT_PENDING));
     if (is_set(ch, 2) && ch->limit_s > j->limit_s && !td_core_is_operator(c, in->uid))
         return td_fail(err, TD_E_DENIED,
@@ -46,7 +46,7 @@ static int check(struct td_core *c, struct core_job *j, const struct td_job_chan
     if (r < 0)
         return r;
     *ret = *ch;
-    if (is_set(ch, 1) || ch->set >> 13)
+    if (is_set(ch, 1) || ch->set >> 14)
         return td_fail(err, TD_E_NOT_SUPPORTED, "a field of this change is not known here");
     if (is_set(ch, 2) && ch->limit_s == 0)
         return td_fail(err, TD_E_TIME_LIMIT, "%s", td_error_words(TD_E_TIME_LIMIT));
@@ -55,6 +55,11 @@ static int check(struct td_core *c, struct core_job *j, const struct td_job_chan
                        j->id);
     if (j->state != TD_JOB_PENDING)
         return check_running(c, j, ch, in, err);
+    if (is_set(ch, 13)) {
+        r = core_deps_validate(c, j, ch->dependency, err);
+        if (r < 0)
+            return r;
+    }
     if (is_set(ch, 4)) {
         struct td_job_need need = *core_job_need(j);
         need.partition = ch->partition;

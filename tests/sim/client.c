@@ -32,12 +32,22 @@ void sim_clients_retry(struct sim *s)
     }
 }
 
-/* Every tenth run has jobs that wait for jobs; the other seeds stay what they were. */
+/* Every tenth run has jobs that wait for jobs, every second of those arrays that wait task by task, and dependencies that
+ * are changed; the other seeds stay what they were. */
+static bool changes_dependencies(const struct sim *s)
+{
+    return s->seed % 20 == 13;
+}
+
 static const char *dependency(struct sim *s, char *text, size_t size)
 {
     static const char *const kinds[] = {"after", "afterany", "afterok", "afternotok"};
     uint32_t a = s->acknowledged.v[rnd(s, s->acknowledged.n)], b = s->acknowledged.v[rnd(s, s->acknowledged.n)];
 
+    if (changes_dependencies(s) && rnd(s, 2)) {
+        snprintf(text, size, "aftercorr:%u", a);
+        return text;
+    }
     snprintf(text, size, "%s:%u%c%s:%u", kinds[rnd(s, 4)], a, rnd(s, 2) ? ',' : '?', kinds[rnd(s, 4)], b);
     return rnd(s, 4) ? text : "singleton";
 }
@@ -100,6 +110,10 @@ void sim_client_act(struct sim *s)
     } else if (what < 17) {
         struct td_job_op m = {.op = 1 + rnd(s, 5), .ids = {&sel, 1}};
         request_add(s, TD_MSG_JOB_OP, &m);
+    } else if (what < 18 && changes_dependencies(s) && s->acknowledged.n && rnd(s, 2)) {
+        char text[64];
+        struct td_update_job m = {.ids = {&sel, 1}, .change = {.set = 1u << 13, .dependency = rnd(s, 3) ? dependency(s, text, sizeof(text)) : ""}};
+        request_add(s, TD_MSG_UPDATE_JOB, &m);
     } else if (what < 18) {
         struct td_update_job m = {.ids = {&sel, 1}, .change = {.set = 1u << 2, .limit_s = 1 + rnd(s, 400)}};
         request_add(s, TD_MSG_UPDATE_JOB, &m);

@@ -292,6 +292,173 @@ static void held_goes_before_dependency_and_that_before_begin(void **state)
     film_expect(f, next, "RUNNING");
 }
 
+/* --- aftercorr; what is expected is what Slurm 22.05 showed ------------------------------------- */
+
+static struct core_job *task(struct film *f, uint32_t array, uint32_t index)
+{
+    return core_array_task(f->core, core_array_find(f->core, array), index);
+}
+
+static void expect_task(struct film *f, uint32_t array, uint32_t index, const char *state, const char *reason)
+{
+    assert_non_null(task(f, array, index));
+    film_expect(f, task(f, array, index)->id, state);
+    film_expect_reason(f, task(f, array, index)->id, reason);
+}
+
+static void tasks_wait_each_for_its_counterpart(void **state)
+{
+    struct film *f = with_room(state);
+    uint32_t a = film_submit(f, .cores = 1, .array = "1-3"),
+             b = film_submit(f, .cores = 1, .array = "1-4", .dependency = "aftercorr:1"),
+             plain = after(f, "aftercorr", a), one = film_submit(f, .cores = 1, .dependency = "aftercorr:1_3");
+    assert_int_equal(a, 1);
+    assert_string_equal(shown(f, b), "aftercorr:1_*(unfulfilled)");
+    film_expect_reason(f, b, "Dependency");
+    film_exit(f, task(f, a, 2)->id, 1);
+    expect_task(f, b, 2, "PENDING", "DependencyNeverSatisfied");
+    assert_string_equal(shown(f, task(f, b, 2)->id), "aftercorr:1_*(failed)");
+    assert_null(task(f, b, 1)); /* the others still wait together */
+    film_exit(f, task(f, a, 1)->id, 0);
+    expect_task(f, b, 1, "RUNNING", "None");
+    assert_null(task(f, b, 3));
+    film_expect_reason(f, plain, "DependencyNeverSatisfied"); /* no array: it waits for all of it */
+    film_restart(f, true);
+    film_advance(f, 5 * SEC);
+    film_exit(f, task(f, a, 3)->id, 0);
+    expect_task(f, b, 3, "RUNNING", "None");
+    film_expect(f, one, "RUNNING");
+    expect_task(f, b, 4, "PENDING", "DependencyNeverSatisfied"); /* no counterpart: all of it */
+}
+
+static void tasks_without_counterpart_wait_for_all(void **state)
+{
+    struct film *f = with_room(state);
+    uint32_t a = film_submit(f, .cores = 1, .array = "1-2"),
+             b = film_submit(f, .cores = 1, .array = "2-4%1", .dependency = "aftercorr:1");
+    film_exit(f, task(f, a, 2)->id, 0);
+    expect_task(f, b, 2, "RUNNING", "None");
+    film_exit(f, task(f, b, 2)->id, 0);
+    assert_null(task(f, b, 3));
+    film_restart(f, false);
+    film_advance(f, 5 * SEC);
+    film_exit(f, task(f, a, 1)->id, 0);
+    expect_task(f, b, 3, "RUNNING", "None");
+    film_expect_reason(f, b, "JobArrayTaskLimit");
+    film_exit(f, task(f, b, 3)->id, 0);
+    film_exit(f, b, 0);
+    film_expect(f, b, "COMPLETED");
+}
+
+static void counterparts_that_are_over_keep_nobody(void **state)
+{
+    struct film *f = with_room(state);
+    uint32_t a = film_submit(f, .cores = 1, .array = "1-2");
+    film_exit(f, task(f, a, 1)->id, 0);
+    film_exit(f, task(f, a, 2)->id, 1);
+    uint32_t b = film_submit(f, .cores = 1, .array = "1-2", .dependency = "aftercorr:1");
+    expect_task(f, b, 1, "RUNNING", "None");
+    expect_task(f, b, 2, "PENDING", "DependencyNeverSatisfied");
+    uint32_t c = film_submit(f, .cores = 1, .array = "1-3");
+    film_cancel_task(f, 1000, c, 3);
+    film_exit(f, task(f, c, 1)->id, 0);
+    uint32_t d = film_submit(f, .cores = 1, .array = "1-3", .dependency = td_arena_strdup(&f->arena, "aftercorr:5"));
+    assert_int_equal(c, 5);
+    expect_task(f, d, 1, "RUNNING", "None");
+    expect_task(f, d, 3, "PENDING", "DependencyNeverSatisfied");
+    assert_null(task(f, d, 2));
+}
+
+static void counterparts_cancelled_before_they_were_jobs(void **state)
+{
+    struct film *f = with_room(state);
+    film_submit(f, .cores = 1, .array = "1-3", .hold = true);
+    uint32_t b = film_submit(f, .cores = 1, .array = "1-3", .dependency = "aftercorr:1");
+    film_cancel_task(f, 1000, 1, 2);
+    expect_task(f, b, 2, "PENDING", "DependencyNeverSatisfied");
+    film_op(f, 1000, 1, TD_OP_RELEASE);
+    film_exit(f, task(f, 1, 1)->id, 0);
+    expect_task(f, b, 1, "RUNNING", "None");
+}
+
+static void a_large_array_is_split_at_once(void **state)
+{
+    struct film *f = with_room(state);
+    uint32_t a = film_submit(f, .cores = 1, .array = "1-6000", .hold = true);
+    film_submit(f, .cores = 1, .array = "1-6000", .dependency = "aftercorr:1");
+    film_cancel(f, 1000, a); /* all of it at once */
+    uint32_t b = a + 1;
+    for (uint32_t i = 1; i <= 6000; i++)
+        assert_non_null(task(f, b, i));
+    expect_task(f, b, 6000, "PENDING", "DependencyNeverSatisfied");
+    film_cancel(f, 1000, b);
+}
+
+/* --- scontrol update dependency= ---------------------------------------------------------------- */
+
+static void update(struct film *f, uint32_t job, const char *dependency)
+{
+    struct td_job_sel sel = {.job = job};
+    struct td_update_job m = {.ids = {&sel, 1}, .change = {.set = 1u << 13, .dependency = dependency}};
+    film_request(f, 1000, TD_MSG_UPDATE_JOB, &m);
+}
+
+static void a_dependency_can_be_changed(void **state)
+{
+    struct film *f = with_room(state);
+    uint32_t a = film_submit(f, .cores = 1), b = film_submit(f, .cores = 1, .hold = true), c = after(f, "afterok", a);
+    update(f, c, "afterok:2");
+    film_expect_refused(f, TD_E_OK);
+    assert_string_equal(shown(f, c), "afterok:2(unfulfilled)");
+    film_exit(f, a, 1); /* no longer its business */
+    film_expect_reason(f, c, "Dependency");
+    update(f, c, "afterany:1,afterok:2");
+    assert_string_equal(shown(f, c), "afterok:2(unfulfilled)");
+    film_restart(f, true);
+    film_advance(f, 5 * SEC);
+    assert_string_equal(shown(f, c), "afterok:2(unfulfilled)");
+    update(f, c, "");
+    film_expect_refused(f, TD_E_OK);
+    film_expect(f, c, "RUNNING");
+    update(f, c, "afterok:2");
+    film_expect_refused(f, TD_E_NOT_PENDING);
+    update(f, b, "afterok:99");
+    film_expect_refused(f, TD_E_DEPENDENCY);
+    update(f, b, "later:1");
+    film_expect_refused(f, TD_E_DEPENDENCY);
+    assert_string_equal(shown(f, b), "(null)");
+    uint32_t array = film_submit(f, .cores = 1, .array = "1-3", .hold = true);
+    update(f, array, "afterok:2");
+    assert_string_equal(shown(f, array), "afterok:2(unfulfilled)");
+    film_op(f, 1000, array, TD_OP_RELEASE);
+    film_expect_reason(f, array, "Dependency");
+}
+
+static void nobody_waits_for_himself(void **state)
+{
+    struct film *f = with_room(state);
+    uint32_t a = film_submit(f, .cores = 1, .hold = true), b = after(f, "afterok", a), c = after(f, "afterany", b);
+    update(f, a, "afterok:3");
+    film_expect_refused(f, TD_E_CIRCULAR);
+    assert_string_equal(f->text, "1: Circular job dependency (1 -> 3 -> 2 -> 1)");
+    update(f, a, "afterany:1");
+    film_expect_refused(f, TD_E_CIRCULAR);
+    assert_string_equal(f->text, "1: Circular job dependency (1 -> 1)");
+    update(f, c, "afterok:1"); /* its twin: the same three, no circle */
+    film_expect_refused(f, TD_E_OK);
+    uint32_t array = film_submit(f, .cores = 1, .array = "1-3", .hold = true, .dependency = "afterok:2");
+    update(f, a, "afterok:4_2");
+    film_expect_refused(f, TD_E_CIRCULAR);
+    film_cancel_task(f, 1000, array, 2);
+    update(f, a, "aftercorr:4");
+    film_expect_refused(f, TD_E_CIRCULAR);
+    update(f, array, "afterok:4_3");
+    film_expect_refused(f, TD_E_CIRCULAR);
+    film_cancel(f, 1000, array);
+    update(f, a, "afterany:4"); /* what is over waits for nobody */
+    film_expect_refused(f, TD_E_OK);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     static const char *const bad[] = {"afterok:99",
@@ -308,7 +475,7 @@ static void what_makes_no_sense_is_refused(void **state)
                                       "afterok:4294967295",
                                       "afterok:99999999999",
                                       ":1"};
-    static const char *const later[] = {"aftercorr:1", "after:1+5", "expand:1"};
+    static const char *const later[] = {"after:1+5", "expand:1", "afterburstbuffer:1"};
     struct film *f = with_room(state);
     film_submit(f, .cores = 1, .hold = true);
     for (uint32_t i = 0; i < TD_ARRAY_LEN(bad); i++) {
@@ -367,6 +534,13 @@ int main(void)
         FILM(a_chain_survives_restarts_and_requeues),
         FILM(a_requeue_by_the_broker_ends_nothing),
         FILM(held_goes_before_dependency_and_that_before_begin),
+        FILM(tasks_wait_each_for_its_counterpart),
+        FILM(tasks_without_counterpart_wait_for_all),
+        FILM(counterparts_that_are_over_keep_nobody),
+        FILM(counterparts_cancelled_before_they_were_jobs),
+        FILM(a_large_array_is_split_at_once),
+        FILM(a_dependency_can_be_changed),
+        FILM(nobody_waits_for_himself),
         FILM(what_makes_no_sense_is_refused),
         FILM(no_more_jobs_than_the_limit),
     };

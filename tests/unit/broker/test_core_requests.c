@@ -6,7 +6,7 @@ static void what_is_not_supported_is_refused_by_name(void **state)
 {
     struct film *f = *state;
     film_start(f);
-    assert_int_equal(film_submit(f, .cores = 1, .dependency = "aftercorr:1"), 0);
+    assert_int_equal(film_submit(f, .cores = 1, .dependency = "expand:1"), 0);
     film_expect_refused(f, TD_E_NOT_SUPPORTED);
     assert_non_null(strstr(f->text, "--dependency"));
     struct td_job_need needs[2] = {{.nodes_min = 1}, {.nodes_min = 1}};
