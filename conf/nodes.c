@@ -348,6 +348,7 @@ void nodes_finish(struct cluster *c)
             for (to = from + 1; to < l->first + l->n && c->entries.v[to]->down == c->entries.v[from]->down; to++)
                 ;
             line_emit(c, l, from, to, &rec);
+            rec.tmp_fs = td_str_equal(c->conf->tmp_fs, "/tmp") ? NULL : c->conf->tmp_fs;
             td_vec_push(&out, rec);
         }
     }

@@ -53,6 +53,7 @@ static void apply_node_line(struct td_topo_params *p, const struct td_node_conf 
     }
     p->memory_mb = line->memory_mb;
     p->tmp_mb = line->tmp_mb;
+    p->tmp_fs = td_str_empty(line->tmp_fs) ? NULL : line->tmp_fs;
     p->gres = td_str_empty(line->gres) ? NULL : line->gres;
     p->features = td_str_empty(line->features) ? NULL : line->features;
 }
@@ -60,7 +61,7 @@ static void apply_node_line(struct td_topo_params *p, const struct td_node_conf 
 /* Reads the machine again; on failure the inventory stays as it was. */
 static int read_machine(struct worker *w, struct td_error *err)
 {
-    struct td_topo_params p = {.topology = w->opt.topology, .cpus = w->opt.cpus};
+    struct td_topo_params p = {.topology = w->opt.topology, .cpus = w->opt.cpus, .believe_sizes = w->opt.rehearse};
     struct td_arena arena = {0};
     struct td_node_conf line;
     struct td_inventory inv;
@@ -81,8 +82,11 @@ static int read_machine(struct worker *w, struct td_error *err)
     inv.runs_as = geteuid() ? (uint32_t)geteuid() + 1 : 0;
     w->machine.inventory = inv;
     w->machine.bind = bind;
-    td_log("info", "%s: %u CPUs, %llu MiB, confinement: %s", w->node, td_bits_count(inv.cpus.v, inv.cpus.n),
-           (unsigned long long)inv.memory_mb, inv.confine);
+    td_log("info", "%s: %u CPUs, %llu MiB, temporary disk %llu MiB, confinement: %s", w->node,
+           td_bits_count(inv.cpus.v, inv.cpus.n), (unsigned long long)inv.memory_mb, (unsigned long long)inv.tmp_mb,
+           inv.confine);
+    if (inv.tmp_mb == 0 && p.tmp_mb > 0)
+        td_log("warn", "no temporary disk can be measured at %s (TmpFS)", p.tmp_fs ? p.tmp_fs : "/tmp");
     return 0;
 }
 

@@ -12,7 +12,7 @@
 #include "worker/log.h"
 #include "worker/worker.h"
 
-enum { OPT_JOIN = 256, OPT_NODE, OPT_DIR, OPT_CONF, OPT_TOPOLOGY, OPT_CPUS, OPT_LOG, OPT_READY, OPT_FOREGROUND, OPT_HELP, OPT_VERSION };
+enum { OPT_JOIN = 256, OPT_NODE, OPT_DIR, OPT_CONF, OPT_TOPOLOGY, OPT_CPUS, OPT_REHEARSE, OPT_LOG, OPT_READY, OPT_FOREGROUND, OPT_HELP, OPT_VERSION };
 
 static const struct option_row {
     struct option option;
@@ -24,6 +24,7 @@ static const struct option_row {
     {{"conf", required_argument, NULL, OPT_CONF}, "FILE", "slurm.conf with the NodeName line of this node"},
     {{"topology", required_argument, NULL, OPT_TOPOLOGY}, "T", "FILE.xml or synthetic:DESCRIPTION instead of this machine"},
     {{"cpus", required_argument, NULL, OPT_CPUS}, "N", "declare N CPUs; more than there are: nothing is bound"},
+    {{"rehearse", no_argument, NULL, OPT_REHEARSE}, NULL, "memory and temporary disk are what the NodeName line says, not what is here"},
     {{"log", required_argument, NULL, OPT_LOG}, "FILE", "log file, - for stderr (default: DIR/worker.log)"},
     {{"ready-fd", required_argument, NULL, OPT_READY}, "N", "write \"ready\" or \"error: ...\" there once known"},
     {{"foreground", no_argument, NULL, OPT_FOREGROUND}, NULL, "stay in the foreground (the default)"},
@@ -71,6 +72,9 @@ static int take_option(struct worker_options *o, int c)
         if (!td_parse_u64(optarg, &n) || n == 0 || n > TD_MAX_CPUS_PER_NODE)
             return bad_usage("--cpus takes 1 to 4096, not ", optarg);
         o->cpus = (uint32_t)n;
+        return -1;
+    case OPT_REHEARSE:
+        o->rehearse = true;
         return -1;
     case OPT_LOG:
         o->log = optarg;

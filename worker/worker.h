@@ -16,6 +16,7 @@ struct worker_options {
     const char *join;     /* token or @file; NULL: the one of an earlier start */
     const char *node, *dir, *conf, *topology, *log;
     uint32_t cpus;
+    bool rehearse;        /* sizes are as declared */
     int ready_fd;         /* -1 = none */
 };
 

@@ -344,6 +344,9 @@ const char *core_conf_shortage(const struct td_node_conf *conf, const struct td_
         say(&b, core_text(a, "Low RealMemory (reported:%llu < 100.00%% of configured:%llu)",
                           (unsigned long long)inv->memory_mb,
                           (unsigned long long)conf->memory_mb));
+    if (inv->tmp_mb < conf->tmp_mb)
+        say(&b, core_text(a, "Low TmpDisk (reported:%llu < 100.00%% of configured:%llu)",
+                          (unsigned long long)inv->tmp_mb, (unsigned long long)conf->tmp_mb));
     struct td_gres_stock *line = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*line));
     uint32_t n = parse_gres(conf->gres, a, line, TD_MAX_GRES_KINDS);
     for (uint32_t i = 0; i < n; i++)

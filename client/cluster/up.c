@@ -330,8 +330,8 @@ static int start_worker(const struct cluster *c, struct starting *s, struct td_e
 {
     char join[TD_MAX_PATH_BYTES + 32], dir[TD_MAX_PATH_BYTES + 512], cpus[16];
     char *argv[16] = {"tender-worker", "--join", join, "--dir", dir, "--node", (char *)(uintptr_t)s->line->node,
-                      "--conf", (char *)(uintptr_t)c->conf, "--ready-fd", "3"};
-    int n = 11, fds[2];
+                      "--conf", (char *)(uintptr_t)c->conf, "--ready-fd", "3", "--rehearse"};
+    int n = 12, fds[2];
 
     td_format(join, sizeof(join), "@%s/token", c->dir);
     td_format(dir, sizeof(dir), "%s/nodes/%s", c->dir, s->line->node);

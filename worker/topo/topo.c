@@ -16,12 +16,13 @@ static uint64_t host_memory_mb(void)
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : 0;
 }
 
-static uint64_t host_tmp_mb(void)
+/* The whole file system, as Slurm counts it, not what is free of it. */
+static uint64_t host_tmp_mb(const char *path)
 {
     struct statvfs fs;
 
-    if (statvfs("/tmp", &fs) < 0)
-        return 0; /* no /tmp: nothing to promise of it */
+    if (statvfs(td_str_empty(path) ? "/tmp" : path, &fs) < 0)
+        return 0; /* it is not there: nothing to promise of it; a line that promises some drains the node */
     return (uint64_t)fs.f_blocks * fs.f_frsize >> 20;
 }
 
@@ -57,14 +58,21 @@ static void host_names(struct found *f)
     }
 }
 
+/* What is declared, held against what there is. A pretended machine has what it is said to have. */
+static uint64_t size_of(const struct td_topo_params *p, const struct found *f, uint64_t declared, uint64_t there)
+{
+    if (declared == 0)
+        return there;
+    return f->declared || p->believe_sizes ? declared : TD_MIN(declared, there);
+}
+
 static void set_memory(const struct td_topo_params *p, struct found *f)
 {
     bool told = f->memory_mb > 0;
 
     if (!told)
         f->memory_mb = host_memory_mb();
-    if (p->memory_mb > 0)
-        f->memory_mb = p->memory_mb;
+    f->memory_mb = size_of(p, f, p->memory_mb, f->memory_mb);
     if (told && p->memory_mb == 0)
         return;
     for (uint32_t i = 0; i < f->nnumas; i++)
@@ -107,7 +115,7 @@ int td_topo_read(const struct td_topo_params *p, struct td_arena *a, struct td_i
     inv.cpus = found_bin(&f, all);
     count_shape(&f, &inv);
     inv.memory_mb = f.memory_mb;
-    inv.tmp_mb = p->tmp_mb > 0 ? p->tmp_mb : f.live ? host_tmp_mb() : 0;
+    inv.tmp_mb = size_of(p, &f, p->tmp_mb, f.live ? host_tmp_mb(p->tmp_fs) : 0);
     inv.cores = (struct td_cpu_core_list){f.cores, f.ncores};
     inv.numas = (struct td_numa_list){f.numas, f.nnumas};
     inv.gres = stocks;

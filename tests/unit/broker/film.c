@@ -154,6 +154,7 @@ static struct td_inventory inventory_of(struct film *f, const struct film_worker
                                  .cores_per_socket = w->cpus,
                                  .threads_per_core = 1,
                                  .memory_mb = 16000,
+                                 .tmp_mb = 1000,
                                  .cores = {cores, w->cpus},
                                  .gres = {gpu, w->gpus ? 1 : 0}};
 }

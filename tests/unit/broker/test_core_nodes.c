@@ -356,6 +356,28 @@ static void a_node_with_less_than_its_line_says_is_drained(void **state)
     film_expect_refused(f, TD_E_NODE_CONFIG);
 }
 
+static void a_node_with_less_temporary_disk_is_drained(void **state)
+{
+    struct film *f = *state;
+    f->settings.elastic = false;
+    film_node(f, (struct td_node_conf){.names = "n1", .cpus = 4, .tmp_mb = 1001});
+    film_node(f, (struct td_node_conf){.names = "n2", .cpus = 4, .tmp_mb = 1000});
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    film_worker(f, "n2", 4, 0);
+    assert_true(film_node_of(f, "n1")->drain);
+    assert_string_equal(film_node_of(f, "n1")->reason,
+                        "Low TmpDisk (reported:1000 < 100.00% of configured:1001)");
+    assert_false(film_node_of(f, "n2")->drain);
+    struct td_job_need need = {.tmp_mb = 1000};
+    struct td_submit s = {.spec = {.name = "tmp", .needs = {&need, 1}}};
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_OK);
+    need.tmp_mb = 1001; /* the line is not what there is */
+    film_request(f, 1000, TD_MSG_SUBMIT, &s);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+}
+
 static void a_node_with_what_its_line_says_is_not(void **state)
 {
     struct film *f = promised(state, "gpu:t4:2", 16000);
@@ -456,6 +478,7 @@ int main(void)
         FILM(a_node_joins_a_full_queue_and_work_flows),
         FILM(shards_keep_offers_apart),
         FILM(a_node_with_less_than_its_line_says_is_drained),
+        FILM(a_node_with_less_temporary_disk_is_drained),
         FILM(a_node_with_what_its_line_says_is_not),
         FILM(models_count_where_the_kind_is_complete),
         FILM(what_a_person_resumed_stays_resumed),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <cmocka.h>
 
 #include "machines.h"
@@ -256,6 +257,39 @@ static void fewer_cpus_than_there_are_stay_real(void **state)
     assert_int_equal(cpus_of(&f->inv), 4000);
 }
 
+/* Memory and temporary disk of this machine are held against what is declared: never more than there is. */
+static void sizes_of_this_machine_are_measured(void **state)
+{
+    struct fixture *f = *state;
+
+    read_ok(f, &(struct td_topo_params){0});
+    uint64_t memory = f->inv.memory_mb, tmp = f->inv.tmp_mb;
+    read_ok(f, &(struct td_topo_params){.memory_mb = memory + 1, .tmp_mb = tmp + 1});
+    assert_int_equal(f->inv.memory_mb, memory);
+    assert_int_equal(f->inv.tmp_mb, tmp);
+    read_ok(f, &(struct td_topo_params){.memory_mb = memory - 1, .tmp_mb = tmp - 1}); /* less is given out as it is said */
+    assert_int_equal(f->inv.memory_mb, memory - 1);
+    assert_int_equal(f->inv.tmp_mb, tmp - 1);
+    read_ok(f, &(struct td_topo_params){.memory_mb = memory + 1, .tmp_mb = tmp + 1, .believe_sizes = true}); /* a rehearsal */
+    assert_int_equal(f->inv.memory_mb, memory + 1);
+    assert_int_equal(f->inv.tmp_mb, tmp + 1);
+    read_ok(f, &(struct td_topo_params){.cpus = 4000, .memory_mb = memory + 1, .tmp_mb = tmp + 1}); /* a pretended machine */
+    assert_int_equal(f->inv.memory_mb, memory + 1);
+    assert_int_equal(f->inv.tmp_mb, tmp + 1);
+}
+
+static void temporary_disk_is_measured_where_it_is_said_to_be(void **state)
+{
+    struct fixture *f = *state;
+    struct statvfs fs;
+
+    assert_int_equal(statvfs("/dev", &fs), 0);
+    read_ok(f, &(struct td_topo_params){.tmp_fs = "/dev"});
+    assert_int_equal(f->inv.tmp_mb, (uint64_t)fs.f_blocks * fs.f_frsize >> 20);
+    read_ok(f, &(struct td_topo_params){.tmp_fs = "/nowhere/scratch", .tmp_mb = 100});
+    assert_int_equal(f->inv.tmp_mb, 0);
+}
+
 /* --- described and declared -------------------------------------------------------------------------------------- */
 
 static void a_number_is_that_many_cores(void **state)
@@ -501,6 +535,8 @@ int main(void)
         T(cores_are_in_placement_order),
         T(this_machine_is_read),
         T(fewer_cpus_than_there_are_stay_real),
+        T(sizes_of_this_machine_are_measured),
+        T(temporary_disk_is_measured_where_it_is_said_to_be),
         T(a_number_is_that_many_cores),
         T(a_description_is_read_by_hwloc),
         T(a_file_that_is_none_is_named),
