@@ -176,7 +176,9 @@ static void hello(struct film *f, struct film_worker *w)
 {
     struct td_running *running = td_arena_alloc(&f->arena, (w->held.n + 1) * sizeof(*running));
     for (uint32_t i = 0; i < w->held.n; i++)
-        running[i] = (struct td_running){.job = w->held.v[i].job, .attempt = w->held.v[i].attempt};
+        running[i] = (struct td_running){.job = w->held.v[i].job,
+                                         .attempt = w->held.v[i].attempt,
+                                         .exited = w->held.v[i].exited};
     struct td_hello m = {.version = TD_PROTOCOL_VERSION,
                          .node = w->name,
                          .boot_id = w->boot,
@@ -206,7 +208,12 @@ void film_worker_again(struct film *f, struct film_worker *w, bool reboot, bool 
     w->instance[strlen(w->instance) - 1]++;
     if (reboot) {
         w->boot[strlen(w->boot) - 1]++;
-        w->held.n = 0;
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < w->held.n; i++) {
+            if (w->held.v[i].exited)
+                w->held.v[kept++] = w->held.v[i];
+        }
+        w->held.n = kept;
         w->unacked.n = 0;
         w->report_no = 0;
     }

@@ -25,6 +25,7 @@
 struct film_held {
     uint32_t job, attempt;
     uint8_t cpus[64], gpus[8];
+    bool exited; /* its end is in the spool: known after a reboot too */
 };
 struct film_worker {
     char name[16], boot[16], instance[16];

@@ -68,6 +68,28 @@ static void another_boot_id_means_all_its_attempts_are_dead(void **state)
     film_expect(f, once, "NODE_FAIL");
 }
 
+static void an_end_in_the_spool_outlives_the_boot(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 3, 0);
+    uint32_t ran = film_submit(f, .cores = 1), good = film_submit(f, .cores = 1),
+             bad = film_submit(f, .cores = 1);
+    for (uint32_t i = 0; i < w->held.n; i++)
+        w->held.v[i].exited = w->held.v[i].job != ran;
+    w->on = false;
+    film_advance(f, 12 * SEC);
+    film_worker_again(f, w, true, true);
+    assert_int_equal(film_job(f, ran)->attempt, 2);
+    film_expect(f, good, "RUNNING"); /* its report is on the way */
+    assert_int_equal(film_job(f, good)->attempt, 1);
+    film_exit(f, good, 0);
+    film_exit(f, bad, 3);
+    film_expect(f, good, "COMPLETED");
+    film_expect(f, bad, "FAILED");
+    assert_int_equal(film_job(f, bad)->attempt, 1);
+}
+
 static void the_same_boot_keeps_its_attempts(void **state)
 {
     struct film *f = *state;
@@ -463,6 +485,7 @@ int main(void)
         FILM(a_silent_node_is_suspect_then_lost_and_its_job_runs_again),
         FILM(a_node_that_is_heard_again_is_up),
         FILM(another_boot_id_means_all_its_attempts_are_dead),
+        FILM(an_end_in_the_spool_outlives_the_boot),
         FILM(the_same_boot_keeps_its_attempts),
         FILM(a_second_live_claimant_is_refused),
         FILM(hello_twice_is_one_registration),

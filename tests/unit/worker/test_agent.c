@@ -753,6 +753,28 @@ static void another_boot_means_that_all_is_dead(void **state)
     running_job(f, 3, 0, 1); /* a new spool counts from the start */
 }
 
+static void an_end_of_an_earlier_boot_is_listed_and_reported(void **state)
+{
+    struct film *f = *state;
+    const struct td_running ended = {.job = 1, .attempt = 1, .exited = true};
+    const struct td_placement nothing = {0};
+
+    registered(f);
+    running_job(f, 1, 0, 1);
+    step(f, TD_AGENT_SHEPHERD_LOST, 0, NULL);
+    step(f, TD_AGENT_SHEPHERD_UP, 0, NULL);
+    shepherd_speaks(f, "boot2", &ended, &nothing, 1);
+    const struct td_hello *m = SENT(f, HELLO);
+    assert_int_equal(m->running.n, 1);
+    assert_true(m->running.v[0].exited);
+    status(f, 2, TD_REPORT_EXITED, 1, 1);
+    welcome(f, 5, 2);
+    expect_report(f, TD_REPORT_EXITED, 1, 2);
+    status(f, 3, TD_REPORT_GONE, 1, 1);
+    expect_report(f, TD_REPORT_GONE, 1, 3);
+    assert_int_equal(td_node_held(td_agent_node(f->agent)), 0);
+}
+
 /* --- leaving ----------------------------------------------------------------------------------------------------- */
 
 static void a_drain_waits_for_what_is_held_and_for_its_reports(void **state)
@@ -881,6 +903,7 @@ int main(void)
         T(without_its_shepherd_it_takes_nothing),
         T(a_launch_lost_on_the_way_is_repeated),
         T(another_boot_means_that_all_is_dead),
+        T(an_end_of_an_earlier_boot_is_listed_and_reported),
         T(a_drain_waits_for_what_is_held_and_for_its_reports),
         T(a_drain_without_a_broker_leaves_the_reports_to_the_spool),
         T(a_draining_worker_says_so_when_it_registers),

@@ -603,7 +603,10 @@ static void dead_shepherd_leaves_nothing(void **state)
     connect_as_worker(r, 0);
     assert_true(is_dead(leader) && is_dead(child) && is_dead(apart));
     assert_string_not_equal(r->state.boot_id, before);
-    assert_int_equal(r->state.running.n, 0);
+    /* what was alive is not listed; what had ended is, until that is acknowledged */
+    assert_int_equal(r->state.running.n, 1);
+    assert_int_equal(r->state.running.v[0].job, 9);
+    assert_true(r->state.running.v[0].exited);
     assert_true(r->state.next_no > last);
     assert_int_equal(wait_for(r, 9, TD_REPORT_EXITED)->exit_code, 2); /* what was not acknowledged is said again */
 }
@@ -620,7 +623,14 @@ static void boot_id_stays_when_nothing_ran(void **state)
     shepherd_start(r);
     connect_as_worker(r, 0);
     assert_string_equal(r->state.boot_id, before);
+    assert_int_equal(r->state.running.n, 1);
     assert_int_equal(wait_for(r, 1, TD_REPORT_EXITED)->exit_code, 2);
+    uint64_t last = wait_for(r, 1, TD_REPORT_GONE)->no;
+
+    /* acknowledged: the next one has nothing to say */
+    td_stream_release(&r->link);
+    connect_as_worker(r, last);
+    assert_int_equal(r->state.running.n, 0);
 }
 
 static void torn_spool_is_read_to_its_last_page(void **state)
