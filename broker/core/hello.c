@@ -11,13 +11,23 @@ void core_hello_again(struct td_core *c, const struct td_input *in, const char *
     core_reply(c, in, TD_MSG_REFUSED, &r);
 }
 
-static bool lists(const struct td_hello *m, const struct core_part *p)
+static const struct td_running *listed(const struct td_hello *m, const struct core_part *p)
 {
     for (uint32_t i = 0; i < m->running.n; i++) {
         if (m->running.v[i].job == p->job->id && m->running.v[i].attempt == p->job->attempt)
-            return true;
+            return &m->running.v[i];
     }
-    return false;
+    return NULL;
+}
+
+/* Another boot id means that nothing of it lives any more. How an attempt ended before that counts all
+ * the same: what is listed as exited comes from the shepherd's spool, and its report is on the way. */
+static bool survives(const struct td_hello *m, const struct core_part *p, bool rebooted)
+{
+    const struct td_running *r = listed(m, p);
+    if (rebooted)
+        return r && r->exited;
+    return r || p->state == TD_ALLOC_AWARDED;
 }
 
 /* A worker process that was restarted is the same node if it knows what the last one was told. */
@@ -30,7 +40,7 @@ static bool proves_itself(const struct core_node *n, const struct td_hello *m)
     if (m->incarnation || n->nparts == 0)
         return false;
     for (const struct core_part *p = n->parts; p; p = p->next) {
-        if (p->state != TD_ALLOC_AWARDED && !lists(m, p))
+        if (p->state != TD_ALLOC_AWARDED && !listed(m, p))
             return false;
     }
     return m->running.n > 0;
@@ -77,7 +87,7 @@ static int admit(struct td_core *c, const struct td_input *in, const struct td_h
     return 0;
 }
 
-/* Its attempts there died with the boot, or it no longer knows them. */
+/* Attempts that died with the boot, or that it no longer knows. */
 static void lose_what_is_gone(struct td_core *c, struct core_node *n, const struct td_hello *m,
                               bool rebooted)
 {
@@ -87,7 +97,7 @@ static void lose_what_is_gone(struct td_core *c, struct core_node *n, const stru
         struct core_part *p = parts[i];
         if (p->state == TD_ALLOC_GONE)
             continue; /* went with a part before it */
-        if (rebooted || (p->state != TD_ALLOC_AWARDED && !lists(m, p))) {
+        if (!survives(m, p, rebooted)) {
             core_node_lose_part(c, p);
             continue;
         }

@@ -349,6 +349,28 @@ void sim_worker_die(struct sim *s, uint32_t i)
     sim_push(s, 50 + td_rng_below(&s->rng, 5000), SIM_WORKER_STARTS, i, 0, n->life, NULL);
 }
 
+/* Dice of its own: runs without a reboot stay what they were. */
+static bool spool_survives(const struct sim *s, uint32_t i)
+{
+    struct td_rng dice = {s->seed * 2654435761u + 64u * i + s->nodes[i].shepherd.boots};
+
+    return td_rng_below(&dice, 2) == 0;
+}
+
+/* The spool was on disk: what had ended is known to the next shepherd, what lived is dead. */
+static void recall(struct sim_shepherd *sh)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t k = 0; k < sh->attempts.n; k++) {
+        if (!sh->attempts.v[k].exited)
+            continue;
+        sh->attempts.v[kept] = sh->attempts.v[k];
+        sh->attempts.v[kept++].place = (struct td_placement){0};
+    }
+    sh->attempts.n = kept;
+}
+
 void sim_node_reboot(struct sim *s, uint32_t i)
 {
     struct sim_node *n = &s->nodes[i];
@@ -361,9 +383,11 @@ void sim_node_reboot(struct sim *s, uint32_t i)
         sim_push(s, 2000, SIM_WORKER_STARTS, i, 0, n->life, NULL);
     }
     n->shepherd.boots++;
+    if (spool_survives(s, i)) {
+        recall(&n->shepherd);
+        return;
+    }
     n->shepherd.spool.n = 0;
     n->shepherd.next_no = 1;
-    for (uint32_t k = 0; k < n->shepherd.attempts.n; k++)
-        n->shepherd.attempts.v[k].alive = false;
     n->shepherd.attempts.n = 0; /* the ledger is gone with the boot: the broker must not send an old award again */
 }

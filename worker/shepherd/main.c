@@ -94,6 +94,7 @@ static int prepare(struct shepherd *sh, struct td_error *err)
         return td_fail(err, TD_E_IO, "cannot become a subreaper: %s", strerror(errno));
     sweep(sh, &lives); /* before anything new may start: nothing lives twice */
     td_vec_release(&lives);
+    recall(sh);
     spool_compact(&sh->spool, NULL, 0);
 
     r = launcher_new(&sh->launcher, err);

@@ -46,6 +46,9 @@ struct shepherd {
 void report(struct shepherd *sh, struct attempt *a, const struct td_report *r);
 void report_unknown_gone(struct shepherd *sh, uint32_t job, uint32_t attempt);
 
+/* recall.c: at start, after the sweep: attempts whose end is in the spool are in the ledger again */
+void recall(struct shepherd *sh);
+
 /* lastwords.c: a line in the job's error file that it was ended */
 void last_words_say(struct attempt *a);
 bool last_words_wait(const struct shepherd *sh, struct attempt *a); /* being written: GONE must wait */
