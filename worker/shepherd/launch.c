@@ -186,10 +186,10 @@ static CHILD_CODE int child(void *arg)
         child_cgroup(l);
     if (m->bind.n && syscall(SYS_sched_setaffinity, 0, sizeof(t->cpus), t->cpus) < 0)
         child_fail(l, LAUNCH_BIND);
-    for (uint32_t i = 0; i < m->spec.rlimits.n; i++)
-        child_limit(&m->spec.rlimits.v[i], note, sizeof(note));
     if (m->become_user)
         child_user(l);
+    for (uint32_t i = 0; i < m->spec.rlimits.n; i++) /* as the user: nobody's submission raises a hard limit of this node */
+        child_limit(&m->spec.rlimits.v[i], note, sizeof(note));
     umask((mode_t)m->spec.umask);
     if (!td_str_empty(m->spec.work_dir) && chdir(m->spec.work_dir) < 0)
         child_fail(l, LAUNCH_DIR);

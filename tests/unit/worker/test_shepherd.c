@@ -770,6 +770,44 @@ static void runs_as_the_user(void **state)
     assert_non_null(strstr(e->text, "Permission denied"));
 }
 
+/* Root of a container may lack the right, and then nothing is shown. */
+static bool root_may_raise_limits(void)
+{
+    struct rlimit low = {.rlim_cur = 0, .rlim_max = 4096}, more = {.rlim_cur = 0, .rlim_max = 8192};
+    int status = 1;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(setrlimit(RLIMIT_CORE, &low) < 0 || setrlimit(RLIMIT_CORE, &more) < 0);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* What a submission asks for is not what its user may have: the node's hard limit stands. */
+static void no_user_gets_beyond_the_hard_limit(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    char work[128];
+    struct rlimit low = {.rlim_cur = 1024, .rlim_max = 4096};
+    struct td_rlimit asked[] = {{.which = RLIMIT_CORE, .soft = 8192, .hard = 1 << 20}};
+    if (geteuid() != 0 || !root_may_raise_limits())
+        skip();
+    assert_int_equal(prlimit(r->pid, RLIMIT_CORE, &low, NULL), 0);
+    snprintf(work, sizeof(work), "%s/work", r->dir);
+    mkdir(work, 0755);
+    assert_int_equal(chown(work, 65534, 65534), 0);
+    job_make(r, &j, 1, "awk '/core file/ { print $5, $6 }' /proc/self/limits");
+    j.m.become_user = true;
+    j.m.award.uid = j.m.award.gid = 65534;
+    j.m.spec.rlimits = (struct td_rlimit_list){asked, 1};
+    j.m.spec.work_dir = work;
+    j.m.out = "mine";
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_for(r, 1, TD_REPORT_GONE);
+    char path[192];
+    snprintf(path, sizeof(path), "%s/mine", work);
+    assert_string_equal(slurp(path), "tender: resource limit 4 cannot be set to 8192 here: it stays lower\n4096 4096\n");
+}
+
 static void many_at_once(void **state)
 {
     struct rig *r = *state;
@@ -823,6 +861,7 @@ int main(void)
         T(binds_to_the_cpus_given),
         T(output_truncates_or_appends),
         T(runs_as_the_user),
+        T(no_user_gets_beyond_the_hard_limit),
         T(many_at_once),
         T(garbage_closes_only_its_connection),
     };
