@@ -58,6 +58,17 @@ static void apply_node_line(struct td_topo_params *p, const struct td_node_conf 
     p->features = td_str_empty(line->features) ? NULL : line->features;
 }
 
+/* What holds jobs to their CPUs, and their processes together. */
+static const char *confine_words(const struct worker *w, struct td_arena *a, const struct td_inventory *inv, bool *ret_bind)
+{
+    char both[TD_MAX_NAME_BYTES + 1];
+    const char *cpus = confine_decide(inv, w->machine.conf, ret_bind);
+    if (!w->machine.means[0])
+        return cpus;
+    td_format(both, sizeof(both), "%s, %s", cpus, w->machine.means);
+    return td_arena_strdup(a, both);
+}
+
 /* Reads the machine again; on failure the inventory stays as it was. */
 static int read_machine(struct worker *w, struct td_error *err)
 {
@@ -76,7 +87,7 @@ static int read_machine(struct worker *w, struct td_error *err)
         td_arena_release(&arena);
         return r;
     }
-    inv.confine = confine_decide(&inv, w->machine.conf, &bind);
+    inv.confine = confine_words(w, &arena, &inv, &bind);
     td_arena_release(&w->machine.arena);
     w->machine.arena = arena;
     inv.runs_as = geteuid() ? (uint32_t)geteuid() + 1 : 0;
@@ -145,6 +156,19 @@ void inventory_told(struct worker *w, const struct td_welcome *m)
     if (!td_record_equal(&td_rec_inventory, &before, &k->inventory))
         worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_INVENTORY, .body = &k->inventory});
     td_arena_release(&old);
+}
+
+/* Before the agent hears of the shepherd, so that its first HELLO says so. */
+void inventory_held(struct worker *w, const char *means)
+{
+    struct machine *k = &w->machine;
+    bool bind;
+    if (td_str_empty(means) || td_str_equal(k->means, means)) /* a shepherd of an earlier release does not say */
+        return;
+    td_format(k->means, sizeof(k->means), "%s", means);
+    k->inventory.confine = confine_words(w, &k->arena, &k->inventory, &bind);
+    td_log("info", "%s: confinement: %s", w->node, k->inventory.confine);
+    worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_INVENTORY, .body = &k->inventory});
 }
 
 /* --- resource limits -------------------------------------------------------------------------------------------------- */

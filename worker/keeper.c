@@ -130,6 +130,8 @@ void keeper_read(struct worker *w)
     while (w->keeper_up && (r = td_stream_next(&w->keeper, &data, &len, &err)) > 0) {
         struct td_arena arena = {0};
         r = td_wire_get_frame(&arena, data, len, &f, &err);
+        if (r == 0 && f.id == TD_MSG_SH_STATE)
+            inventory_held(w, ((const struct td_sh_state *)f.body)->means);
         if (r == 0)
             worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_SHEPHERD, .id = f.id, .body = f.body});
         td_arena_release(&arena);

@@ -24,6 +24,7 @@ struct machine {
     struct td_arena arena;         /* owns what inventory points to */
     struct td_inventory inventory;
     bool bind;                     /* bind jobs to their CPUs */
+    char means[TD_MAX_NAME_BYTES + 1]; /* what holds the processes of a job, in the shepherd's words; empty: not said yet */
     struct td_conf *conf;          /* --conf, or the broker's where it can be read here; NULL */
     struct td_arena told_arena;
     struct td_node_conf told;      /* NodeName line as WELCOME brought it */
@@ -78,6 +79,7 @@ struct worker {
 /* inventory.c */
 int inventory_read(struct worker *w, struct td_error *err);
 void inventory_told(struct worker *w, const struct td_welcome *m); /* WELCOME's word about this node */
+void inventory_held(struct worker *w, const char *means);          /* SH_STATE's word about what holds processes */
 bool inventory_keeps_limit(const struct worker *w, uint32_t which); /* PropagateResourceLimits(Except) */
 void inventory_release(struct worker *w);
 

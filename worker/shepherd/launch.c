@@ -3,7 +3,9 @@
  * The child shares our memory (CLONE_VM) and its thread sleeps until exec (CLONE_VFORK): no page tables are copied,
  * whatever the size of this process. So child code calls nothing but system calls: no malloc, no locks, and not
  * glibc's setuid family, which would signal the threads of this process. All signals are blocked here and stay
- * blocked until the child has its default handlers. */
+ * blocked until the child has its default handlers.
+ *
+ * Where cgroups are in use, the child is born in its own (birth.c), or enters it before it does anything else. */
 #include "worker/shepherd/launch.h"
 
 #include <errno.h>
@@ -23,6 +25,8 @@
 #include <unistd.h>
 
 #include "worker/log.h"
+#include "worker/shepherd/birth.h"
+#include "worker/shepherd/cage.h"
 
 #define LAUNCHERS 4 /* one path that hangs stops one of them */
 #define CHILD_STACK_BYTES (64 * 1024)
@@ -32,6 +36,7 @@
 struct launcher {
     pthread_mutex_t lock;
     pthread_cond_t wanted;
+    const struct cgroup_home *home;
     int fd_max;              /* files of jobs are kept open below this: the rest is for connections */
     struct launch *todo, **todo_end;
     struct launch *done, **done_end;
@@ -47,6 +52,8 @@ struct launcher {
         pid_t self;
         int pair[2];         /* the child sends its stderr to [1], we take it from [0] */
         bool test;           /* the child of launch_self_test */
+        char group[TD_MAX_PATH_BYTES + 32]; /* cgroup of the child; empty = none */
+        bool enter;          /* it is not born there */
     } threads[LAUNCHERS];
 };
 
@@ -89,16 +96,6 @@ static void child_limit(const struct td_rlimit *want, char *note, size_t cap)
     }
     td_format(note, cap, "tender: resource limit %u cannot be set to %llu here: it stays lower\n", want->which,
               (unsigned long long)want->soft);
-}
-
-static CHILD_CODE void child_cgroup(struct launch *l)
-{
-    char path[TD_MAX_PATH_BYTES + 16];
-    td_format(path, sizeof(path), "%s/cgroup.procs", l->msg->cgroup);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) != 1)
-        child_fail(l, LAUNCH_CGROUP);
-    close(fd);
 }
 
 static CHILD_CODE void child_user(struct launch *l)
@@ -182,8 +179,8 @@ static CHILD_CODE int child(void *arg)
     char note[160] = "";
 
     setsid();
-    if (!td_str_empty(m->cgroup))
-        child_cgroup(l);
+    if (t->enter && cgroup_enter(t->group) < 0)
+        child_fail(l, LAUNCH_CGROUP);
     if (m->bind.n && syscall(SYS_sched_setaffinity, 0, sizeof(t->cpus), t->cpus) < 0)
         child_fail(l, LAUNCH_BIND);
     if (m->become_user)
@@ -270,6 +267,39 @@ static int take_stderr(struct launch_thread *t)
     return -1;
 }
 
+/* Its group; one that cannot be made is said, and the process list stands for it. */
+static void make_group(struct launch_thread *t, struct launch *l)
+{
+    const struct cgroup_home *home = t->l->home;
+    t->group[0] = '\0';
+    if (t->test || home->means == CGROUP_NONE)
+        return;
+    cage_path(home, l->msg->award.job, l->msg->award.attempt, t->group, sizeof(t->group));
+    int r = cgroup_make(t->group);
+    l->caged = r == 0;
+    if (l->caged)
+        return;
+    td_log("warn", "job=%u.%u: cannot make the cgroup %s: %s; its processes are told by the process list", l->msg->award.job,
+           l->msg->award.attempt, t->group, strerror(-r));
+    t->group[0] = '\0';
+}
+
+/* The stack grows down; the child's own result is in *l when this returns. */
+static int make_child(struct launch_thread *t, struct launch *l)
+{
+    int (*run)(void *) = t->test ? test_child : child;
+    int fd = t->group[0] && t->l->home->means == CGROUP_V2 ? open(t->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    t->enter = t->group[0] && fd < 0;
+    if (fd >= 0) {
+        int pid = birth(run, t->stack, CHILD_STACK_BYTES, t, fd, (int *)&l->pid);
+        close(fd);
+        if (pid > 0)
+            return pid;
+        t->enter = true;
+    }
+    return clone(run, t->stack + CHILD_STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, t, (int *)&l->pid);
+}
+
 static void launch_one(struct launch_thread *t, struct launch *l)
 {
     t->now = l;
@@ -280,11 +310,9 @@ static void launch_one(struct launch_thread *t, struct launch *l)
     }
     if (!t->test)
         prepare(t, l->msg);
+    make_group(t, l);
     l->started_ms = boot_ms();
-    /* the stack grows down; the child's own result is in *l when clone returns */
-    int pid = clone(t->test ? test_child : child, t->stack + CHILD_STACK_BYTES,
-                    CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, t, (int *)&l->pid);
-    if (pid < 0) {
+    if (make_child(t, l) < 0) {
         l->failed = LAUNCH_FORK;
         l->error = errno;
     }
@@ -323,9 +351,10 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-int launcher_new(struct launcher **ret, struct td_error *err)
+int launcher_new(struct launcher **ret, const struct cgroup_home *home, struct td_error *err)
 {
     struct launcher *l = td_alloc(sizeof(*l));
+    l->home = home;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->wanted, NULL);
     l->todo_end = &l->todo;
@@ -367,6 +396,7 @@ void launcher_put(struct launcher *l, struct launch *what)
 {
     what->failed = LAUNCH_OK;
     what->err_fd = -1;
+    what->caged = false;
     what->error = what->pid = 0;
     what->reaped = false;
     what->next = NULL;
@@ -433,7 +463,7 @@ void launch_words(const struct launch *l, char *out, size_t cap)
         snprintf(out, cap, "cannot make a process: %s", why);
         return;
     case LAUNCH_CGROUP:
-        snprintf(out, cap, "cannot enter the cgroup %s: %s", m->cgroup, why);
+        snprintf(out, cap, "cannot enter its cgroup: %s", why);
         return;
     case LAUNCH_BIND:
         snprintf(out, cap, "cannot bind to the allocated CPUs: %s", why);

@@ -16,6 +16,7 @@
 #include "types/types.h"
 
 struct attempt;
+struct cgroup_home;
 
 /* What could not be done before exec. */
 enum launch_step {
@@ -31,6 +32,7 @@ struct launch {
     int error;                       /* errno of the failure */
     int64_t started_ms;              /* CLOCK_BOOTTIME just before the process was made */
     int err_fd;                      /* the child's stderr if that is a regular file, else -1; whoever takes it closes it */
+    bool caged;                      /* a cgroup was made for it, whether the process came up or not */
     volatile int pid;                /* set by the kernel before the child runs a line: also read while under way */
     /* used by the loop while it is under way */
     bool reaped;                     /* the process is over already */
@@ -40,7 +42,8 @@ struct launch {
 };
 
 struct launcher;
-int launcher_new(struct launcher **ret, struct td_error *err);
+/* home: where attempts get their cgroups; borrowed as long as there are launches. */
+int launcher_new(struct launcher **ret, const struct cgroup_home *home, struct td_error *err);
 int launcher_fd(const struct launcher *l);             /* readable when something is done */
 void launcher_put(struct launcher *l, struct launch *what);
 struct launch *launcher_take(struct launcher *l);      /* all that are done, oldest first; NULL = none */

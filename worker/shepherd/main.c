@@ -1,5 +1,7 @@
 /* main.c - tender-shepherd --dir DIR: keeps the jobs of one node through its worker's crashes
  *
+ * With --sweep it only ends what a shepherd that was killed has left there: for `tender down`, and for people.
+ *
  * Started by the worker; leaves when it is told to (SH_QUIT, SIGTERM) and nothing runs any more, or when its directory
  * is gone, and then it takes its jobs with it. */
 #include "worker/shepherd/shepherd.h"
@@ -31,7 +33,7 @@ static int64_t boot_ms(void)
 
 static int usage(const char *why)
 {
-    fprintf(stderr, "tender-shepherd: %s\nusage: tender-shepherd --dir DIR\n", why);
+    fprintf(stderr, "tender-shepherd: %s\nusage: tender-shepherd --dir DIR [--sweep]\n", why);
     return 2;
 }
 
@@ -79,7 +81,8 @@ static int host_boot_id(char *out, size_t cap, struct td_error *err)
     return 0;
 }
 
-static int prepare(struct shepherd *sh, struct td_error *err)
+/* From here on this directory is ours, and nothing that an earlier shepherd started lives any more. */
+static int take_over(struct shepherd *sh, bool *ret_swept, struct td_error *err)
 {
     char host[64];
     life_vec lives = {0};
@@ -92,12 +95,26 @@ static int prepare(struct shepherd *sh, struct td_error *err)
         return r;
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return td_fail(err, TD_E_IO, "cannot become a subreaper: %s", strerror(errno));
-    sweep(sh, &lives); /* before anything new may start: nothing lives twice */
+    cages_find_old(sh);
+    if (cages_unknown(sh, &lives)) { /* killed between making a process and writing it down: it is not made again */
+        spool_new_boot(&sh->spool, host);
+        spool_compact(&sh->spool, lives.v, lives.n);
+    }
+    *ret_swept = sweep(sh, &lives); /* before anything new may start: nothing lives twice */
     td_vec_release(&lives);
     recall(sh);
     spool_compact(&sh->spool, NULL, 0);
+    return 0;
+}
 
-    r = launcher_new(&sh->launcher, err);
+static int prepare(struct shepherd *sh, struct td_error *err)
+{
+    bool swept;
+    int r = take_over(sh, &swept, err);
+    if (r < 0)
+        return r;
+    cages_open(sh);
+    r = launcher_new(&sh->launcher, &sh->home, err);
     if (r < 0)
         return r;
     sh->orphans_exact = launch_self_test(sh->launcher);
@@ -205,12 +222,25 @@ static int run(struct shepherd *sh, int signal_fd)
     return 0;
 }
 
+static int sweep_only(struct shepherd *sh)
+{
+    struct td_error err = {0};
+    bool swept = false;
+    if (take_over(sh, &swept, &err) < 0)
+        td_log("error", "nothing is swept: %s", err.text);
+    spool_release(&sh->spool);
+    ledger_release(&sh->ledger);
+    proctab_release(&sh->tab);
+    return swept ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     static struct shepherd sh = {.look_at_ms = INT64_MAX};
     struct td_error err = {0};
-    if (argc != 3 || strcmp(argv[1], "--dir") != 0)
-        return usage("--dir DIR is needed, and nothing else");
+    bool only_sweep = argc == 4 && strcmp(argv[3], "--sweep") == 0;
+    if ((argc != 3 && !only_sweep) || strcmp(argv[1], "--dir") != 0)
+        return usage("--dir DIR is needed");
     if (!realpath(argv[2], sh.dir)) {
         fprintf(stderr, "tender-shepherd: %s: %s\n", argv[2], strerror(errno));
         return 1;
@@ -221,11 +251,14 @@ int main(int argc, char **argv)
     close_range(3, ~0u, 0); /* nothing of our starter's may live on in jobs */
     int signal_fd = open_signals();
     sh.now_ms = boot_ms();
+    if (only_sweep)
+        return sweep_only(&sh);
     if (signal_fd < 0 || prepare(&sh, &err) < 0) {
         td_log("error", "shepherd cannot start: %s", signal_fd < 0 ? strerror(errno) : err.text);
         return 1;
     }
     int r = run(&sh, signal_fd);
+    cages_close(&sh);
     link_close(&sh);
     spool_release(&sh.spool);
     ledger_release(&sh.ledger);

@@ -1,8 +1,9 @@
 /* reap.c - what ended, what it left behind, and who belongs to whom
  *
- * A process belongs to an attempt if an ancestor is its leader, or it is in its session, or was started with its
- * TENDER_ATTEMPT. A daemon that gave up all three is counted to an ended attempt of the same user once no other
- * attempt of that user lives here; until then it is left alone, because it may be that one's. */
+ * A process belongs to an attempt if it is in its cgroup (cage.c). Where there are none, or its user may leave one, the
+ * process list tells too: an ancestor is its leader, or it is in its session, or was started with its TENDER_ATTEMPT. A
+ * daemon that gave up all three is counted to an ended attempt of the same user once no other attempt of that user lives
+ * here; until then it is left alone, because it may be that one's. */
 #include "worker/shepherd/shepherd.h"
 
 #include <errno.h>
@@ -115,6 +116,12 @@ static struct attempt *owner_of(struct shepherd *sh, const struct proc *p)
     return a ? a : by_user(sh, p->uid);
 }
 
+/* Root, and a worker's own user, can move a process of theirs to another cgroup. */
+static bool may_escape(const struct attempt *a)
+{
+    return !a->caged || a->uid == 0;
+}
+
 void attempt_signal(struct shepherd *sh, struct attempt *a, int sig, enum attempt_reach reach)
 {
     if (a->state != ATTEMPT_RUNNING)
@@ -122,6 +129,11 @@ void attempt_signal(struct shepherd *sh, struct attempt *a, int sig, enum attemp
     if (reach == REACH_LEADER) {
         kill(a->pid, sig);
         return;
+    }
+    if (a->caged) {
+        cage_signal(sh, a, sig, reach == REACH_CHILDREN);
+        if (sig != SIGKILL || !may_escape(a)) /* nobody gets another signal twice */
+            return;
     }
     if (reach == REACH_ALL)
         kill(-a->pid, sig);
@@ -148,6 +160,15 @@ static void add_usage(struct td_usage *u, const struct rusage *ru)
     u->write_bytes += (uint64_t)ru->ru_oublock * 512;
 }
 
+void attempt_leaves(struct shepherd *sh, struct attempt *a)
+{
+    a->state = ATTEMPT_LEFTOVERS;
+    a->warn_at_ms = a->limit_at_ms = a->kill_at_ms = INT64_MAX;
+    sh->leftovers = true;
+    sh->look_at_ms = sh->now_ms;
+    sh->look_wait_ms = LOOK_FIRST_MS;
+}
+
 void attempt_exited(struct shepherd *sh, struct attempt *a, int wait_status, const struct rusage *usage)
 {
     add_usage(&a->usage, usage);
@@ -161,11 +182,7 @@ void attempt_exited(struct shepherd *sh, struct attempt *a, int wait_status, con
         r.text = "could not be started within 30 seconds: its working directory or an output file hangs";
     }
     report(sh, a, &r);
-    a->state = ATTEMPT_LEFTOVERS;
-    a->warn_at_ms = a->limit_at_ms = a->kill_at_ms = INT64_MAX;
-    sh->leftovers = true;
-    sh->look_at_ms = sh->now_ms;
-    sh->look_wait_ms = LOOK_FIRST_MS;
+    attempt_leaves(sh, a);
 }
 
 /* A child nobody in the ledger leads: one being launched that ended at once, or somebody's orphan. */
@@ -207,10 +224,16 @@ static void all_gone(struct shepherd *sh)
             report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE, .usage = a->usage});
 }
 
-static void count_and_kill(struct shepherd *sh)
+/* By the process list, where that is needed. False: it cannot be read now. */
+static bool count_and_kill(struct shepherd *sh)
 {
+    bool needed = false;
     for (struct attempt *a = sh->ledger.first; a; a = a->next)
-        a->left = 0;
+        needed |= a->state == ATTEMPT_LEFTOVERS && may_escape(a);
+    if (!needed || (sh->orphans_exact && !launch_orphans()))
+        return true;
+    if (!tab_read(sh))
+        return false;
     for (uint32_t i = 0; i < sh->tab.procs.n; i++) {
         const struct proc *p = &sh->tab.procs.v[i];
         struct attempt *a = owner_of(sh, p);
@@ -220,20 +243,20 @@ static void count_and_kill(struct shepherd *sh)
         if (p->state != 'Z' && kill(p->pid, SIGKILL) < 0 && errno == EPERM)
             td_log("warn", "job=%u.%u: process %d it left may not be ended by this user", a->job, a->attempt, (int)p->pid);
     }
+    return true;
 }
 
 void look_for_leftovers(struct shepherd *sh)
 {
     if (!sh->leftovers || sh->now_ms < sh->look_at_ms)
         return;
-    if (sh->orphans_exact && !launch_orphans()) {
-        for (struct attempt *a = sh->ledger.first; a; a = a->next)
-            a->left = 0;
-    } else {
-        if (!tab_read(sh))
-            return;
-        count_and_kill(sh);
-    }
+    for (struct attempt *a = sh->ledger.first; a; a = a->next)
+        a->left = 0;
+    if (!count_and_kill(sh))
+        return;
+    for (struct attempt *a = sh->ledger.first; a; a = a->next)
+        if (a->state == ATTEMPT_LEFTOVERS && !cage_gone(sh, a))
+            a->left++;
     all_gone(sh);
 
     sh->leftovers = false;
@@ -287,23 +310,25 @@ static uint32_t sweep_once(struct shepherd *sh, const life_vec *lives)
     return hit;
 }
 
-void sweep(struct shepherd *sh, const life_vec *lives)
+bool sweep(struct shepherd *sh, const life_vec *lives)
 {
     struct timespec pause = {.tv_nsec = 10000000};
-    uint32_t total = 0;
+    uint32_t total = 0, groups = 0;
     for (int tries = 0; tries < SWEEP_MS / 10; tries++) {
         sh->tab_fresh = false;
         if (!tab_read(sh))
-            return;
-        uint32_t hit = sweep_once(sh, lives);
-        if (hit == 0) {
-            if (total || lives->n)
-                td_log("warn", "the shepherd before this one died: %u attempts were alive, %u signals ended what was left",
-                       lives->n, total);
-            return;
+            return false;
+        uint32_t hit = sweep_once(sh, lives), left = cages_sweep(sh);
+        if (hit + left == 0) {
+            if (total || groups || lives->n)
+                td_log("warn", "the shepherd before this one died: %u attempts were alive, %u signals and %u cgroups ended what "
+                       "was left", lives->n, total, groups);
+            return true;
         }
         total += hit;
+        groups = TD_MAX(groups, left);
         nanosleep(&pause, NULL);
     }
     td_log("error", "processes of a dead shepherd's jobs do not die; going on without waiting for them");
+    return false;
 }

@@ -7,6 +7,7 @@
 #define TD_SHEPHERD_H
 
 #include "local/local.h"
+#include "worker/shepherd/cage.h"
 #include "worker/shepherd/launch.h"
 #include "worker/shepherd/ledger.h"
 #include "worker/shepherd/proctab.h"
@@ -21,6 +22,8 @@ struct shepherd {
     int64_t now_ms;          /* CLOCK_BOOTTIME of this turn */
     struct ledger ledger;
     struct spool spool;
+    struct cgroup_home home; /* of the attempts' cgroups; CGROUP_NONE: the process list tells who belongs to whom */
+    struct cgroup_home old_home; /* an earlier shepherd's, until it is swept */
     struct launcher *launcher;
     bool orphans_exact;      /* launch_orphans can be trusted on this kernel */
     TD_VEC(struct launch *) flying;
@@ -64,11 +67,12 @@ struct launch *launch_spare(struct shepherd *sh);
 /* reap.c */
 uint64_t start_ticks_of(int64_t boot_ms);
 void reap(struct shepherd *sh);                                  /* SIGCHLD */
+void attempt_leaves(struct shepherd *sh, struct attempt *a);     /* its leader is over: what is left is ended, then GONE */
 void attempt_exited(struct shepherd *sh, struct attempt *a, int wait_status, const struct rusage *usage);
 void look_for_leftovers(struct shepherd *sh);
 enum attempt_reach { REACH_LEADER, REACH_ALL, REACH_CHILDREN };
 void attempt_signal(struct shepherd *sh, struct attempt *a, int sig, enum attempt_reach reach);
-void sweep(struct shepherd *sh, const life_vec *lives);          /* at start: ends what a dead shepherd left */
+bool sweep(struct shepherd *sh, const life_vec *lives);          /* at start: ends what a dead shepherd left; false: not all */
 
 /* limit.c */
 void limit_set(struct shepherd *sh, struct attempt *a, uint32_t limit_s);

@@ -132,6 +132,11 @@ static void read_pages(struct spool *s, const struct td_buf *file, life_vec *liv
     td_arena_release(&arena);
 }
 
+void spool_new_boot(struct spool *s, const char *host_boot_id)
+{
+    snprintf(s->boot_id, sizeof(s->boot_id), "%.40s/%llx", host_boot_id, (unsigned long long)clock_ms(CLOCK_REALTIME));
+}
+
 int spool_open(struct spool *s, const char *dir, const char *host_boot_id, life_vec *ret_lives, struct td_error *err)
 {
     memset(s, 0, sizeof(*s));
@@ -154,8 +159,7 @@ int spool_open(struct spool *s, const char *dir, const char *host_boot_id, life_
         s->next_no = (uint64_t)clock_ms(CLOCK_REALTIME) * 1000;
     bool same_host_life = strncmp(s->boot_id, host_boot_id, strlen(host_boot_id)) == 0;
     if (!same_host_life || ret_lives->n > 0)
-        snprintf(s->boot_id, sizeof(s->boot_id), "%.40s/%llx", host_boot_id,
-                 (unsigned long long)clock_ms(CLOCK_REALTIME));
+        spool_new_boot(s, host_boot_id);
     spool_compact(s, ret_lives->v, ret_lives->n);
     if (s->fd < 0)
         return td_fail(err, TD_E_IO, "cannot write %s: %s", s->path, strerror(errno));

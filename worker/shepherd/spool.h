@@ -34,6 +34,8 @@ struct spool {
 /* Opens DIR/spool/statuses. `ret_lives`: processes that an earlier shepherd may have left behind (td_vec_release it);
  * boot_id stays the old one where nothing was alive in it, so that statuses not yet acknowledged keep their worth. */
 int spool_open(struct spool *s, const char *dir, const char *host_boot_id, life_vec *ret_lives, struct td_error *err);
+/* Something was alive that the file did not know of: all that is not known to have ended is dead. */
+void spool_new_boot(struct spool *s, const char *host_boot_id);
 void spool_release(struct spool *s);
 /* Numbers the report and keeps it; returns its number. Stamps its times. */
 uint64_t spool_add(struct spool *s, const struct td_report *r, int64_t now_boot_ms);

@@ -111,7 +111,10 @@ static void start_failed(struct shepherd *sh, struct attempt *a, const struct la
     launch_words(what, text, sizeof(text));
     report(sh, a, &(struct td_report){.kind = TD_REPORT_ACCEPTED});
     report(sh, a, &(struct td_report){.kind = TD_REPORT_EXITED, .exit_code = 1, .launch_failed = true, .text = text});
-    report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});
+    if (cage_gone(sh, a))
+        report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});
+    else
+        attempt_leaves(sh, a); /* its process is just on the way out */
 }
 
 static void start_done(struct shepherd *sh, struct launch *what)
@@ -120,6 +123,7 @@ static void start_done(struct shepherd *sh, struct launch *what)
     for (uint32_t i = 0; i < sh->flying.n; i++)
         if (sh->flying.v[i] == what)
             sh->flying.v[i] = sh->flying.v[--sh->flying.n];
+    a->caged = what->caged;
     if (what->failed != LAUNCH_OK) {
         start_failed(sh, a, what);
         launch_recycle(sh, what);

@@ -134,6 +134,14 @@ static int setup(void **state)
     return 0;
 }
 
+/* Exit status of a sweep. */
+static int run_sweep(const struct rig *r)
+{
+    char cmd[512];
+    snprintf(cmd, sizeof(cmd), "%s --dir %s --sweep 2>>%s/shepherd.log", TENDER_SHEPHERD, r->dir, r->dir);
+    return system(cmd);
+}
+
 static void show_log(const struct rig *r)
 {
     char path[128], line[1024];
@@ -611,6 +619,92 @@ static void dead_shepherd_leaves_nothing(void **state)
     assert_int_equal(wait_for(r, 9, TD_REPORT_EXITED)->exit_code, 2); /* what was not acknowledged is said again */
 }
 
+static bool has_groups(void)
+{
+    return system("find /sys/fs/cgroup -maxdepth 6 -type d -name \"tender-$(basename $RIG_DIR)-*\" 2>/dev/null | grep -q .") == 0;
+}
+
+/* Twice forked, a session of its own, no environment: no list of processes tells whose it is. */
+#define ESCAPE "(setsid env -i /bin/sh -c '(/bin/sh -c \"echo bare \\$\\$; exec /bin/sleep 1000\" &) ' &); "
+
+static void nothing_escapes_a_dead_shepherd(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    setenv("RIG_DIR", r->dir, 1);
+    if (!has_groups())
+        skip(); /* no cgroup may be used here: the log says so */
+    put(r, TD_MSG_SH_LAUNCH, job_make(r, &j, 1, ESCAPE "echo leader $$; sleep 1000"));
+    int bare = wait_number(r, 1, "bare "), leader = wait_number(r, 1, "leader ");
+    wait_for(r, 1, TD_REPORT_ACCEPTED);
+    kill(r->pid, SIGKILL);
+    waitpid(r->pid, NULL, 0);
+    td_stream_release(&r->link);
+    assert_false(is_dead(bare));
+    shepherd_start(r);
+    connect_as_worker(r, 0);
+    assert_true(is_dead(bare) && is_dead(leader));
+
+    /* nor a sweep without a shepherd, which takes the groups away */
+    put(r, TD_MSG_SH_LAUNCH, job_make(r, &j, 2, ESCAPE "sleep 1000"));
+    bare = wait_number(r, 2, "bare ");
+    assert_int_equal(run_sweep(r), 1 << 8); /* one that lives is left in peace */
+    assert_false(is_dead(bare));
+    kill(r->pid, SIGKILL);
+    waitpid(r->pid, NULL, 0);
+    td_stream_release(&r->link);
+    assert_int_equal(run_sweep(r), 0);
+    assert_true(is_dead(bare));
+    assert_false(has_groups());
+    shepherd_start(r);
+    connect_as_worker(r, 0);
+}
+
+/* Killed between making a process and writing that down: a worker that asks again must not get a second one. */
+static void a_group_nobody_wrote_down_is_another_boot(void **state)
+{
+    struct rig *r = *state;
+    setenv("RIG_DIR", r->dir, 1);
+    if (!has_groups())
+        skip();
+    const char *before = r->state.boot_id;
+    for (int with = 0; with < 2; with++) {
+        kill(r->pid, SIGKILL);
+        waitpid(r->pid, NULL, 0);
+        td_stream_release(&r->link);
+        if (with)
+            assert_int_equal(system("mkdir $(cat $RIG_DIR/spool/cgroup)/7.1"), 0);
+        shepherd_start(r);
+        connect_as_worker(r, 0);
+        assert_int_equal(strcmp(r->state.boot_id, before) != 0, with);
+    }
+}
+
+static void groups_come_and_go_with_their_attempts(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    setenv("RIG_DIR", r->dir, 1);
+    if (!has_groups())
+        skip();
+    run(r, 1, "cat /proc/self/cgroup");
+    assert_non_null(strstr(output(r, 1), "/1.1\n"));
+    job_make(r, &j, 2, "true")->spec.work_dir = "/nowhere";
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_for(r, 2, TD_REPORT_GONE);
+    /* the strays of one are not those of another, though their user is the same */
+    put(r, TD_MSG_SH_LAUNCH, job_make(r, &j, 3, ESCAPE "sleep 1000"));
+    int bare = wait_number(r, 3, "bare ");
+    run(r, 4, ESCAPE "until grep -q bare out-4; do :; done");
+    assert_true(is_dead(wait_number(r, 4, "bare ")));
+    assert_false(is_dead(bare));
+    struct td_sh_kill over = {.kill = {.job = 3, .attempt = 1}, .kill_wait_s = 30};
+    put(r, TD_MSG_SH_KILL, &over);
+    wait_for(r, 3, TD_REPORT_GONE);
+    assert_true(is_dead(bare));
+    assert_int_not_equal(system("find /sys/fs/cgroup -path \"*/tender-$(basename $RIG_DIR)-*/*.1\" -type d | grep -q ."), 0);
+}
+
 static void boot_id_stays_when_nothing_ran(void **state)
 {
     struct rig *r = *state;
@@ -854,6 +948,9 @@ int main(void)
         T(other_ranks_hold),
         T(strays_are_ended),
         T(dead_shepherd_leaves_nothing),
+        T(nothing_escapes_a_dead_shepherd),
+        T(a_group_nobody_wrote_down_is_another_boot),
+        T(groups_come_and_go_with_their_attempts),
         T(boot_id_stays_when_nothing_ran),
         T(torn_spool_is_read_to_its_last_page),
         T(leaves_when_asked_and_idle),
