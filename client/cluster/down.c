@@ -2,12 +2,14 @@
  *
  * The broker goes first, so that nothing of what follows is recorded as a job's own end: to the journal it is as if the
  * machine had lost its power. Running jobs are ended and queued again at the next tender up, where they may be. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <dirent.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +136,45 @@ static uint32_t down_shepherd(const struct cluster *c, const char *node, bool fo
     return pid != 0 && end == PROCESS_GONE;
 }
 
+static int run_sweep(const char *dir, int log_fd, struct td_error *err)
+{
+    char *argv[] = {"tender-shepherd", "--dir", (char *)(uintptr_t)dir, "--sweep", NULL};
+    int status;
+    pid_t pid = process_start(argv[0], argv, -1, log_fd, err);
+
+    if (pid < 0)
+        return (int)pid;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return td_fail(err, TD_E_IO, "cannot wait for %s: %s", argv[0], strerror(errno));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return td_fail(err, TD_E_IO, "see %s/shepherd.log", dir);
+    return 0;
+}
+
+/* What jobs left behind that their shepherd, killed by us or long before, can no longer end: only a shepherd can tell. */
+static uint32_t sweep_node(const struct cluster *c, const char *node, bool force, uint32_t *stay)
+{
+    char dir[TD_MAX_PATH_BYTES + 512], path[TD_MAX_PATH_BYTES + 544];
+    struct td_error err = {0};
+
+    (void)force;
+    td_format(dir, sizeof(dir), "%s/nodes/%s", c->dir, node);
+    td_format(path, sizeof(path), "%s/spool/statuses", dir);
+    if (process_find(c, PROCESS_SHEPHERD, node) || (access(path, F_OK) < 0 && errno == ENOENT))
+        return 0; /* said already; never had one */
+    td_format(path, sizeof(path), "%s/shepherd.log", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int r = fd < 0 ? td_fail(&err, TD_E_IO, "cannot write %s: %s", path, strerror(errno)) : run_sweep(dir, fd, &err);
+    if (fd >= 0)
+        close(fd);
+    if (r < 0) {
+        say_warning("what jobs on %s have left may still run: %s", node, err.text);
+        ++*stay;
+    }
+    return r == 0;
+}
+
 static int bring_down(const struct down *o, struct td_error *err)
 {
     struct cluster c = {0};
@@ -151,6 +192,7 @@ static int bring_down(const struct down *o, struct td_error *err)
         return td_fail(err, TD_E_IO, "the broker (process %d) %s; nothing of %s was ended", (int)broker, why(end), c.dir);
     uint32_t workers = each_node(&c, down_worker, o->force, &stay);
     uint32_t shepherds = each_node(&c, down_shepherd, o->force, &stay);
+    each_node(&c, sweep_node, o->force, &stay);
     if (!broker && !workers && !shepherds && !stay) {
         say_note("nothing of %s was running", c.dir);
         return 0;
@@ -161,8 +203,7 @@ static int bring_down(const struct down *o, struct td_error *err)
     say_note("ended: %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
              workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
     if (stay)
-        return td_fail(err, TD_E_IO, "%u process%s of it run%s still", stay, stay == 1 ? "" : "es",
-                       stay == 1 ? "s" : "");
+        return td_fail(err, TD_E_IO, "not all of it could be ended: %u warning%s", stay, stay == 1 ? "" : "s");
     return 0;
 }
 
@@ -191,7 +232,7 @@ const struct command down_command = {
     .summary = "end a cluster on this machine",
     .about = "Ends the broker, workers, shepherds and jobs of a folder; the journal stays, and running jobs are queued\n"
              "again at the next tender up. Only processes that a pid file names and whose command line holds the folder\n"
-             "are ended.",
+             "are ended, and what their jobs have left, also where the shepherd was killed before.",
     .options = options,
     .usage_exit = 1,
     .run = run,
