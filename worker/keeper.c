@@ -82,6 +82,7 @@ static bool connect_now(struct worker *w)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     td_stream_init(&w->keeper, fd, OUT_BYTES);
     w->keeper_up = true;
+    w->keeper_told = false;
     w->keeper_start_ms = 0;
     worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_SHEPHERD_UP});
     return true;
@@ -132,6 +133,8 @@ void keeper_read(struct worker *w)
         r = td_wire_get_frame(&arena, data, len, &f, &err);
         if (r == 0 && f.id == TD_MSG_SH_STATE)
             inventory_held(w, ((const struct td_sh_state *)f.body)->means);
+        if (r == 0)
+            launch_heard(w, &f); /* before the agent, which may launch again what the shepherd never got */
         if (r == 0)
             worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_SHEPHERD, .id = f.id, .body = f.body});
         td_arena_release(&arena);

@@ -27,12 +27,9 @@ static bool is_leader(const struct td_sh_launch *m)
 /* The first blob that is missing; empty if none is. */
 static struct td_bin missing_blob(struct worker *w, const struct td_sh_launch *m)
 {
-    struct script *s;
-    struct td_error err;
     if (!is_leader(m) || !td_str_empty(m->cannot))
         return (struct td_bin){0};
-    if (m->spec.script_hash.n && blobs_script(&w->blobs, m->spec.script_hash, m->award.uid, m->award.gid,
-                                              geteuid() == 0, &s, &err) == 0)
+    if (!blobs_get(&w->blobs, m->spec.script_hash))
         return m->spec.script_hash;
     if (!blobs_get(&w->blobs, m->spec.env_hash))
         return m->spec.env_hash;
@@ -123,19 +120,20 @@ static void make_files(struct worker *w, struct td_sh_launch *m)
     m->in = td_str_empty(s->std_in) ? "" : expand(w, s->std_in, &facts, s->work_dir);
 }
 
-static void make_argv(struct worker *w, struct td_sh_launch *m, const struct script *s)
+static void make_argv(struct worker *w, struct td_sh_launch *m, struct td_bin script)
 {
     const struct td_strs *args = &m->spec.argv;
     const char **v = td_arena_alloc(&w->arena, (args->n + 3u) * sizeof(*v));
+    const char *interpreter, *argument;
     uint32_t n = 0;
-    v[n++] = s->interpreter;
-    if (s->argument)
-        v[n++] = s->argument;
-    v[n++] = s->path;
+    scripts_first_line(script, &w->arena, &interpreter, &argument);
+    v[n++] = interpreter;
+    if (argument)
+        v[n++] = argument;
+    v[n++] = m->script;
     for (uint32_t i = 0; i < args->n && n < TD_MAX_ARGS; i++)
         v[n++] = args->v[i];
     m->argv = (struct td_strs){v, n};
-    m->script = s->path;
 }
 
 static void make_limits(struct worker *w, struct td_sh_launch *m)
@@ -177,21 +175,24 @@ static const char *env_too_big(struct worker *w, const struct td_strs *env)
 static void send_launch(struct worker *w, const struct td_sh_launch *award)
 {
     struct td_sh_launch m = *award;
-    struct script *s = NULL;
     struct td_error err = {0};
     if (td_str_empty(m.cannot))
         m.cannot = wrong_user(w, &m.award);
+    if (is_leader(&m) && td_str_empty(m.cannot) && m.spec.script_hash.n != 32)
+        m.cannot = "the job came without a script";
     if (is_leader(&m) && td_str_empty(m.cannot)) {
-        int r = blobs_script(&w->blobs, m.spec.script_hash, m.award.uid, m.award.gid, geteuid() == 0, &s, &err);
-        if (r <= 0)
-            m.cannot = td_arena_strdup(&w->arena, r < 0 ? err.text : "the job came without a script");
-    }
-    if (is_leader(&m) && s) {
-        make_argv(w, &m, s);
         make_env(w, &m);
         m.cannot = env_too_big(w, &m.env);
         if (m.cannot)
             m.env.n = 0;
+    }
+    if (is_leader(&m) && td_str_empty(m.cannot)) {
+        const struct blob *x = blobs_get(&w->blobs, m.spec.script_hash);
+        struct td_bin script = {x->data, x->len};
+        if (scripts_make(&w->scripts, &m.award, m.spec.script_hash, script, geteuid() == 0, &w->arena, &m.script, &err) < 0)
+            m.cannot = td_arena_strdup(&w->arena, err.text);
+        else
+            make_argv(w, &m, script);
         make_files(w, &m);
         make_limits(w, &m);
         m.become_user = geteuid() == 0 && m.award.uid != 0;
@@ -222,6 +223,14 @@ static void held_free(struct held_launch *h)
     td_free(h);
 }
 
+static bool is_held(const struct worker *w, const struct td_award *award)
+{
+    for (const struct held_launch *h = w->held; h; h = h->next)
+        if (h->msg.award.job == award->job && h->msg.award.attempt == award->attempt)
+            return true;
+    return false;
+}
+
 /* The agent's word for "start this": goes on at once, or waits for its blobs. The effect lives until the agent's next
  * step, so what waits is copied. */
 void launch_take(struct worker *w, const struct td_sh_launch *m)
@@ -231,6 +240,8 @@ void launch_take(struct worker *w, const struct td_sh_launch *m)
         send_launch(w, m);
         return;
     }
+    if (is_held(w, &m->award))
+        return; /* said again after the shepherd was away */
     hold(w, m);
     want(w, lacks);
     if (w->want_at_ms == INT64_MAX)
@@ -241,7 +252,7 @@ void launch_take(struct worker *w, const struct td_sh_launch *m)
 static void try_held(struct worker *w)
 {
     struct held_launch **at = &w->held;
-    while (*at) {
+    while (*at && w->keeper_told) { /* before, a copy would be taken for one that a crash left */
         struct held_launch *h = *at;
         if (missing_blob(w, &h->msg).n) {
             at = &h->next;
@@ -251,6 +262,8 @@ static void try_held(struct worker *w)
         send_launch(w, &h->msg);
         held_free(h);
     }
+    while (*at)
+        at = &(*at)->next;
     w->held_end = at;
 }
 
@@ -292,13 +305,32 @@ void launch_killed(struct worker *w, const struct td_kill *k)
     w->held_end = at;
 }
 
+/* A copy lasts as long as its attempt. What a crash left is found when the shepherd tells what it has. */
+void launch_heard(struct worker *w, const struct td_frame *f)
+{
+    if (f->id == TD_MSG_SH_STATE) {
+        const struct td_sh_state *m = f->body;
+        scripts_sweep(&w->scripts, m->running.v, m->running.n);
+        w->keeper_told = true;
+    }
+    if (f->id != TD_MSG_SH_STATUS)
+        return;
+    const struct td_sh_status *m = f->body;
+    for (uint32_t i = 0; i < m->reports.n; i++) {
+        const struct td_report *r = &m->reports.v[i];
+        if (r->kind == TD_REPORT_GONE || r->kind == TD_REPORT_DECLINED)
+            scripts_gone(&w->scripts, r->job, r->attempt, w->now_ms);
+    }
+}
+
 int64_t launch_due(const struct worker *w)
 {
-    return w->held ? w->want_at_ms : INT64_MAX;
+    return TD_MIN(w->held ? w->want_at_ms : INT64_MAX, scripts_due(&w->scripts));
 }
 
 void launch_tick(struct worker *w)
 {
+    scripts_tick(&w->scripts, w->now_ms);
     if (!w->held) {
         w->want_at_ms = INT64_MAX;
         return;

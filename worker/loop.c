@@ -238,8 +238,6 @@ int worker_run(struct worker *w)
             worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_TICK});
         look_after_dir(w);
         keeper_flush(w);
-        if (w->agent && td_node_held(td_agent_node(w->agent)) == 0 && !w->held)
-            blobs_purge(&w->blobs);
     }
     keeper_flush(w);
     return w->exit_code;

@@ -234,7 +234,7 @@ static int prepare(struct worker *w, struct td_error *err)
 {
     int r = lock_dir(w, err);
     if (r == 0)
-        r = blobs_open(&w->blobs, w->dir, err);
+        r = scripts_open(&w->scripts, w->dir, err);
     if (r == 0)
         r = inventory_read(w, err);
     if (r == 0)
@@ -271,6 +271,7 @@ int main(int argc, char **argv)
     td_stream_release(&w.keeper);
     td_agent_destroy(&w.agent);
     blobs_release(&w.blobs);
+    scripts_release(&w.scripts);
     inventory_release(&w);
     td_arena_release(&w.arena);
     td_buf_release(&w.frame);

@@ -11,6 +11,7 @@
 #include "local/local.h"
 #include "worker/blobs.h"
 #include "worker/core/agent.h"
+#include "worker/scripts.h"
 
 struct worker_options {
     const char *join;     /* token or @file; NULL: the one of an earlier start */
@@ -67,11 +68,13 @@ struct worker {
     /* keeper.c */
     struct td_stream keeper;       /* the shepherd */
     bool keeper_up;
+    bool keeper_told;              /* it has said what it has (SH_STATE) */
     int64_t keeper_try_ms;         /* next try to connect */
     int64_t keeper_start_ms;       /* a shepherd was started then; 0 = none */
 
     /* launch.c */
     struct blobs blobs;
+    struct scripts scripts;
     struct held_launch *held, **held_end;
     int64_t want_at_ms;            /* blobs are asked for again */
 };
@@ -103,6 +106,7 @@ int64_t keeper_due(const struct worker *w);
 void launch_take(struct worker *w, const struct td_sh_launch *m);
 void launch_blob(struct worker *w, const struct td_blob *b, bool answer); /* answer: empty data means unknown there */
 void launch_killed(struct worker *w, const struct td_kill *k);
+void launch_heard(struct worker *w, const struct td_frame *f); /* the shepherd's word: which copies are needed no more */
 void launch_tick(struct worker *w);
 int64_t launch_due(const struct worker *w);
 void launch_release(struct worker *w);
