@@ -272,6 +272,8 @@ void uplink_tick(struct worker *w)
 {
     if (w->greeting.len && td_bus_client_send(w->bus, &w->greeting) == 0)
         td_buf_reset(&w->greeting);
+    if (td_bus_client_reconnected(w->bus))
+        worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LINK_UP});
     if (!w->enrolled && w->now_ms >= w->enrol_at_ms)
         say_enrol(w);
     if (td_bus_client_handshake_failed(w->bus) && w->now_ms >= w->complain_at_ms) {

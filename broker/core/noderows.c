@@ -105,6 +105,7 @@ static void fill(const struct td_core *c, const struct core_node *n, struct td_a
         .address = n->conf && !td_str_empty(n->conf->address) ? n->conf->address : n->name,
         .jobs = n->nparts,
         .completing = completing,
+        .awaited = !n->greeted || !n->probed,
     };
 }
 

@@ -408,7 +408,13 @@ static void hear_all(struct starting *v, uint32_t n, int64_t until)
     td_free(fds);
 }
 
-/* Waits until the broker sees them up too. */
+/* Up, by the word of a reign before this one, is not enough: work is given only to who has said hello to this broker. */
+static bool takes_work(const struct td_node_info *n, const char *name)
+{
+    return n->state == TD_NODE_UP && !n->awaited && td_str_equal(n->name, name);
+}
+
+/* Waits until the broker can give them work. */
 static int wait_up(const struct cluster *c, struct client *client, const struct starting *v, uint32_t n, int64_t until,
                    struct td_error *err)
 {
@@ -421,7 +427,7 @@ static int wait_up(const struct cluster *c, struct client *client, const struct 
         for (uint32_t i = 0; r == 0 && i < n; i++) {
             bool up = v[i].failed;
             for (uint32_t k = 0; k < nodes.rows.n && !up; k++)
-                up = nodes.rows.v[k].state == TD_NODE_UP && td_str_equal(nodes.rows.v[k].name, v[i].line->node);
+                up = takes_work(&nodes.rows.v[k], v[i].line->node);
             if (!up)
                 td_buf_putf(&missing, " %s", v[i].line->node);
         }

@@ -55,6 +55,9 @@ int td_bus_client_subscribe(struct td_bus_client *c, const char *topic);
 int td_bus_client_unsubscribe(struct td_bus_client *c, const char *topic);
 /* A failed handshake since the last call (wrong server key), from the socket monitor. */
 bool td_bus_client_handshake_failed(struct td_bus_client *c);
+/* The ROUTER's connection was lost and stands again, since the last call: another broker may be behind it, and what was
+ * sent last may not have arrived. */
+bool td_bus_client_reconnected(struct td_bus_client *c);
 bool td_bus_client_connected(struct td_bus_client *c);             /* both connections stand, as far as their monitors said */
 uint64_t td_bus_client_dropped(const struct td_bus_client *c);     /* messages that were none of ours */
 

@@ -24,6 +24,8 @@ struct link {
     void *socket, *monitor;
     char endpoint[128];
     bool up;
+    bool was_up;   /* ever */
+    bool again;    /* up after it was lost, and nobody has asked since */
     bool given_up; /* by libzmq: to be dialled anew */
 };
 
@@ -155,6 +157,8 @@ static void link_watch(struct td_bus_client *c, struct link *l)
         switch (event) {
         case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
             l->up = true;
+            l->again |= l->was_up;
+            l->was_up = true;
             break;
         case ZMQ_EVENT_DISCONNECTED:
             l->up = false;
@@ -304,6 +308,15 @@ bool td_bus_client_handshake_failed(struct td_bus_client *c)
     bool failed = c->handshake_failed;
     c->handshake_failed = false;
     return failed;
+}
+
+bool td_bus_client_reconnected(struct td_bus_client *c)
+{
+    link_watch(c, &c->dealer);
+    bool again = c->dealer.up && c->dealer.again;
+    if (again)
+        c->dealer.again = false;
+    return again;
 }
 
 bool td_bus_client_connected(struct td_bus_client *c)

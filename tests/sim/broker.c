@@ -258,6 +258,11 @@ void sim_broker_start(struct sim *s)
     for (uint32_t i = 0; i < n; i++)
         effect_do(s, &e[i]);
     td_arena_release(&a);
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        /* Most workers learn of it by their new connection, early or late; some only by their next message. */
+        if (td_rng_below(&s->rng, 4))
+            sim_push(s, td_rng_below(&s->rng, 3000), SIM_REDIALLED, i, 0, 0, NULL);
+    }
     sim_clients_retry(s);
 }
 

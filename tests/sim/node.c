@@ -321,6 +321,11 @@ void sim_worker_tick(struct sim *s, uint32_t i)
     worker_step(s, i, &(struct td_agent_input){.kind = TD_AGENT_TICK});
 }
 
+void sim_worker_redialled(struct sim *s, uint32_t i)
+{
+    worker_step(s, i, &(struct td_agent_input){.kind = TD_AGENT_LINK_UP});
+}
+
 void sim_worker_start(struct sim *s, uint32_t i)
 {
     struct sim_node *n = &s->nodes[i];

@@ -180,6 +180,10 @@ static void item_do(struct sim *s, struct sim_item *it)
     case SIM_NODE_REBOOTS:
         sim_node_reboot(s, it->a);
         break;
+    case SIM_REDIALLED:
+        if (s->nodes[it->a].agent && !s->nodes[it->a].cut)
+            sim_worker_redialled(s, it->a);
+        break;
     case SIM_LINK:
         s->nodes[it->a].cut = it->b == 0;
         sim_log(s, "link %s %s", s->nodes[it->a].name, it->b ? "up" : "cut");

@@ -26,6 +26,7 @@ enum sim_kind {
     SIM_BROKER_DIES, SIM_BROKER_STARTS,
     SIM_WORKER_DIES, SIM_WORKER_STARTS,
     SIM_NODE_REBOOTS,
+    SIM_REDIALLED,    /* node a has a new connection to the broker */
     SIM_LINK,         /* link of node a: b = 1 up, 0 cut */
     SIM_TIMER,        /* somebody's deadline: looked up when it comes */
     SIM_CLOCK,        /* the broker's wall clock is set: ahead by a milliseconds, or back by b */
@@ -152,6 +153,7 @@ void sim_node_reboot(struct sim *s, uint32_t i);
 void sim_worker_message(struct sim *s, uint32_t i, const struct sim_item *it);
 void sim_worker_status(struct sim *s, uint32_t i, const struct sim_item *it);
 void sim_worker_tick(struct sim *s, uint32_t i);
+void sim_worker_redialled(struct sim *s, uint32_t i);
 void sim_shepherd_exit(struct sim *s, uint32_t i, uint32_t attempt_no);
 void sim_node_release(struct sim_node *n);
 void sim_to_broker(struct sim *s, uint32_t node, const struct td_buf *frame);

@@ -1,7 +1,7 @@
 /* agent.c - a worker's mind: registration, rounds, leases, drain
  *
  *   BLIND --SH_STATE--> GREETING --WELCOME--> REGISTERED --silence--> RECONNECTING --jitter--> GREETING
- *                          ^  |                    |
+ *                          ^  |                    |--a new connection, jitter--> (WAITING) --> GREETING
  *                          |  +--REFUSED for now---+--another epoch--> (WAITING) --> GREETING
  *                          +--retry
  *   any --REFUSED for good, or left after a drain--> OVER
@@ -14,7 +14,7 @@
 #define HELLO_WAIT_FIRST_MS 1000u
 #define HELLO_WAIT_LAST_MS 10000u
 #define CLAIMED_WAIT_MS 2000u   /* a second live claimant asks again this often, or less */
-#define HERD_MS 100u            /* all workers hear of a new reign at once and spread over this */
+#define HERD_MS 100u            /* all workers hear of a new reign, or reach a new broker, at once and spread over this */
 #define RECONNECT_SPREAD_MS 2000u
 
 static const char *const state_names[AGENT_STATE_COUNT] = {
@@ -294,6 +294,25 @@ static void on_heartbeat_ack(struct td_agent *g, const struct td_heartbeat_ack *
         agent_acked(g, m->acked);
 }
 
+/* DESIGN §11: after any doubt a worker says hello again. A broker that came back knows nobody until then. */
+static void on_link_up(struct td_agent *g)
+{
+    switch (g->state) {
+    case AGENT_REGISTERED:
+        wait_to_greet(g, jitter(g, HERD_MS), "the connection is a new one");
+        return;
+    case AGENT_GREETING: /* the HELLO may have gone with the old one */
+    case AGENT_WAITING:  /* whoever turned it down may be gone */
+        g->due_ms = TD_MIN(g->due_ms, g->now_ms + jitter(g, HERD_MS));
+        return;
+    case AGENT_RECONNECTING: /* dials anew in a moment */
+    case AGENT_BLIND:
+    case AGENT_OVER:
+    case AGENT_STATE_COUNT:
+        return;
+    }
+}
+
 static void on_bus(struct td_agent *g, uint32_t id, const void *body)
 {
     g->heard_ms = g->now_ms;
@@ -507,6 +526,9 @@ void td_agent_step(struct td_agent *g, int64_t now_ms, const struct td_agent_inp
         break;
     case TD_AGENT_SHEPHERD_LOST:
         on_shepherd_lost(g);
+        break;
+    case TD_AGENT_LINK_UP:
+        on_link_up(g);
         break;
     case TD_AGENT_TICK:
         on_tick(g);

@@ -22,6 +22,8 @@ enum td_agent_input_kind {
     TD_AGENT_BUS,        /* a message of the broker (id, body); published: came by the offer socket */
     TD_AGENT_SHEPHERD,   /* a message of the shepherd (SH_STATE, SH_STATUS) */
     TD_AGENT_SHEPHERD_UP, TD_AGENT_SHEPHERD_LOST,
+    TD_AGENT_LINK_UP,    /* the connection to the broker was lost and stands again: perhaps another reign, and what was said
+                          * last may be lost */
     TD_AGENT_TICK,       /* time passed */
     TD_AGENT_DRAIN,      /* SIGTERM: drain; leave when nothing runs */
     TD_AGENT_BLOBS_READY, /* every blob the last `want` asked for is there */

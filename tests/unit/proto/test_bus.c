@@ -315,6 +315,7 @@ static void a_client_finds_a_server_that_came_back(void **state)
     unsigned second = port_of(td_bus_server_pub_endpoint(h->server));
 
     still_served(h, c);
+    assert_false(td_bus_client_reconnected(c)); /* the first one */
     td_bus_server_destroy(&h->server);
     for (int64_t until = now_ms() + PATIENCE_MS; td_bus_client_send(c, &h->frame) != -TD_E_UNREACHABLE;) {
         const uint8_t *data;
@@ -330,7 +331,10 @@ static void a_client_finds_a_server_that_came_back(void **state)
     (void)second; /* whether its port is the same does not matter here: only the ROUTER is asked */
     snprintf(range, sizeof(range), "%u", first);
     assert_int_equal(td_bus_server_new("127.0.0.1", range, &h->server_keys, 100, &h->server, &h->err), 0);
+    assert_false(td_bus_client_reconnected(c));
     still_served(h, c);
+    assert_true(td_bus_client_reconnected(c));
+    assert_false(td_bus_client_reconnected(c)); /* said once */
     td_bus_client_destroy(&c);
 }
 

@@ -396,6 +396,33 @@ static void an_offer_of_a_new_reign_spreads_the_hellos(void **state)
     SENT(f, HELLO);
 }
 
+static void a_new_connection_is_a_doubt(void **state)
+{
+    struct film *f = *state;
+
+    step(f, TD_AGENT_LINK_UP, 0, NULL);
+    expect_nothing(f); /* what runs here is not known yet */
+    registered(f);
+    step(f, TD_AGENT_LINK_UP, 0, NULL);
+    expect_nothing(f); /* all reach a new broker at once */
+    assert_in_range(td_agent_deadline(f->agent), f->now, f->now + 99);
+    advance_to_deadline(f);
+    SENT(f, HELLO);
+    step(f, TD_AGENT_LINK_UP, 0, NULL); /* that one may be lost */
+    expect_nothing(f);
+    assert_in_range(td_agent_deadline(f->agent), f->now, f->now + 99);
+    advance_to_deadline(f);
+    SENT(f, HELLO);
+    BUS(f, REFUSED, td_refused, .code = TD_E_NODE_CLAIMED, .text = "claimed");
+    assert_true(td_agent_deadline(f->agent) > f->now + 1000);
+    step(f, TD_AGENT_LINK_UP, 0, NULL); /* who said so may be gone */
+    assert_in_range(td_agent_deadline(f->agent), f->now, f->now + 99);
+    advance_to_deadline(f);
+    SENT(f, HELLO);
+    welcome(f, 6, 1);
+    assert_true(td_agent_registered(f->agent));
+}
+
 /* --- rounds ------------------------------------------------------------------------------------------------------ */
 
 static void every_offer_is_answered(void **state)
@@ -887,6 +914,7 @@ int main(void)
         T(a_word_unread_is_no_silence),
         T(another_epoch_says_hello_again),
         T(an_offer_of_a_new_reign_spreads_the_hellos),
+        T(a_new_connection_is_a_doubt),
         T(every_offer_is_answered),
         T(a_job_from_award_to_gone),
         T(an_award_twice_is_one_launch),

@@ -21,6 +21,7 @@
 #include "bus/bus.h"
 
 #define WAIT_MS 30000
+#define LEASE_MS (20 * WAIT_MS) /* no heartbeat comes while a test waits */
 #define SEEN_MAX 20000
 
 struct rig {
@@ -76,7 +77,7 @@ static void on_hello(struct rig *r, const struct td_hello *m)
     td_record_copy(&r->arena, &td_rec_hello, m, &r->hello);
     r->hellos++;
     struct td_welcome w = {
-        .epoch = 1, .incarnation = ++r->incarnation, .topics = {topics, 1}, .lease_ms = 60000, .kill_wait_s = 1,
+        .epoch = 1, .incarnation = ++r->incarnation, .topics = {topics, 1}, .lease_ms = LEASE_MS, .kill_wait_s = 1,
         .cluster = "lab", .conf = r->conf, .conf_dir = r->dir,
     };
     send(r, TD_MSG_WELCOME, &w);
@@ -451,6 +452,22 @@ static void dead_shepherd_is_replaced(void **state)
     WAIT(r, find(r, 6, TD_REPORT_GONE));
 }
 
+static void a_broker_that_came_back_is_greeted(void **state)
+{
+    struct rig *r = *state;
+    struct td_error err = {0};
+    char port[16];
+    award(r, 5, 0, "#!/bin/sh\nsleep 1000\n", true);
+    WAIT(r, find(r, 5, TD_REPORT_ACCEPTED));
+    uint32_t hellos = r->hellos;
+    snprintf(port, sizeof(port), "%s", strrchr(r->join.router, ':') + 1);
+    td_bus_server_destroy(&r->server);
+    assert_int_equal(td_bus_server_new("127.0.0.1", port, &r->keys, 10, &r->server, &err), 0);
+    WAIT(r, r->hellos > hellos);
+    assert_int_equal(r->hello.running.n, 1); /* with what it runs */
+    assert_int_equal(r->hello.running.v[0].job, 5);
+}
+
 static void drains_and_leaves(void **state)
 {
     struct rig *r = *state;
@@ -503,6 +520,7 @@ int main(int argc, char **argv)
         T(missing_blobs_are_asked_for),
         T(jobs_outlive_the_worker),
         T(dead_shepherd_is_replaced),
+        T(a_broker_that_came_back_is_greeted),
         T(drains_and_leaves),
         T(told_by_the_broker),
     };
