@@ -16,6 +16,7 @@
 
 #define ENV_VARS_MAX 65536u /* as sh_launch's row says */
 #define WANT_MS 1000 /* a blob that has not come is asked for again */
+#define FULL_MS 1000 /* a disk that was full is looked at again */
 
 /* --- blobs ------------------------------------------------------------------------------------------------------------- */
 
@@ -172,6 +173,57 @@ static const char *env_too_big(struct worker *w, const struct td_strs *env)
     return NULL;
 }
 
+/* --- a disk that is full ----------------------------------------------------------------------------------------------
+ * A copy that cannot be made is this node's trouble and not the job's: the award is declined, the job keeps its place,
+ * and the node bids for nothing until a file as large can be written again. */
+
+static void decline(struct worker *w, const struct td_award *award, uint32_t bytes, const char *why)
+{
+    td_vec_push(&w->declined, ((struct td_attempt_ref){award->job, award->attempt}));
+    w->full_bytes = TD_MAX(w->full ? w->full_bytes : 0, bytes);
+    w->full_told = w->full_told && td_str_equal(w->full, why);
+    td_free(w->full);
+    w->full = td_strdup(why);
+    w->full_look_ms = w->now_ms + FULL_MS;
+}
+
+/* Outside of the agent's step, in which most declines come about: first that nothing can be launched, so that what is
+ * declined is declined by the node as it is then. */
+static void tell_declined(struct worker *w)
+{
+    if (w->full && !w->full_told)
+        worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LAUNCHES, .body = w->full});
+    w->full_told = w->full != NULL;
+    while (w->declined.n && !w->over) {
+        struct td_report v[64];
+        uint32_t n = TD_MIN(w->declined.n, (uint32_t)TD_ARRAY_LEN(v));
+        for (uint32_t i = 0; i < n; i++) {
+            const struct td_attempt_ref *a = &w->declined.v[w->declined.n - n + i];
+            v[i] = (struct td_report){.kind = TD_REPORT_DECLINED, .job = a->job, .attempt = a->attempt, .step = TD_STEP_BATCH,
+                                      .refusal = TD_REFUSAL_UNHEALTHY, .text = w->full ? w->full : "its disk was full"};
+        }
+        w->declined.n -= n;
+        struct td_sh_status m = {.reports = {v, n}};
+        worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_SHEPHERD, .id = TD_MSG_SH_STATUS, .body = &m});
+    }
+}
+
+static void look_for_space(struct worker *w)
+{
+    struct td_error err;
+    if (!w->full || w->now_ms < w->full_look_ms)
+        return;
+    w->full_look_ms = w->now_ms + FULL_MS;
+    if (scripts_try(&w->scripts, w->full_bytes, &err) < 0)
+        return;
+    td_free(w->full);
+    w->full = NULL;
+    w->full_told = false;
+    worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LAUNCHES});
+}
+
+/* --- to the shepherd ----------------------------------------------------------------------------------------------------- */
+
 static void send_launch(struct worker *w, const struct td_sh_launch *award)
 {
     struct td_sh_launch m = *award;
@@ -189,10 +241,12 @@ static void send_launch(struct worker *w, const struct td_sh_launch *award)
     if (is_leader(&m) && td_str_empty(m.cannot)) {
         const struct blob *x = blobs_get(&w->blobs, m.spec.script_hash);
         struct td_bin script = {x->data, x->len};
-        if (scripts_make(&w->scripts, &m.award, m.spec.script_hash, script, geteuid() == 0, &w->arena, &m.script, &err) < 0)
-            m.cannot = td_arena_strdup(&w->arena, err.text);
-        else
-            make_argv(w, &m, script);
+        if (scripts_make(&w->scripts, &m.award, m.spec.script_hash, script, geteuid() == 0, &w->arena, &m.script, &err) < 0) {
+            decline(w, &m.award, script.n, err.text);
+            td_arena_reset(&w->arena);
+            return;
+        }
+        make_argv(w, &m, script);
         make_files(w, &m);
         make_limits(w, &m);
         m.become_user = geteuid() == 0 && m.award.uid != 0;
@@ -325,12 +379,17 @@ void launch_heard(struct worker *w, const struct td_frame *f)
 
 int64_t launch_due(const struct worker *w)
 {
-    return TD_MIN(w->held ? w->want_at_ms : INT64_MAX, scripts_due(&w->scripts));
+    int64_t due = TD_MIN(w->held ? w->want_at_ms : INT64_MAX, scripts_due(&w->scripts));
+    if (w->declined.n)
+        return w->now_ms;
+    return w->full ? TD_MIN(due, w->full_look_ms) : due;
 }
 
 void launch_tick(struct worker *w)
 {
     scripts_tick(&w->scripts, w->now_ms);
+    look_for_space(w);
+    tell_declined(w);
     if (!w->held) {
         w->want_at_ms = INT64_MAX;
         return;
@@ -351,6 +410,8 @@ void launch_tick(struct worker *w)
 
 void launch_release(struct worker *w)
 {
+    td_vec_release(&w->declined);
+    td_free(w->full);
     while (w->held) {
         struct held_launch *h = w->held;
         w->held = h->next;

@@ -28,6 +28,8 @@ void scripts_release(struct scripts *s);
 /* Makes the copy; *ret is its path, in the arena. chown_it: it becomes the user's. On failure nothing is left. */
 int scripts_make(struct scripts *s, const struct td_award *award, struct td_bin hash, struct td_bin text, bool chown_it,
                  struct td_arena *a, const char **ret, struct td_error *err);
+/* Whether a copy of so many bytes could be made now; none is left. */
+int scripts_try(struct scripts *s, uint32_t bytes, struct td_error *err);
 /* The attempt is gone: its copy is removed, after a moment in which the next attempt with the same text may take it. */
 void scripts_gone(struct scripts *s, uint32_t job, uint32_t attempt, int64_t now_ms);
 void scripts_tick(struct scripts *s, int64_t now_ms);

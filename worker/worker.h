@@ -77,6 +77,11 @@ struct worker {
     struct scripts scripts;
     struct held_launch *held, **held_end;
     int64_t want_at_ms;            /* blobs are asked for again */
+    TD_VEC(struct td_attempt_ref) declined; /* by launch.c; the agent has yet to hear of them */
+    char *full;                    /* why the last copy of a script could not be made; NULL = it could */
+    bool full_told;                /* to the agent */
+    uint32_t full_bytes;           /* a file of this size shall be possible again */
+    int64_t full_look_ms;
 };
 
 /* inventory.c */

@@ -62,6 +62,7 @@ void td_agent_destroy(struct td_agent **p)
     td_free(g->name);
     td_free(g->instance);
     td_free(g->boot_id);
+    td_free(g->no_launch);
     td_free(g);
     *p = NULL;
 }
@@ -354,6 +355,25 @@ static void on_bus(struct td_agent *g, uint32_t id, const void *body)
     }
 }
 
+/* --- what launches need ------------------------------------------------------------------------------------------ */
+
+static void set_health(struct td_agent *g)
+{
+    td_node_set_health(g->node, g->shepherd == SHEPHERD_READY && !g->no_launch ? 1000 : 0);
+}
+
+static void on_launches(struct td_agent *g, const char *why)
+{
+    if (why && !td_str_equal(why, g->no_launch))
+        agent_log(g, "error node=%s takes no new work: %s", g->name, why);
+    else if (!why && g->no_launch)
+        agent_log(g, "info node=%s takes work again", g->name);
+    char *now = why ? td_strdup(why) : NULL;
+    td_free(g->no_launch);
+    g->no_launch = now;
+    set_health(g);
+}
+
 /* --- the shepherd ------------------------------------------------------------------------------------------------ */
 
 static void on_shepherd_up(struct td_agent *g)
@@ -367,7 +387,7 @@ static void on_shepherd_lost(struct td_agent *g)
     if (g->shepherd == SHEPHERD_DOWN)
         return;
     g->shepherd = SHEPHERD_DOWN;
-    td_node_set_health(g->node, 0);
+    set_health(g);
     agent_log(g, "error node=%s the shepherd is away: no new work until it is back", g->name);
 }
 
@@ -380,7 +400,7 @@ static void on_sh_state(struct td_agent *g, const struct td_sh_state *m)
         g->boot_id = td_strdup(m->boot_id);
     }
     g->shepherd = SHEPHERD_READY;
-    td_node_set_health(g->node, 1000);
+    set_health(g);
     agent_adopt(g, m, same_boot || g->state == AGENT_BLIND);
     if (g->state == AGENT_BLIND)
         say_hello(g, "what runs here is known");
@@ -529,6 +549,9 @@ void td_agent_step(struct td_agent *g, int64_t now_ms, const struct td_agent_inp
         break;
     case TD_AGENT_LINK_UP:
         on_link_up(g);
+        break;
+    case TD_AGENT_LAUNCHES:
+        on_launches(g, in->body);
         break;
     case TD_AGENT_TICK:
         on_tick(g);

@@ -127,6 +127,10 @@ static uint32_t award_refusal(const struct td_agent *g, const struct td_award_ba
         *ret_why = "the node's shepherd is away";
         return TD_REFUSAL_UNHEALTHY;
     }
+    if (g->no_launch) {
+        *ret_why = g->no_launch;
+        return TD_REFUSAL_UNHEALTHY;
+    }
     if (g->draining) {
         *ret_why = "the node is draining";
         return TD_REFUSAL_DRAINING;
@@ -207,11 +211,13 @@ void agent_kill(struct td_agent *g, const struct td_kill_batch *m)
 
 /* --- the shepherd's word ----------------------------------------------------------------------------------------- */
 
-static void attempt_gone(struct td_agent *g, struct td_attempt *t, uint64_t no)
+/* One that was declined on this side of the shepherd is not remembered: its award, if it comes again because the answer
+ * was lost, is answered anew. */
+static void attempt_gone(struct td_agent *g, struct td_attempt *t, uint64_t no, bool declined)
 {
     td_node_give(g->node, t->job, t->attempt);
     if (no == 0) { /* nothing to wait for: it never came to the spool */
-        td_attempts_forget(&g->attempts, t, true);
+        td_attempts_forget(&g->attempts, t, !declined);
         return;
     }
     t->gone_no = no;
@@ -234,7 +240,7 @@ static void note_report(struct td_agent *g, const struct td_report *r)
         break;
     case TD_REPORT_GONE:
     case TD_REPORT_DECLINED: /* the shepherd could not take it: nothing of it is here either */
-        attempt_gone(g, t, r->no);
+        attempt_gone(g, t, r->no, r->kind == TD_REPORT_DECLINED);
         break;
     default: /* SIGNALLED, ADJUSTED, and kinds of a newer shepherd: the attempt is where it was */
         break;

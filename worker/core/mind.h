@@ -28,6 +28,7 @@ struct td_agent {
 
     enum agent_state state;
     enum agent_shepherd shepherd;
+    char *no_launch; /* why the shell cannot launch; NULL = it can */
     bool draining;
 
     struct td_arena welcome_arena;

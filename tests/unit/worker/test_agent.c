@@ -396,6 +396,32 @@ static void an_offer_of_a_new_reign_spreads_the_hellos(void **state)
     SENT(f, HELLO);
 }
 
+static void a_launch_that_cannot_be_is_declined(void **state)
+{
+    struct film *f = *state;
+    const struct td_lot lots[] = {{.lot = 1, .shape = {.tasks_max = 1, .cpus_per_task = 1, .partition = "gpu"}, .count = 1}};
+    struct td_report r = {.kind = TD_REPORT_DECLINED, .job = 4, .attempt = 1, .refusal = TD_REFUSAL_UNHEALTHY, .text = "disk full"};
+
+    registered(f);
+    award(f, 4, 1, 0);
+    TOLD_SHEPHERD(f, SH_LAUNCH);
+    step(f, TD_AGENT_LAUNCHES, 0, "disk full");
+    expect_nothing(f);
+    SHEPHERD(f, SH_STATUS, td_sh_status, .reports = {&r, 1});
+    assert_string_equal(expect_report(f, TD_REPORT_DECLINED, 4, 0)->text, "disk full");
+    assert_int_equal(td_node_held(td_agent_node(f->agent)), 0);
+    award(f, 5, 1, 0);
+    assert_string_equal(expect_report(f, TD_REPORT_DECLINED, 5, 0)->text, "disk full");
+    BUS(f, OFFER, td_offer, .epoch = 5, .round = 1, .lots = {lots, 1});
+    assert_int_equal(((const struct td_bid *)SENT(f, BID))->lots.v[0].refusal, TD_REFUSAL_UNHEALTHY);
+    award(f, 4, 1, 0); /* the answer was lost */
+    assert_int_equal(expect_report(f, TD_REPORT_DECLINED, 4, 0)->refusal, TD_REFUSAL_UNHEALTHY);
+    step(f, TD_AGENT_LAUNCHES, 0, NULL);
+    award(f, 4, 1, 0); /* and lost again: there is space by now */
+    TOLD_SHEPHERD(f, SH_LAUNCH);
+    expect_nothing(f);
+}
+
 static void a_new_connection_is_a_doubt(void **state)
 {
     struct film *f = *state;
@@ -915,6 +941,7 @@ int main(void)
         T(another_epoch_says_hello_again),
         T(an_offer_of_a_new_reign_spreads_the_hellos),
         T(a_new_connection_is_a_doubt),
+        T(a_launch_that_cannot_be_is_declined),
         T(every_offer_is_answered),
         T(a_job_from_award_to_gone),
         T(an_award_twice_is_one_launch),
