@@ -5,6 +5,7 @@
 #include "broker/shell.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static bool is_bus(const struct shell_from *from)
 {
@@ -64,6 +65,10 @@ static int right_check(struct shell *s, const struct shell_from *from, const str
         if (!*ret_node)
             return td_fail(err, TD_E_DENIED, "%s: %s needs an enrolled worker (join with a token)",
                            td_error_words(TD_E_DENIED), row->name);
+        return 0;
+    case TD_RIGHT_FRONT:
+        if (is_bus(from) || (from->uid != 0 && from->uid != (uint32_t)geteuid()))
+            return td_fail(err, TD_E_DENIED, "%s: %s needs a front of this cluster", td_error_words(TD_E_DENIED), row->name);
         return 0;
     case TD_RIGHT_BROKER:
     case TD_RIGHT_LOCAL:

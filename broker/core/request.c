@@ -294,6 +294,7 @@ static bool right_ok(const struct td_core *c, enum td_right right, uint32_t uid)
     case TD_RIGHT_WORKER:
     case TD_RIGHT_BROKER:
     case TD_RIGHT_LOCAL:
+    case TD_RIGHT_FRONT:
         return false;
     }
     return false;
