@@ -171,6 +171,8 @@ static bool take(struct td_core *c, struct core_node *n, const struct td_report 
     case TD_REPORT_ADJUSTED:
         p->adjust_s = 0;
         return true;
+    case TD_REPORT_STARTED:
+        break; /* of a step: none has been made yet */
     }
     c->counters.rejected++;
     return true;
