@@ -147,6 +147,15 @@ const char *td_alloc_state_name(uint32_t number)
     SWITCH_END
 }
 
+const char *td_step_state_name(uint32_t number)
+{
+    SWITCH_BEGIN
+#define STEP_STATE(name, num, help) case num: return #name;
+#include "tbl/states.def"
+#undef STEP_STATE
+    SWITCH_END
+}
+
 const char *td_session_state_name(uint32_t number)
 {
     SWITCH_BEGIN

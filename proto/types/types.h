@@ -125,6 +125,18 @@ enum td_alloc_input {
 #undef ALLOC_INPUT
     TD_ALLOC_INPUT_COUNT
 };
+enum td_step_state {
+#define STEP_STATE(name, number, help) TD_STEP_##name = number,
+#include "tbl/states.def"
+#undef STEP_STATE
+    TD_STEP_STATE_COUNT
+};
+enum td_step_input {
+#define STEP_INPUT(name, help) TD_STEP_IN_##name,
+#include "tbl/states.def"
+#undef STEP_INPUT
+    TD_STEP_INPUT_COUNT
+};
 enum td_node_state {
 #define NODE_STATE(name, number, help) TD_NODE_##name = number,
 #include "tbl/states.def"
@@ -191,6 +203,7 @@ const char *td_refusal_words(uint32_t refusal);  /* "not enough free CPUs" */
 const char *td_node_state_name(uint32_t state);  /* "UP" */
 const char *td_report_name(uint32_t kind);
 const char *td_alloc_state_name(uint32_t state);
+const char *td_step_state_name(uint32_t state);
 const char *td_session_state_name(uint32_t state);
 
 /* Descriptors of records, for everything that walks a table: codec, printers, tests, fuzzers, the protocol page. */

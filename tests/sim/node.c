@@ -209,7 +209,7 @@ static void shepherd_hello(struct sim *s, uint32_t i, const struct td_sh_hello *
             spooled |= sh->spool.v[r].job == a->job && sh->spool.v[r].attempt == a->attempt;
         if (!a->alive && !spooled)
             continue;
-        running[count] = (struct td_running){a->job, a->attempt, a->exited};
+        running[count] = (struct td_running){.job = a->job, .attempt = a->attempt, .exited = a->exited};
         places[count++] = a->place;
     }
     boot_id(n, id);
