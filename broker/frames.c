@@ -96,6 +96,8 @@ static int write_prepare(struct shell *s, const struct shell_from *from, const s
 {
     if (f->id == TD_MSG_SUBMIT)
         return shell_submit_prepare(s, from, f->body, err);
+    if (f->id == TD_MSG_STEP_CREATE)
+        return shell_step_prepare(s, (struct td_step_create *)f->body, err);
     if (f->id == TD_MSG_CANCEL)
         return shell_users_to_numbers(s, &((struct td_cancel *)f->body)->filter, err);
     return 0;
@@ -112,7 +114,7 @@ static uint32_t events_made(const struct shell *s)
 static void give_to_core(struct shell *s, const struct shell_from *from, const struct td_frame *f, const char *node)
 {
     struct td_error err = {0};
-    uint32_t blobs = s->new_blobs.n, events = events_made(s);
+    uint32_t blobs = s->new_blobs.n, events = events_made(s), waits = td_core_nwaits(s->core);
     if (s->down && node)
         return; /* a worker repeats itself until it is answered */
     int r = s->down ? -(err = s->cause).code : write_prepare(s, from, f, &err);
@@ -130,7 +132,7 @@ static void give_to_core(struct shell *s, const struct shell_from *from, const s
                        .id = f->id,
                        .body = f->body,
                    });
-    if (events_made(s) == events)
+    if (events_made(s) == events && td_core_nwaits(s->core) == waits)
         s->new_blobs.n = blobs; /* refused, or known already: its script is not kept */
 }
 
@@ -204,13 +206,12 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
 
 /* --- effects -------------------------------------------------------------------------------------------------------- */
 
-/* Scripts and environments that the core thinks the worker lacks go with the award, as far as the frame has room; a
- * worker that misses one asks for it (BLOB_WANTED). */
+/* Scripts and environments that the core thinks the worker lacks go with the award or the step, as far as the frame has
+ * room; a worker that misses one asks for it (BLOB_WANTED). */
 #define BLOBS_BYTES_MAX (TD_MAX_FRAME_BYTES / 2)
 
-static void send_award(struct shell *s, const struct td_effect *e)
+static struct td_blob_list blobs_of(struct shell *s, const struct td_effect *e)
 {
-    struct td_award_batch m = *(const struct td_award_batch *)e->body;
     struct td_blob *blobs = td_arena_alloc(&s->arena, e->nblobs * sizeof(*blobs));
     size_t bytes = 0;
     uint32_t n = 0;
@@ -225,8 +226,20 @@ static void send_award(struct shell *s, const struct td_effect *e)
             .data = {td_arena_dup(&s->arena, b->data, b->len), b->len},
         };
     }
-    m.blobs.v = blobs;
-    m.blobs.n = n;
+    return (struct td_blob_list){blobs, n};
+}
+
+static void send_with_blobs(struct shell *s, const struct td_effect *e)
+{
+    if (e->id == TD_MSG_AWARD) {
+        struct td_award_batch m = *(const struct td_award_batch *)e->body;
+        m.blobs = blobs_of(s, e);
+        shell_bus_send(s, e->peer, e->id, e->request, &m);
+        return;
+    }
+    TD_ASSERT(e->id == TD_MSG_STEP_START);
+    struct td_step_start m = *(const struct td_step_start *)e->body;
+    m.blobs = blobs_of(s, e);
     shell_bus_send(s, e->peer, e->id, e->request, &m);
 }
 
@@ -240,8 +253,8 @@ void shell_effects(struct shell *s)
             shell_reply(s, e->peer, e->request, e->id, e->body);
             break;
         case TD_DO_SEND:
-            if (e->nblobs && e->id == TD_MSG_AWARD)
-                send_award(s, e);
+            if (e->nblobs)
+                send_with_blobs(s, e);
             else
                 shell_bus_send(s, e->peer, e->id, e->request, e->body);
             break;

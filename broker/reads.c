@@ -86,6 +86,10 @@ static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool mor
         const struct td_partitions m = {.rows = {(const void *)rows, n}, .more = more};
         return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
+    if (a->id == TD_MSG_STEPS) {
+        const struct td_steps m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
+        return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+    }
     const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
     return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
 }
@@ -330,6 +334,23 @@ static void read_nodes(struct shell *s, const struct shell_read *r)
     td_hostlist_release(&only);
 }
 
+static bool visit_step(void *ctx, const struct td_step_info *row)
+{
+    struct answer *a = ctx;
+    answer_row(a, row);
+    return a->n < TD_MAX_ROWS_PER_ANSWER || answer_flush(a, true);
+}
+
+static void read_steps(struct shell *s, const struct shell_read *r)
+{
+    struct answer a;
+    answer_begin(&a, s, r, TD_MSG_STEPS, sizeof(struct td_step_info));
+    const struct td_step_query q = {
+        .job = ((const struct td_query_steps *)r->body)->job, .asker_uid = r->from.uid, .asker_operator = a.is_operator};
+    td_core_steps(s->core, &q, &a.arena, visit_step, &a);
+    answer_end(&a);
+}
+
 static void read_partitions(struct shell *s, const struct shell_read *r)
 {
     const struct td_query_partitions *q = r->body;
@@ -415,6 +436,7 @@ static const struct {
 } reads[] = {
     {TD_MSG_QUERY_JOBS, read_jobs},
     {TD_MSG_QUERY_NODES, read_nodes},
+    {TD_MSG_QUERY_STEPS, read_steps},
     {TD_MSG_QUERY_PARTITIONS, read_partitions},
     {TD_MSG_QUERY_CONFIG, shell_read_config},
     {TD_MSG_QUERY_STATUS, shell_read_status},

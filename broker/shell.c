@@ -19,6 +19,7 @@ void shell_release(struct shell *s)
     td_buf_release(&s->wakes_kept);
     td_vec_release(&s->clients);
     td_vec_release(&s->dirty);
+    td_vec_release(&s->gone);
     td_vec_release(&s->reads);
     td_vec_release(&s->answers);
     td_vec_release(&s->asked);

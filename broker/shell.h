@@ -189,6 +189,7 @@ struct shell {
     TD_VEC(struct shell_client *) dirty;
     struct td_map tenant_by_uid;
     size_t unread; /* of all tenants */
+    TD_VEC(uint64_t) gone; /* handles: what they wait for in the core is given up in the next wake */
     uint32_t clients_max;
     bool accept_more, local_has_more, listen_off;
     bool query_left;          /* in this wake, for want of room */
@@ -235,6 +236,7 @@ struct shell {
 /* wake.c */
 void shell_input(struct shell *s, const struct td_input *in); /* opens the wake when it is the first */
 void shell_answer_later(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body);
+void shell_peer_gone(struct shell *s, uint64_t handle);
 int shell_wake_end(struct shell *s, struct td_error *err); /* <0: the broker must stop */
 int64_t shell_now_ms(struct shell *s);
 bool shell_full(const struct shell *s);
@@ -292,6 +294,7 @@ void shell_bus_endpoints(struct shell *s, char router[128], char pub[128]);
 
 /* submit.c, enrol.c, admin.c: requests that need the shell before the core */
 int shell_submit_prepare(struct shell *s, const struct shell_from *from, struct td_submit *m, struct td_error *err);
+int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_error *err);
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err);
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);

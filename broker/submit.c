@@ -1,4 +1,4 @@
-/* submit.c - what a submission needs before the core may see it
+/* submit.c - what a submission, or a step, needs before the core may see it
  *
  * The script and the environment are kept by content hash: the core holds only the hashes. Who the user is, and his
  * groups, is said by this host and not by the client (security: DESIGN 9). */
@@ -62,16 +62,16 @@ static bool only_blanks(const struct td_bin *b)
 #define ARGV_BYTES_MAX (1024u * 1024u) /* the node gets them twice in one frame, beside the environment */
 
 /* What no node could start: said now, not when the job's turn has come. */
-static int sizes_check(const struct td_submit *m, struct td_error *err)
+static int sizes_check(const struct td_strs *argv, const struct td_bin *env, const char *whose, struct td_error *err)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < m->spec.argv.n; i++)
-        bytes += strlen(m->spec.argv.v[i]) + 1;
+    for (uint32_t i = 0; i < argv->n; i++)
+        bytes += strlen(argv->v[i]) + 1;
     if (bytes > ARGV_BYTES_MAX)
-        return td_fail(err, TD_E_TOO_BIG, "the arguments of the script are over %u bytes", ARGV_BYTES_MAX);
-    for (uint32_t i = 0; i < m->env.n;) {
-        const char *entry = (const char *)m->env.v + i;
-        size_t len = strnlen(entry, m->env.n - i);
+        return td_fail(err, TD_E_TOO_BIG, "the arguments of the %s are over %u bytes", whose, ARGV_BYTES_MAX);
+    for (uint32_t i = 0; i < env->n;) {
+        const char *entry = (const char *)env->v + i;
+        size_t len = strnlen(entry, env->n - i);
         if (len > TD_MAX_EXPR_BYTES)
             return td_fail(err, TD_E_TOO_BIG, "environment variable %.*s is over %d bytes", (int)strnlen(entry, 40), entry,
                            TD_MAX_EXPR_BYTES);
@@ -89,13 +89,23 @@ int shell_submit_prepare(struct shell *s, const struct shell_from *from, struct 
             return td_fail(err, TD_E_NO_SHEBANG, "%s: its first line must begin with #! and name an interpreter",
                            td_error_words(TD_E_NO_SHEBANG));
     }
-    int r = sizes_check(m, err);
+    int r = sizes_check(&m->spec.argv, &m->env, "script", err);
     if (r < 0)
         return r;
     user_fill(s, from, &m->spec);
     m->spec.script_hash = blob_keep(s, &m->script);
     m->spec.env_hash = blob_keep(s, &m->env);
     m->script = (struct td_bin){0};
+    m->env = (struct td_bin){0};
+    return 0;
+}
+
+int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_error *err)
+{
+    int r = sizes_check(&m->spec.argv, &m->env, "step", err);
+    if (r < 0)
+        return r;
+    m->spec.env_hash = blob_keep(s, &m->env);
     m->env = (struct td_bin){0};
     return 0;
 }

@@ -51,8 +51,50 @@ void shell_answer_later(struct shell *s, uint64_t peer, uint64_t request, uint32
     td_vec_push(&s->answers, a);
 }
 
+struct waits_of {
+    uint64_t peer;
+    bool found;
+};
+static void is_of(void *ctx, uint64_t peer, uint64_t request)
+{
+    struct waits_of *w = ctx;
+    (void)request;
+    w->found = w->found || w->peer == peer;
+}
+
+/* A connection is over. Told to the core only if it waits for something there: most do not. */
+void shell_peer_gone(struct shell *s, uint64_t handle)
+{
+    struct waits_of w = {.peer = handle};
+    td_core_waits(s->core, is_of, &w);
+    if (w.found)
+        td_vec_push(&s->gone, handle);
+}
+
+static void tell_gone(struct shell *s)
+{
+    for (uint32_t i = 0; i < s->gone.n && !s->down; i++)
+        shell_input(s, &(struct td_input){.kind = TD_IN_GONE, .peer = s->gone.v[i]});
+    s->gone.n = 0;
+}
+
+/* What waited in a core that is given up: those of this wake are among the asked. */
+struct refusing {
+    struct shell *s;
+    const struct td_error *why;
+};
+static void refuse_wait(void *ctx, uint64_t peer, uint64_t request)
+{
+    struct refusing *r = ctx;
+    for (uint32_t i = 0; i < r->s->asked.n; i++)
+        if (r->s->asked.v[i].peer == peer && r->s->asked.v[i].request == request)
+            return;
+    shell_refuse(r->s, peer, request, r->why);
+}
+
 static void refuse_all(struct shell *s, const struct td_error *why)
 {
+    td_core_waits(s->core, refuse_wait, &(struct refusing){s, why});
     for (uint32_t i = 0; i < s->asked.n; i++)
         shell_refuse(s, s->asked.v[i].peer, s->asked.v[i].request, why);
     for (uint32_t i = 0; i < s->answers.n; i++)
@@ -88,6 +130,7 @@ static int core_end(struct shell *s, struct td_error *err)
 int shell_wake_end(struct shell *s, struct td_error *err)
 {
     int r = 0;
+    tell_gone(s);
     if (s->open || (!s->down && td_core_deadline(s->core) <= shell_now_ms(s)) || (!s->down && s->clock.step_us))
         r = core_end(s, err);
     s->open = false;

@@ -31,6 +31,7 @@ static void set_state(struct td_core *c, struct core_job *j, enum td_job_state s
     if (j->array && !core_job_is_record(j))
         j->array->npending += (uint32_t)(state == TD_JOB_PENDING) - (uint32_t)was_pending;
     core_array_count(c, j, core_job_live(j));
+    c->steps_stirred |= c->step_waits.n > 0;
 }
 
 static void begin_waiting(struct td_core *c, struct core_job *j)
@@ -671,6 +672,21 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
     }
     case TD_EV_SESSION_CHANGED:
         apply_session(c, ev->body);
+        return;
+    case TD_EV_STEP_CREATED:
+        core_step_apply_created(c, ev->body);
+        return;
+    case TD_EV_STEP_STARTED:
+        core_step_apply_started(c, ev->body);
+        return;
+    case TD_EV_STEP_EXITED:
+        core_step_apply_exited(c, ev->body);
+        return;
+    case TD_EV_STEP_ENDED:
+        core_step_apply_ended(c, ev->body);
+        return;
+    case TD_EV_STEP_ENDING:
+        core_step_apply_ending(c, ev->body);
         return;
     }
     td_assert_failed(__FILE__, __LINE__, "unknown event");

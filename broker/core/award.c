@@ -100,17 +100,24 @@ struct outgoing {
 
 /* Blobs are large; one the node had lately is not named again. A worker that lacks one after all
  * asks for it. */
-static void want_blob(struct core_node *n, struct outgoing *o, struct td_bin hash, bool again)
+bool core_blob_wanted(struct core_node *n, struct td_bin hash, bool again)
 {
     if (hash.n != 32)
-        return;
+        return false;
     uint64_t head;
     memcpy(&head, hash.v, sizeof(head));
     for (uint32_t i = 0; i < TD_MIN(n->nblobs, (uint32_t)TD_ARRAY_LEN(n->blobs)); i++) {
         if (n->blobs[i] == head && !again)
-            return;
+            return false;
     }
     n->blobs[n->nblobs++ % TD_ARRAY_LEN(n->blobs)] = head;
+    return true;
+}
+
+static void want_blob(struct core_node *n, struct outgoing *o, struct td_bin hash, bool again)
+{
+    if (!core_blob_wanted(n, hash, again))
+        return;
     for (uint32_t i = 0; i < o->blobs.n; i++) {
         if (memcmp(o->blobs.v[i], hash.v, 32) == 0)
             return;
@@ -236,6 +243,7 @@ static void send_node(struct td_core *c, struct core_node *n, struct outgoing *o
     n->strays.n = 0;
     send_awards(c, n, o);
     send_kills(c, n, o);
+    core_steps_send(c, n);
 }
 
 void core_awards_send(struct td_core *c)

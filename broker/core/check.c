@@ -89,6 +89,9 @@ static bool check_job(const struct td_core *c, const struct core_job *j, struct 
     const char *waits = core_deps_check(c, j);
     if (waits)
         return bad(err, j, waits);
+    const char *steps = core_steps_check(j);
+    if (steps)
+        return bad(err, j, steps);
     return check_parts(j, err) && check_shapes(j, err) && check_queue(c, j, err);
 }
 

@@ -82,6 +82,8 @@ static void shift_node(struct core_node *n, int64_t delta_ms)
         shift(&p->due_ms, delta_ms);
         shift(&p->early_gone_ms, delta_ms);
     }
+    for (struct core_step_part *p = n->step_parts; p; p = p->next)
+        shift(&p->due_ms, delta_ms);
 }
 
 static void shift_soft(struct td_core *c, int64_t delta_ms)

@@ -50,6 +50,7 @@ void td_core_destroy(struct td_core **p)
     if (!c)
         return;
     core_round_release(c);
+    core_step_waits_free(c);
     for (uint32_t i = 0; i < c->jobs.n; i++)
         core_job_free(c, c->jobs.v[i]);
     td_vec_release(&c->jobs);
@@ -202,6 +203,18 @@ static void log_event(struct td_core *c, uint32_t id, const void *body)
     case TD_EV_JOB_REQUEUED: {
         const struct td_ev_job_requeued *e = body;
         core_log(c, "info job=%u ->PENDING event=REQUEUED", e->job);
+        return;
+    }
+    case TD_EV_STEP_CREATED: {
+        const struct td_ev_step_created *e = body;
+        core_log(c, "info step=%u.%u created attempt=%u nodes=%u first=%s", e->job, e->step,
+                 e->attempt, e->places.n, e->places.v[0].node);
+        return;
+    }
+    case TD_EV_STEP_ENDED: {
+        const struct td_ev_step_ended *e = body;
+        core_log(c, "info step=%u.%u over outcome=%s status=%u signal=%u", e->job, e->step,
+                 td_job_state_word(TD_JOB_DONE, e->outcome), e->exit_code, e->signal);
         return;
     }
     case TD_EV_NODE_REGISTERED: {
@@ -425,6 +438,9 @@ void td_core_input(struct td_core *c, const struct td_input *in)
                                : "info journal: space is back");
         c->low_space = in->on;
         return;
+    case TD_IN_GONE:
+        core_steps_peer_gone(c, in->peer, in->request);
+        return;
     case TD_IN_ENROL:
         TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_TOKEN_MADE);
         core_emit(c, in->id, in->body);
@@ -437,6 +453,7 @@ void td_core_finish(struct td_core *c)
     TD_ASSERT(c->in_wake);
     core_nodes_expire(c);
     core_sessions_expire(c);
+    core_steps_run(c);
     core_purge_run(c);
     core_begins_run(c);
     core_corr_run(c);
@@ -494,5 +511,16 @@ void td_core_blobs(const struct td_core *c, td_blob_visit_fn *visit, void *ctx)
             visit(ctx, s->body.script_hash.v);
         if (s->body.env_hash.n == 32)
             visit(ctx, s->body.env_hash.v);
+    }
+    for (uint32_t i = 0; i < c->jobs.n; i++) {
+        const struct core_alloc *a = c->jobs.v[i]->alloc;
+        for (uint32_t k = 0; a && k < a->steps.n; k++) {
+            if (a->steps.v[k]->spec->env_hash.n == 32)
+                visit(ctx, a->steps.v[k]->spec->env_hash.v);
+        }
+    }
+    for (uint32_t i = 0; i < c->step_waits.n; i++) {
+        if (c->step_waits.v[i].ask->spec.env_hash.n == 32)
+            visit(ctx, c->step_waits.v[i].ask->spec.env_hash.v);
     }
 }

@@ -31,6 +31,7 @@ enum td_input_kind {
     TD_IN_CLOCK,    /* ev_clock_stepped in body: set ahead, the rest of this wake and the next ones are so much later;
                        set back, journal time goes on. Not told before START: both clocks agree */
     TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
+    TD_IN_GONE,     /* `peer` went away: nobody is there for what it waits for (request 0: for any of it) */
     TD_IN_ENROL,    /* ev_worker_enrolled or ev_token_made (body_id says which) after the shell checked the secret */
 };
 struct td_input {
@@ -59,7 +60,7 @@ struct td_effect {
     const char *topic;
     uint32_t id;
     const void *body;   /* record of the message */
-    const uint8_t (*blobs)[32]; /* AWARD: hashes the worker may lack; the shell adds the bytes */
+    const uint8_t (*blobs)[32]; /* AWARD, STEP_START: hashes the worker may lack; the shell adds the bytes */
     uint32_t nblobs;
 };
 struct td_event {
@@ -87,7 +88,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 3u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 4u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -116,6 +117,19 @@ typedef bool td_node_visit_fn(void *ctx, const struct td_node_info *row);
 void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a, td_node_visit_fn *visit, void *ctx);
 uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a, const struct td_partition_info **ret_rows);
 uint32_t td_core_rounds(const struct td_core *c, uint32_t last, struct td_arena *a, const struct td_round_info **ret_rows);
+/* Steps that are not over: of one job, or of all that the asker may see (job 0), by job and step. */
+struct td_step_query {
+    uint32_t job;
+    uint32_t asker_uid;
+    bool asker_operator;
+};
+typedef bool td_step_visit_fn(void *ctx, const struct td_step_info *row);
+void td_core_steps(const struct td_core *c, const struct td_step_query *q, struct td_arena *a, td_step_visit_fn *visit, void *ctx);
+/* Requests that wait for their turn (STEP_CREATE), in order of arrival: whoever destroys the core answers them, and when
+ * a peer is gone that one of them is of, the core must be told (TD_IN_GONE). */
+typedef void td_wait_visit_fn(void *ctx, uint64_t peer, uint64_t request);
+void td_core_waits(const struct td_core *c, td_wait_visit_fn *visit, void *ctx);
+uint32_t td_core_nwaits(const struct td_core *c);
 const struct td_settings *td_core_settings(const struct td_core *c);
 bool td_core_is_admin(const struct td_core *c, uint32_t uid);
 bool td_core_is_operator(const struct td_core *c, uint32_t uid);

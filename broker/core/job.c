@@ -155,6 +155,7 @@ void core_alloc_free(struct td_core *c, struct core_job *j)
     if (!a)
         return;
     c->bytes_jobs -= a->bytes;
+    core_steps_free(c, a);
     td_free(a->nodelist);
     td_free(a);
     j->alloc = NULL;

@@ -1,4 +1,4 @@
-/* lives.c - the four lives as complete tables (DESIGN law 6)
+/* lives.c - the five lives as complete tables (DESIGN law 6)
  *
  * Every cell is filled: GO (it happens; a guard may still ask for more), IGNORE (late or twice:
  * normal on a bus, counted), REJECT (the peer's fault: the caller says so in words), BUG (ours:
@@ -124,6 +124,41 @@ static const uint8_t alloc_life[TD_ALLOC_STATE_COUNT][TD_ALLOC_INPUT_COUNT] = {
         },
 };
 
+static const uint8_t step_life[TD_STEP_STATE_COUNT][TD_STEP_INPUT_COUNT] = {
+    [TD_STEP_SENT] =
+        {
+            [TD_STEP_IN_START] = GO,
+            [TD_STEP_IN_DECLINE] = GO,
+            [TD_STEP_IN_EXIT] = GO, /* what ended had begun: its STARTED was lost on the way */
+            [TD_STEP_IN_KILL] = GO,
+            [TD_STEP_IN_GONE] = GO,
+        },
+    [TD_STEP_STARTED] =
+        {
+            [TD_STEP_IN_START] = IG,
+            [TD_STEP_IN_DECLINE] = IG,
+            [TD_STEP_IN_EXIT] = GO,
+            [TD_STEP_IN_KILL] = GO,
+            [TD_STEP_IN_GONE] = GO,
+        },
+    [TD_STEP_ENDING] =
+        {
+            [TD_STEP_IN_START] = IG,   /* it crossed the kill */
+            [TD_STEP_IN_DECLINE] = GO, /* never got there, or is not known there */
+            [TD_STEP_IN_EXIT] = GO,
+            [TD_STEP_IN_KILL] = IG,
+            [TD_STEP_IN_GONE] = GO,
+        },
+    [TD_STEP_OVER] =
+        {
+            [TD_STEP_IN_START] = IG,
+            [TD_STEP_IN_DECLINE] = IG,
+            [TD_STEP_IN_EXIT] = IG,
+            [TD_STEP_IN_KILL] = IG,
+            [TD_STEP_IN_GONE] = IG,
+        },
+};
+
 static const uint8_t node_life[TD_NODE_STATE_COUNT][TD_NODE_INPUT_COUNT] = {
     [TD_NODE_UNKNOWN] =
         {
@@ -212,6 +247,12 @@ enum core_verdict core_life_alloc(uint32_t state, enum td_alloc_input in)
     return alloc_life[state][in];
 }
 
+enum core_verdict core_life_step(uint32_t state, enum td_step_input in)
+{
+    TD_ASSERT(state < TD_STEP_STATE_COUNT && in < TD_STEP_INPUT_COUNT);
+    return step_life[state][in];
+}
+
 enum core_verdict core_life_node(uint32_t state, enum td_node_input in)
 {
     TD_ASSERT(state < TD_NODE_STATE_COUNT && in < TD_NODE_INPUT_COUNT);
@@ -242,6 +283,11 @@ bool core_job_may(struct td_core *c, const struct core_job *j, enum td_job_input
 bool core_alloc_may(struct td_core *c, const struct core_part *p, enum td_alloc_input in)
 {
     return judge(c, core_life_alloc(p->state, in));
+}
+
+bool core_step_may(struct td_core *c, const struct core_step_part *p, enum td_step_input in)
+{
+    return judge(c, core_life_step(p->state, in));
 }
 
 bool core_node_may(struct td_core *c, const struct core_node *n, enum td_node_input in)

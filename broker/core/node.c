@@ -172,6 +172,7 @@ void core_node_lose_part(struct td_core *c, struct core_part *p)
         return;
     fail_job(c, p, "was lost");
     if (core_alloc_may(c, p, TD_ALLOC_IN_NODE_LOST)) {
+        core_steps_leave(c, p);
         struct td_ev_alloc_gone gone = {
             .job = j->id, .attempt = j->attempt, .node = p->node->name, .node_lost = true};
         core_emit(c, TD_EV_ALLOC_GONE, &gone);

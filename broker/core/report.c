@@ -13,8 +13,11 @@
 static void stray(struct td_core *c, struct core_node *n, const struct td_report *r)
 {
     for (uint32_t i = 0; i < n->strays.n; i++) {
-        if (n->strays.v[i].job == r->job && n->strays.v[i].attempt == r->attempt)
-            return;
+        struct td_kill *k = &n->strays.v[i];
+        if (k->job != r->job || k->attempt != r->attempt)
+            continue;
+        k->step = 0; /* the whole of it */
+        return;
     }
     if (n->strays.n >= TD_MAX_AWARDS_PER_MESSAGE)
         return; /* it will claim the rest again */
@@ -53,6 +56,7 @@ static void declined(struct td_core *c, struct core_part *p, const struct td_rep
                                       .node = n->name,
                                       .refusal = r->refusal,
                                       .text = r->text};
+    core_steps_leave(c, p);
     core_emit(c, TD_EV_ALLOC_DECLINED, &ev);
     /* Freeing its part forgot the node's refusals; this one is news. It may pass without the node's
      * allocation ever changing, so it is forgotten after a while. */
@@ -133,6 +137,7 @@ static bool gone(struct td_core *c, struct core_part *p, const struct td_report 
         };
         core_emit(c, TD_EV_JOB_ENDING, &how);
     }
+    core_steps_leave(c, p);
     struct td_ev_alloc_gone ev = {.job = j->id, .attempt = j->attempt, .node = p->node->name};
     core_emit(c, TD_EV_ALLOC_GONE, &ev);
     core_job_settle_end(c, j);
@@ -148,10 +153,12 @@ static bool take(struct td_core *c, struct core_node *n, const struct td_report 
         /* Late, or of an attempt that was given up: it is over for us, and must be for the node. */
         c->counters.reports_repeated++;
         c->counters.ignored++;
-        if (r->kind == TD_REPORT_ACCEPTED)
+        if (r->kind == TD_REPORT_ACCEPTED || r->kind == TD_REPORT_STARTED)
             stray(c, n, r);
         return true;
     }
+    if (core_step_report(c, p, r))
+        return true;
     switch ((enum td_report_kind)r->kind) {
     case TD_REPORT_ACCEPTED:
         accepted(c, p);
@@ -171,8 +178,8 @@ static bool take(struct td_core *c, struct core_node *n, const struct td_report 
     case TD_REPORT_ADJUSTED:
         p->adjust_s = 0;
         return true;
-    case TD_REPORT_STARTED:
-        break; /* of a step: none has been made yet */
+    case TD_REPORT_STARTED: /* of a step, and taken above */
+        break;
     }
     c->counters.rejected++;
     return true;

@@ -331,6 +331,12 @@ bool core_request(struct td_core *c, const struct td_input *in)
     case TD_MSG_UPDATE_NODE:
         core_request_update_node(c, in, in->body);
         return true;
+    case TD_MSG_STEP_CREATE:
+        core_request_step(c, in, in->body);
+        return true;
+    case TD_MSG_STEP_SIGNAL:
+        core_request_step_signal(c, in, in->body);
+        return true;
     case TD_MSG_SESSION_HEARD:
         core_session_heard(c, in, ((const struct td_session_heard *)in->body)->job);
         return true;

@@ -27,7 +27,7 @@ static const char *waiting_text(const struct core_array *array, struct td_arena 
     return array->limit && !done ? core_text(a, "%s%%%u", s, array->limit) : s;
 }
 
-static void add_gres(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
+void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
                      uint64_t count)
 {
     for (uint32_t i = 0; i < *n; i++) {
@@ -53,7 +53,7 @@ static void fill_held(const struct core_job *j, bool detail, struct td_arena *a,
         ret->tasks += p->tasks;
         ret->mem_mb += p->memory_mb;
         for (uint32_t g = 0; g < p->gres.n; g++)
-            add_gres(gres, &ngres, p->gres.v[g].name, p->gres.v[g].type, p->gres.v[g].count);
+            core_gres_add(gres, &ngres, p->gres.v[g].name, p->gres.v[g].type, p->gres.v[g].count);
         if (places)
             places[i] = *p;
     }
@@ -87,13 +87,13 @@ static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_
     struct core_tally t;
     core_need_tally(need, &t);
     for (uint32_t i = 0; i < need->gres.n; i++)
-        add_gres(gres, &ngres, need->gres.v[i].name, need->gres.v[i].type, need->gres.v[i].count);
+        core_gres_add(gres, &ngres, need->gres.v[i].name, need->gres.v[i].type, need->gres.v[i].count);
     for (uint32_t i = 0; i < need->gres_job.n && t.nodes_max <= 1; i++)
-        add_gres(gres, &ngres, need->gres_job.v[i].name, need->gres_job.v[i].type,
-                 need->gres_job.v[i].count);
+        core_gres_add(gres, &ngres, need->gres_job.v[i].name, need->gres_job.v[i].type,
+                      need->gres_job.v[i].count);
     for (uint32_t i = 0; i < need->gres_task.n; i++)
-        add_gres(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type,
-                 times(need->gres_task.v[i].count, t.tasks) / t.nodes_min);
+        core_gres_add(gres, &ngres, need->gres_task.v[i].name, need->gres_task.v[i].type,
+                      times(need->gres_task.v[i].count, t.tasks) / t.nodes_min);
     for (uint32_t i = 0; i < ngres; i++)
         gpus = plus(gpus, td_str_equal(gres[i].name, "gpu") ? times(gres[i].count, t.nodes_min) : 0);
     if (gpus == 0 && need->gres_job.n) /* its nodes share them */
@@ -178,7 +178,7 @@ struct reading {
     void *ctx;
 };
 
-static bool is_hidden(const struct td_core *c, const struct core_job *j)
+bool core_job_hidden(const struct td_core *c, const struct core_job *j)
 {
     const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
     for (uint32_t i = 0; i < j->ncandidates; i++) {
@@ -211,7 +211,7 @@ static bool show(const struct reading *r, const struct core_job *j, const struct
                  uint32_t ntasks)
 {
     const struct td_job_query *q = r->q;
-    if (!q->all && !q->asker_operator && j->uid != q->asker_uid && is_hidden(r->c, j))
+    if (!q->all && !q->asker_operator && j->uid != q->asker_uid && core_job_hidden(r->c, j))
         return true;
     if (q->filter) {
         if (!core_filter_state(q->filter, j->state, j->outcome))

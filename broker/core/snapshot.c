@@ -1,7 +1,7 @@
 /* snapshot.c - durable state as records, and back
  *
  * Emitted in the order of snapshot.def, which is the order a restore needs: configuration,
- * partitions and nodes by number, then arrays, then jobs by id. Indexes are rebuilt; the digest is
+ * partitions and nodes by number, then arrays, then jobs by id, then their steps. Indexes are rebuilt; the digest is
  * taken over exactly these records, so what is forgotten here is seen as soon as a restored core is
  * compared. */
 #include <string.h>
@@ -134,6 +134,7 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         }
         r.places = (struct td_placement_list){places, n};
         r.parts = (struct td_u32s){states, n};
+        r.next_step = j->alloc->next_step;
     }
     emit(ctx, TD_SNAP_JOB, &td_rec_snap_job, &r);
     td_arena_release(&a);
@@ -167,6 +168,11 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
         emit_array(c->arrays.v[i], emit, ctx);
     for (uint32_t i = 0; i < c->jobs.n; i++)
         emit_job(c, c->jobs.v[i], emit, ctx);
+    for (uint32_t i = 0; i < c->jobs.n; i++) {
+        const struct core_alloc *a = c->jobs.v[i]->alloc;
+        for (uint32_t k = 0; a && k < a->steps.n; k++)
+            core_step_snapshot(a->steps.v[k], emit, ctx);
+    }
 }
 
 const struct td_record *td_core_snapshot_record(uint32_t kind)
@@ -267,6 +273,7 @@ static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_
     }
     j->partition = p->no;
     struct core_alloc *a = core_alloc_new(c, j, r->places.v, r->places.n);
+    a->next_step = r->next_step;
     for (uint32_t i = 0; i < a->nparts; i++) {
         struct core_part *part = &a->parts[i];
         part->state = (uint8_t)r->parts.v[i];
@@ -416,6 +423,8 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         return restore_array(c, body, err);
     case TD_SNAP_JOB:
         return restore_job(c, body, err);
+    case TD_SNAP_STEP:
+        return core_step_restore(c, body, err);
     default:
         return td_fail(err, TD_E_JOURNAL, "snapshot: record %u is not known here", kind);
     }

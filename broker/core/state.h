@@ -75,8 +75,48 @@ struct core_part {
     uint32_t adjust_s;              /* new limit, not yet ADJUSTED */
     int64_t early_gone_ms;          /* GONE came before EXITED: since when */
 };
+
+/* One node's part of a step. */
+struct core_step_part {
+    struct core_step *step;
+    struct core_node *node;
+    const struct td_step_place *place;   /* in the same block */
+    uint8_t state;                       /* durable: enum td_step_state */
+    struct core_step_part *prev, *next; /* index: live parts of steps on the node, by creation */
+    /* soft */
+    int64_t due_ms; /* STEP_START or KILL goes (again) when this is reached */
+    uint32_t backoff_ms;
+    bool sent;
+    uint32_t signal, signal_no; /* asked for, not yet SIGNALLED */
+};
+/* Parallel work inside an allocation; gone from here as soon as it is over. */
+struct core_step {
+    /* durable */
+    struct core_job *job;
+    uint32_t no, uid;
+    uint8_t outcome, exit_code, signal; /* so far */
+    int64_t start_ms;
+    const struct td_step_spec *spec; /* in the same block */
+    /* index */
+    uint32_t nparts, live;
+    size_t bytes;
+    char *nodelist; /* folded, owned */
+    struct core_step_part parts[];
+};
+/* A step that waits for its turn: soft, its client asks again. */
+struct core_step_wait {
+    uint32_t job, attempt, uid;
+    uint64_t peer, request;
+    struct td_step_create *ask; /* packed, owned */
+    size_t bytes;
+};
+
 struct core_alloc {
     uint32_t nparts, live;
+    uint32_t next_step;              /* durable: numbers are used once in an attempt */
+    TD_VEC(struct core_step *) steps; /* those not over, by number */
+    uint32_t nsteps_waiting;         /* soft */
+    uint64_t step_mark;              /* soft: of the pass that found an earlier step waiting */
     size_t bytes;
     char *nodelist; /* folded, owned */
     struct core_part parts[];
@@ -163,6 +203,7 @@ struct core_node {
     TD_VEC(struct core_membership) in;
     struct core_part *parts, *parts_last;
     uint32_t nparts;
+    struct core_step_part *step_parts, *step_parts_last;
     uint64_t version;
     /* soft */
     uint64_t peer;
@@ -297,6 +338,9 @@ struct td_core {
     TD_VEC(struct td_event) events;
     TD_VEC(struct td_effect) effects;
     TD_VEC(uint32_t) stirred;
+    TD_VEC(struct core_step_wait) step_waits; /* in order of arrival */
+    size_t step_waits_bytes;
+    bool steps_stirred; /* something a waiting step waits for may have happened */
     int64_t leases_next_ms, resend_next_ms, purge_next_ms, retry_ms, probe_ms, sessions_next_ms;
     int64_t purge_from_ms; /* no job is old before */
     uint32_t retry_backoff_ms, probe_backoff_ms, answer_x16;
@@ -363,11 +407,13 @@ void core_limits_count(struct td_core *c, int64_t delta_ms); /* until when live 
 enum core_verdict { CORE_GO, CORE_IGNORE, CORE_REJECT, CORE_BUG };
 enum core_verdict core_life_job(uint32_t state, enum td_job_input in);
 enum core_verdict core_life_alloc(uint32_t state, enum td_alloc_input in);
+enum core_verdict core_life_step(uint32_t state, enum td_step_input in);
 enum core_verdict core_life_node(uint32_t state, enum td_node_input in);
 enum core_verdict core_life_session(uint32_t state, enum td_session_input in);
 /* The same, counted; BUG asserts. */
 bool core_job_may(struct td_core *c, const struct core_job *j, enum td_job_input in);
 bool core_alloc_may(struct td_core *c, const struct core_part *p, enum td_alloc_input in);
+bool core_step_may(struct td_core *c, const struct core_step_part *p, enum td_step_input in);
 bool core_node_may(struct td_core *c, const struct core_node *n, enum td_node_input in);
 bool core_session_may(struct td_core *c, const struct core_job *j, enum td_session_input in);
 
@@ -564,10 +610,55 @@ void core_round_keep(struct td_core *c, const char *closed_by); /* for tender ro
 void core_round_release(struct td_core *c);
 void core_awards_send(struct td_core *c);
 void core_part_due(struct td_core *c, struct core_part *p, int64_t at_ms);
+bool core_blob_wanted(struct core_node *n, struct td_bin hash, bool again);
 void core_reasons_note(struct td_core *c, const struct td_plan *plan);
 void core_begins_run(struct td_core *c);
 void core_probe_want(struct td_core *c);
 void core_probe_run(struct td_core *c);
+
+/* step.c: the table, and what its events do */
+struct core_step *core_step_find(const struct core_job *j, uint32_t no); /* NULL: over, or never was */
+struct core_step_part *core_step_part_on(const struct core_step *s, const struct core_node *n);
+bool core_step_holds(const struct td_step_spec *spec);      /* what it has is nobody else's */
+bool core_step_holds_gres(const struct td_step_spec *spec); /* devices too */
+void core_steps_free(struct td_core *c, struct core_alloc *a);
+void core_step_apply_created(struct td_core *c, const struct td_ev_step_created *ev);
+void core_step_apply_started(struct td_core *c, const struct td_ev_step_started *ev);
+void core_step_apply_exited(struct td_core *c, const struct td_ev_step_exited *ev);
+void core_step_apply_ending(struct td_core *c, const struct td_ev_step_ending *ev);
+void core_step_apply_ended(struct td_core *c, const struct td_ev_step_ended *ev);
+void core_step_snapshot(const struct core_step *s, td_core_emit_fn *emit, void *ctx);
+int core_step_restore(struct td_core *c, const struct td_snap_step *r, struct td_error *err);
+const char *core_steps_check(const struct core_job *j); /* NULL: sound */
+
+/* rows.c, for step_rows.c too */
+bool core_job_hidden(const struct td_core *c, const struct core_job *j); /* in hidden partitions */
+void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
+                   uint64_t count);
+
+/* step_place.c */
+enum core_step_fit { CORE_STEP_FITS, CORE_STEP_BUSY, CORE_STEP_NEVER };
+enum core_step_fit core_step_place(struct td_core *c, const struct core_job *j,
+                                   const struct td_step_spec *spec, struct td_step_place_list *ret,
+                                   struct td_error *err); /* in the wake arena */
+
+/* step_request.c */
+void core_request_step(struct td_core *c, const struct td_input *in, const struct td_step_create *m);
+void core_request_step_signal(struct td_core *c, const struct td_input *in,
+                              const struct td_step_signal *m);
+void core_steps_peer_gone(struct td_core *c, uint64_t peer, uint64_t request);
+void core_steps_run(struct td_core *c); /* those that wait */
+void core_step_waits_free(struct td_core *c);
+
+/* step_report.c */
+bool core_step_report(struct td_core *c, struct core_part *p,
+                      const struct td_report *r); /* true: it was about a step */
+void core_steps_leave(struct td_core *c, const struct core_part *p); /* its node lets go of all */
+void core_steps_hello(struct td_core *c, const struct core_part *p, const struct td_running *is);
+
+/* step_send.c */
+void core_step_due(struct td_core *c, struct core_step_part *p, int64_t at_ms);
+void core_steps_send(struct td_core *c, struct core_node *n);
 
 /* session.c, purge.c, enrol.c */
 void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t job);
