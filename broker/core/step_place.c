@@ -164,7 +164,7 @@ static bool spread_own(struct placing *pl)
     uint32_t want = pl->spec->nodes, left;
     if (want == 0)
         want = pl->spec->interactive ? TD_MAX(pl->nnamed, 1u) : pl->nnamed ? pl->nnamed : pl->n;
-    if (want < pl->nnamed || want > pl->n)
+    if (want == 0 || want < pl->nnamed || want > pl->n)
         return false;
     left = want - pl->nnamed;
     for (uint32_t i = 0; i < pl->n; i++) {

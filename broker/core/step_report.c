@@ -1,7 +1,7 @@
 /* step_report.c - what happens to a step's part on a node: told by its worker, or by the node's loss
  *
- * A number that no step of the attempt has is not a step's: TD_STEP_BATCH is above them all. The
- * last part of a step ends it. */
+ * Told apart by (job, attempt, step, node), as reports on attempts are; the last part of a step
+ * ends it. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -65,14 +65,31 @@ static void started(struct td_core *c, struct core_step_part *p)
         core_step_due(c, p, c->now_ms);
 }
 
+/* A worker that turns an award down need not say that its batch step is meant; no award is turned
+ * down any more once a step has been made. */
+static bool is_about_step(const struct td_report *r, bool known)
+{
+    switch ((enum td_report_kind)r->kind) {
+    case TD_REPORT_STARTED:
+        return true;
+    case TD_REPORT_EXITED:
+    case TD_REPORT_SIGNALLED:
+        return r->step != TD_STEP_BATCH;
+    case TD_REPORT_DECLINED:
+        return known;
+    case TD_REPORT_ACCEPTED:
+    case TD_REPORT_GONE:
+    case TD_REPORT_ADJUSTED:
+        break;
+    }
+    return false;
+}
+
 bool core_step_report(struct td_core *c, struct core_part *in, const struct td_report *r)
 {
     struct core_job *j = in->job;
     bool known = r->step < j->alloc->next_step;
-    bool about_step = r->kind == TD_REPORT_STARTED ||
-                      (known && (r->kind == TD_REPORT_EXITED || r->kind == TD_REPORT_DECLINED ||
-                                 r->kind == TD_REPORT_SIGNALLED));
-    if (!about_step)
+    if (!is_about_step(r, known))
         return false;
     struct core_step *s = known ? core_step_find(j, r->step) : NULL;
     struct core_step_part *p = s ? core_step_part_on(s, in->node) : NULL;

@@ -173,7 +173,7 @@ static void shepherd_kill(struct sim *s, uint32_t i, const struct td_kill *k)
     if (!a)
         return;
     if (k->limit_s || k->signal) {
-        struct td_report r = {.no = sh->next_no++, .kind = k->limit_s ? TD_REPORT_ADJUSTED : TD_REPORT_SIGNALLED, .job = k->job, .attempt = k->attempt, .signal = k->signal};
+        struct td_report r = {.no = sh->next_no++, .kind = k->limit_s ? TD_REPORT_ADJUSTED : TD_REPORT_SIGNALLED, .job = k->job, .attempt = k->attempt, .step = TD_STEP_BATCH, .signal = k->signal};
         td_vec_push(&sh->spool, r);
         status_push(s, i, &r, 1);
         return;

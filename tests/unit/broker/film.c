@@ -30,11 +30,13 @@ int film_close(void **state)
     td_core_destroy(&f->replica);
     for (uint32_t i = 0; i < f->nworkers; i++) {
         td_vec_release(&f->workers[i].held);
+        td_vec_release(&f->workers[i].steps);
         td_vec_release(&f->workers[i].unacked);
     }
     td_vec_release(&f->journal);
     td_vec_release(&f->inbox);
     td_vec_release(&f->inputs);
+    td_vec_release(&f->asked);
     td_vec_release(&f->partitions);
     td_vec_release(&f->node_confs);
     td_arena_release(&f->arena);
@@ -178,7 +180,16 @@ static void hello(struct film *f, struct film_worker *w)
     for (uint32_t i = 0; i < w->held.n; i++)
         running[i] = (struct td_running){.job = w->held.v[i].job,
                                          .attempt = w->held.v[i].attempt,
-                                         .exited = w->held.v[i].exited};
+                                         .exited = w->held.v[i].exited,
+                                         .with_steps = w->says_steps};
+    for (uint32_t i = 0; i < w->held.n && w->says_steps; i++) {
+        uint32_t *steps = td_arena_alloc(&f->arena, (w->steps.n + 1) * sizeof(*steps)), n = 0;
+        for (uint32_t k = 0; k < w->steps.n; k++) {
+            if (w->steps.v[k].job == running[i].job)
+                steps[n++] = w->steps.v[k].step;
+        }
+        running[i].steps = (struct td_u32s){steps, n};
+    }
     struct td_hello m = {.version = TD_PROTOCOL_VERSION,
                          .node = w->name,
                          .boot_id = w->boot,
@@ -214,6 +225,7 @@ void film_worker_again(struct film *f, struct film_worker *w, bool reboot, bool 
                 w->held.v[kept++] = w->held.v[i];
         }
         w->held.n = kept;
+        w->steps.n = 0;
         w->unacked.n = 0;
         w->report_no = 0;
     }
@@ -372,14 +384,110 @@ static void take_award(struct film *f, struct film_worker *w, const struct td_aw
 
 static void drop(struct film_worker *w, int at)
 {
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < w->steps.n; i++) {
+        if (w->steps.v[i].job != w->held.v[at].job)
+            w->steps.v[k++] = w->steps.v[i];
+    }
+    w->steps.n = k;
     memmove(&w->held.v[at], &w->held.v[at + 1],
             (w->held.n - (uint32_t)at - 1) * sizeof(*w->held.v));
     w->held.n--;
 }
 
+static int step_at(const struct film_worker *w, uint32_t job, uint32_t step)
+{
+    for (uint32_t i = 0; i < w->steps.n; i++) {
+        if (w->steps.v[i].job == job && w->steps.v[i].step == step)
+            return (int)i;
+    }
+    return -1;
+}
+
+void film_step_report(struct film *f, struct film_worker *w, uint32_t kind, uint32_t job,
+                      uint32_t step, uint32_t code)
+{
+    film_report(f, w,
+                (struct td_report){.kind = kind,
+                                   .job = job,
+                                   .attempt = film_job(f, job)->attempt,
+                                   .step = step,
+                                   .exit_code = code},
+                kind != TD_REPORT_SIGNALLED);
+}
+
+static void forget_step(struct film_worker *w, int at)
+{
+    memmove(&w->steps.v[at], &w->steps.v[at + 1],
+            (w->steps.n - (uint32_t)at - 1) * sizeof(*w->steps.v));
+    w->steps.n--;
+}
+
+static void take_start(struct film *f, struct film_worker *w, const struct td_step_launch *s)
+{
+    w->starts++;
+    td_record_copy(&f->arena, &td_rec_step_launch, s, &w->last_start);
+    assert_true(held_at(w, s->job, s->attempt) >= 0); /* only where the allocation is */
+    if (w->declines_steps) {
+        w->declines_steps--;
+        film_report(f, w,
+                    (struct td_report){.kind = TD_REPORT_DECLINED,
+                                       .job = s->job,
+                                       .attempt = s->attempt,
+                                       .step = s->step,
+                                       .text = "no such program"},
+                    false);
+        return;
+    }
+    if (step_at(w, s->job, s->step) < 0) {
+        struct film_step is = {s->job, s->attempt, s->step, s->place.ranks.n};
+        td_vec_push(&w->steps, is);
+    }
+    if (!w->lazy_steps)
+        film_step_report(f, w, TD_REPORT_STARTED, s->job, s->step, 0);
+}
+
+static void kill_step(struct film *f, struct film_worker *w, const struct td_kill *k)
+{
+    uint32_t step = k->step - 1;
+    int at = step_at(w, k->job, step);
+    if (k->signal)
+        w->last_step_signal = k->signal;
+    else
+        w->step_kills++;
+    if (w->lazy_steps)
+        return;
+    struct td_report r = {.kind = TD_REPORT_EXITED,
+                          .job = k->job,
+                          .attempt = k->attempt,
+                          .step = step,
+                          .signal = k->signal ? k->signal : 15};
+    if (k->signal && at >= 0)
+        r.kind = TD_REPORT_SIGNALLED;
+    else if (at >= 0)
+        forget_step(w, at);
+    else
+        r.kind = TD_REPORT_DECLINED;
+    film_report(f, w, r, r.kind == TD_REPORT_EXITED);
+}
+
+void film_step_exit(struct film *f, struct film_worker *w, uint32_t job, uint32_t step,
+                    uint32_t code)
+{
+    int at = step_at(w, job, step);
+    assert_true(at >= 0);
+    forget_step(w, at);
+    film_step_report(f, w, TD_REPORT_EXITED, job, step, code);
+    film_run(f);
+}
+
 static void take_kill(struct film *f, struct film_worker *w, const struct td_kill *k)
 {
     int at = held_at(w, k->job, k->attempt);
+    if (k->step) {
+        kill_step(f, w, k);
+        return;
+    }
     if (k->limit_s) {
         w->last_limit = k->limit_s;
         film_report(
@@ -394,6 +502,7 @@ static void take_kill(struct film *f, struct film_worker *w, const struct td_kil
                     (struct td_report){.kind = TD_REPORT_SIGNALLED,
                                        .job = k->job,
                                        .attempt = k->attempt,
+                                       .step = TD_STEP_BATCH,
                                        .signal = k->signal},
                     false);
         return;
@@ -447,6 +556,12 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
             assert_true(m->awards.v[i].spec < m->specs.n);
             take_award(f, w, &m->awards.v[i]);
         }
+        return;
+    }
+    case TD_MSG_STEP_START: {
+        const struct td_step_start *m = body;
+        for (uint32_t i = 0; i < m->steps.n; i++)
+            take_start(f, w, &m->steps.v[i]);
         return;
     }
     case TD_MSG_KILL: {
@@ -540,8 +655,31 @@ static void commit(struct film *f)
     assert_int_equal(td_core_digest(f->core), td_core_digest(f->replica));
 }
 
+static void take_step_reply(struct film *f, const struct td_effect *e, struct film_answer *a)
+{
+    assert_int_equal(a->id, 0); /* answered once */
+    a->id = e->id;
+    if (e->id == TD_MSG_ERROR) {
+        const struct td_error_reply *r = e->body;
+        a->code = r->code;
+        snprintf(a->text, sizeof(a->text), "%s", r->text ? r->text : "");
+        return;
+    }
+    assert_int_equal(e->id, TD_MSG_STEP_CREATED);
+    struct td_step_created copy;
+    td_record_copy(&f->arena, &td_rec_step_created, e->body, &copy);
+    a->step = copy.step;
+    a->places = copy.places;
+}
+
 static void take_reply(struct film *f, const struct td_effect *e)
 {
+    for (uint32_t i = 0; i < f->asked.n; i++) {
+        if (f->asked.v[i].request == e->request) {
+            take_step_reply(f, e, &f->asked.v[i]);
+            return;
+        }
+    }
     f->reply = e->id;
     f->code = 0;
     f->text[0] = '\0';
@@ -752,6 +890,75 @@ void film_update_node(struct film *f, const char *node, const char *state, const
 {
     struct td_update_node m = {.nodes = node, .state = state, .reason = reason};
     film_request(f, 0, TD_MSG_UPDATE_NODE, &m);
+}
+
+uint32_t film_ask_(struct film *f, struct film_ask a)
+{
+    struct td_gres_need *gpus = td_arena_alloc(&f->arena, 2 * sizeof(*gpus));
+    const char **argv = td_arena_alloc(&f->arena, sizeof(*argv));
+    struct td_step_create *m = td_arena_alloc(&f->arena, sizeof(*m));
+    gpus[0] = (struct td_gres_need){.name = "gpu", .count = a.gpus};
+    gpus[1] = (struct td_gres_need){.name = "gpu", .count = a.gpus_task};
+    argv[0] = a.program ? a.program : "hostname";
+    *m = (struct td_step_create){
+        .job = a.job,
+        .spec = {.name = "step",
+                 .ntasks = a.tasks,
+                 .nodes = a.nodes,
+                 .ntasks_per_node = a.per_node,
+                 .cpus_per_task = a.cores,
+                 .mem_mb_per_node = a.mem,
+                 .gres = {&gpus[0], a.gpus ? 1 : 0},
+                 .gres_task = {&gpus[1], a.gpus_task ? 1 : 0},
+                 .req_nodes = a.with,
+                 .exc_nodes = a.without,
+                 .overlap = a.overlap,
+                 .interactive = a.interactive,
+                 .limit_s = a.limit_s,
+                 .argv = {argv, 1},
+                 .io_key = {(const uint8_t *)a.key, a.key ? (uint32_t)strlen(a.key) : 0}},
+        .immediate = a.immediate,
+    };
+    if (a.program && !*a.program)
+        m->spec.argv.n = 0;
+    struct film_answer asked = {.request = 1000 + f->asked.n};
+    td_vec_push(&f->asked, asked);
+    input(f, (struct td_input){.kind = TD_IN_REQUEST,
+                               .peer = a.peer ? a.peer : 1,
+                               .request = asked.request,
+                               .uid = a.uid ? a.uid : 1000,
+                               .gid = 1000,
+                               .id = TD_MSG_STEP_CREATE,
+                               .body = m});
+    if (!a.later)
+        film_run(f);
+    return f->asked.n - 1;
+}
+
+void film_peer_gone(struct film *f, uint64_t peer)
+{
+    input(f, (struct td_input){.kind = TD_IN_GONE, .peer = peer});
+}
+
+void film_step_signal(struct film *f, uint32_t uid, uint32_t job, uint32_t step, uint32_t signal)
+{
+    struct td_step_signal m = {.job = job, .step = step, .signal = signal};
+    film_request(f, uid, TD_MSG_STEP_SIGNAL, &m);
+}
+
+static bool count_step(void *ctx, const struct td_step_info *row)
+{
+    (void)row;
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+uint32_t film_steps(struct film *f, uint32_t job)
+{
+    struct td_step_query q = {.job = job, .asker_operator = true};
+    uint32_t n = 0;
+    td_core_steps(f->core, &q, &f->arena, count_step, &n);
+    return n;
 }
 
 /* --- looking

@@ -27,6 +27,9 @@ struct film_held {
     uint8_t cpus[64], gpus[8];
     bool exited; /* its end is in the spool: known after a reboot too */
 };
+struct film_step { /* tasks of a step on a worker */
+    uint32_t job, attempt, step, tasks;
+};
 struct film_worker {
     char name[16], boot[16], instance[16];
     uint32_t cpus, gpus, incarnation;
@@ -36,13 +39,26 @@ struct film_worker {
     bool deaf;         /* does not hear offers */
     bool lazy;         /* does not answer awards by itself */
     bool stubborn;     /* does not let go when killed */
+    bool lazy_steps;   /* does not answer STEP_START and kills of steps */
+    bool says_steps;   /* lists them in HELLO */
+    uint32_t declines_steps;
     uint32_t declines; /* turns down so many awards */
     uint32_t refuses;  /* enum td_refusal: bids nothing, and says this */
     uint32_t runs_as;  /* 1 + the only user whose jobs it runs; said with its next hello */
     TD_VEC(struct film_held) held;
+    TD_VEC(struct film_step) steps;
     TD_VEC(struct td_report) unacked;
     uint32_t offers, awards, kills, hello_agains, refused_code;
     uint32_t last_signal, last_limit;
+    uint32_t starts, step_kills, last_step_signal;
+    struct td_step_launch last_start; /* in the film's arena */
+};
+/* What a STEP_CREATE was answered; id 0: not yet. */
+struct film_answer {
+    uint64_t request;
+    uint32_t id, code, step;
+    char text[256];
+    struct td_step_place_list places;
 };
 /* A wake's inputs as the shell's input log keeps them: an encoded td_wake. */
 struct film_wake {
@@ -67,6 +83,7 @@ struct film {
     /* what the last request was answered */
     uint32_t reply, code, job, count, nerrors;
     char text[512];
+    TD_VEC(struct film_answer) asked;
     uint32_t wakes;
     bool logs_inputs;
     TD_VEC(struct film_wake) inputs;
@@ -79,6 +96,13 @@ struct film_job {
     const char *name, *partition, *array, *key, *dependency, *features, *nodelist;
     int64_t begin_ms, nice;
     bool hold, session, no_requeue;
+};
+
+struct film_ask {
+    uint32_t job, uid, tasks, nodes, per_node, cores, gpus, gpus_task, limit_s;
+    uint64_t mem, peer;
+    const char *with, *without, *key, *program;
+    bool overlap, interactive, immediate, later; /* later: in the next wake, with what else comes */
 };
 
 int film_open(void **state); /* cmocka setup: elastic, one default partition, not started */
@@ -107,6 +131,17 @@ void film_report(struct film *f, struct film_worker *w, struct td_report r, bool
 void film_exit(struct film *f, uint32_t job, uint32_t code); /* leader says EXITED and GONE */
 void film_let_go(struct film *f, struct film_worker *w, uint32_t job);
 void film_accept(struct film *f, struct film_worker *w, uint32_t job); /* of a lazy worker */
+
+/* Steps: asks, and says what was answered (its place in f->asked). */
+uint32_t film_ask_(struct film *f, struct film_ask a);
+#define film_ask(f, ...) film_ask_(f, (struct film_ask){__VA_ARGS__})
+void film_step_report(struct film *f, struct film_worker *w, uint32_t kind, uint32_t job,
+                      uint32_t step, uint32_t code);
+void film_step_exit(struct film *f, struct film_worker *w, uint32_t job, uint32_t step,
+                    uint32_t code); /* forgets it and reports EXITED */
+void film_peer_gone(struct film *f, uint64_t peer);
+void film_step_signal(struct film *f, uint32_t uid, uint32_t job, uint32_t step, uint32_t signal);
+uint32_t film_steps(struct film *f, uint32_t job); /* live ones of the job */
 
 struct core_job *film_job(struct film *f, uint32_t job);
 struct core_node *film_node_of(struct film *f, const char *name);

@@ -44,6 +44,7 @@ static void exits_become_outcomes(void **state)
         uint32_t job = film_submit(f, .cores = 1);
         struct td_report r = cases[i].r;
         r.kind = TD_REPORT_EXITED;
+        r.step = TD_STEP_BATCH;
         r.job = job;
         r.attempt = 1;
         r.usage.user_us = 77;
@@ -265,7 +266,8 @@ static void reports_may_come_twice_and_out_of_order(void **state)
     film_start(f);
     struct film_worker *w = film_worker(f, "n1", 1, 0);
     uint32_t job = film_submit(f, .cores = 1);
-    struct td_report exited = {.no = 2, .kind = TD_REPORT_EXITED, .job = job, .attempt = 1};
+    struct td_report exited = {
+        .no = 2, .kind = TD_REPORT_EXITED, .job = job, .attempt = 1, .step = TD_STEP_BATCH};
     struct td_report gone = {.no = 3, .kind = TD_REPORT_GONE, .job = job, .attempt = 1};
     film_report(f, w, gone, false);
     film_run(f);

@@ -26,7 +26,8 @@ static void a_silent_node_is_suspect_then_lost_and_its_job_runs_again(void **sta
     film_expect(f, job, "RUNNING");
     assert_int_equal(film_job(f, job)->attempt, 2);
     assert_int_equal(film_job(f, job)->restarts, 1);
-    struct td_report late = {.no = 90, .kind = TD_REPORT_EXITED, .job = job, .attempt = 1};
+    struct td_report late = {
+        .no = 90, .kind = TD_REPORT_EXITED, .job = job, .attempt = 1, .step = TD_STEP_BATCH};
     film_report(f, w, late, false);
     film_run(f);
     film_expect(f, job, "RUNNING"); /* a late report of the old attempt means nothing */

@@ -21,6 +21,13 @@ static const char *const alloc_rows[TD_ALLOC_STATE_COUNT] = {
     [TD_ALLOC_ENDING] = "igigg",
     [TD_ALLOC_GONE] = "iiiii",
 };
+static const char *const step_rows[TD_STEP_STATE_COUNT] = {
+    /* START DECLINE EXIT KILL GONE */
+    [TD_STEP_SENT] = "ggggg",
+    [TD_STEP_STARTED] = "iiggg",
+    [TD_STEP_ENDING] = "iggig",
+    [TD_STEP_OVER] = "iiiii",
+};
 static const char *const node_rows[TD_NODE_STATE_COUNT] = {
     /* HELLO HEARD LEASE_OUT TIME_OUT BYE DOWN */
     [TD_NODE_UNKNOWN] = "grbbrg", [TD_NODE_UP] = "gggbgg",   [TD_NODE_SUSPECT] = "ggiggg",
@@ -53,6 +60,15 @@ static void every_cell_of_an_allocation(void **state)
     for (uint32_t s = 0; s < TD_ALLOC_STATE_COUNT; s++) {
         for (uint32_t i = 0; i < TD_ALLOC_INPUT_COUNT; i++)
             assert_int_equal(letter(core_life_alloc(s, (enum td_alloc_input)i)), alloc_rows[s][i]);
+    }
+}
+
+static void every_cell_of_a_step(void **state)
+{
+    (void)state;
+    for (uint32_t s = 0; s < TD_STEP_STATE_COUNT; s++) {
+        for (uint32_t i = 0; i < TD_STEP_INPUT_COUNT; i++)
+            assert_int_equal(letter(core_life_step(s, (enum td_step_input)i)), step_rows[s][i]);
     }
 }
 
@@ -117,7 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cell_of_a_job),  cmocka_unit_test(every_cell_of_an_allocation),
-        cmocka_unit_test(every_cell_of_a_node), cmocka_unit_test(every_cell_of_a_session),
+        cmocka_unit_test(every_cell_of_a_step), cmocka_unit_test(every_cell_of_a_node), cmocka_unit_test(every_cell_of_a_session),
         cmocka_unit_test(verdicts_are_counted), cmocka_unit_test(a_bug_is_asserted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
