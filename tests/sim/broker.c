@@ -72,6 +72,8 @@ static void commit(struct sim *s)
         td_vec_push(&s->journal, j);
         s->last_time = ev[i].time_ms;
         struct td_event again = {j.seq, j.time_ms, j.id, event_decode(s, &s->scratch, j.id, j.data, j.len)};
+        if (j.id == TD_EV_STEP_CREATED)
+            sim_step_created(s, &again);
         td_core_apply(s->replica, &again);
         if (s->verbose) {
             struct td_buf json = {0};
@@ -122,6 +124,12 @@ static void input_give(struct sim *s, const struct sim_item *it)
     struct td_error err = {0};
     struct td_input in = {.peer = it->a};
 
+    if (it->kind == SIM_REQUEST && it->b) {
+        in.kind = TD_IN_GONE;
+        td_core_input(s->core, &in);
+        s->requests.v[it->a].gone_seq = td_core_seq(s->core);
+        return;
+    }
     if (td_wire_get_frame(&s->scratch, it->data, it->len, &f, &err) < 0) {
         sim_fail(s, "frame does not decode: %s", err.text);
         return;
@@ -134,7 +142,9 @@ static void input_give(struct sim *s, const struct sim_item *it)
     if (in.kind == TD_IN_WORKER) {
         in.node = s->nodes[it->a].name;
     } else {
-        in.uid = f.id == TD_MSG_UPDATE_NODE ? 0 : 1000 + it->a % 3;
+        bool any = f.id == TD_MSG_STEP_CREATE || f.id == TD_MSG_STEP_SIGNAL || f.id == TD_MSG_SESSION_CLOSE ||
+                   f.id == TD_MSG_SESSION_HEARD;
+        in.uid = f.id == TD_MSG_UPDATE_NODE || any ? 0 : 1000 + it->a % 3;
         in.gid = 100;
     }
     td_core_input(s->core, &in);

@@ -8,9 +8,9 @@ static uint32_t rnd(struct sim *s, uint32_t n)
     return td_rng_below(&s->rng, n);
 }
 
-static void request_add(struct sim *s, uint32_t id, const void *body)
+void sim_request_add(struct sim *s, uint32_t id, const void *body)
 {
-    struct sim_request r = {.id = id, .is_submit = id == TD_MSG_SUBMIT};
+    struct sim_request r = {.id = id, .is_submit = id == TD_MSG_SUBMIT, .is_step = id == TD_MSG_STEP_CREATE};
 
     td_wire_put_frame(&r.frame, id, s->requests.n + 1, body);
     td_vec_push(&s->requests, r);
@@ -80,6 +80,10 @@ static void submit(struct sim *s)
     if (rnd(s, 12) == 0)
         m.spec.begin_ms = s->now + rnd(s, 20000);
     char deps[64];
+    if (s->with_steps && td_rng_below(&s->dice, 2)) {
+        m.spec.session = true;
+        m.spec.array = NULL;
+    }
     if (s->seed % 10 == 3 && s->acknowledged.n && rnd(s, 3) == 0)
         m.spec.dependency = dependency(s, deps, sizeof(deps));
     /* Every tenth run has devices that the nodes of a job share. */
@@ -88,7 +92,7 @@ static void submit(struct sim *s)
         need.gres_job = (struct td_gres_need_list){&of_job, 1};
     snprintf(key, sizeof(key), "key-%u", s->requests.n);
     m.client_key = key;
-    request_add(s, TD_MSG_SUBMIT, &m);
+    sim_request_add(s, TD_MSG_SUBMIT, &m);
 }
 
 static uint32_t some_job(struct sim *s)
@@ -106,22 +110,22 @@ void sim_client_act(struct sim *s)
         submit(s);
     } else if (what < 14) {
         struct td_cancel m = {.filter = {.ids = {&sel, 1}}, .signal = rnd(s, 6) == 0 ? 10 : 0};
-        request_add(s, TD_MSG_CANCEL, &m);
+        sim_request_add(s, TD_MSG_CANCEL, &m);
     } else if (what < 17) {
         struct td_job_op m = {.op = 1 + rnd(s, 5), .ids = {&sel, 1}};
-        request_add(s, TD_MSG_JOB_OP, &m);
+        sim_request_add(s, TD_MSG_JOB_OP, &m);
     } else if (what < 18 && changes_dependencies(s) && s->acknowledged.n && rnd(s, 2)) {
         char text[64];
         struct td_update_job m = {.ids = {&sel, 1}, .change = {.set = 1u << 13, .dependency = rnd(s, 3) ? dependency(s, text, sizeof(text)) : ""}};
-        request_add(s, TD_MSG_UPDATE_JOB, &m);
+        sim_request_add(s, TD_MSG_UPDATE_JOB, &m);
     } else if (what < 18) {
         struct td_update_job m = {.ids = {&sel, 1}, .change = {.set = 1u << 2, .limit_s = 1 + rnd(s, 400)}};
-        request_add(s, TD_MSG_UPDATE_JOB, &m);
+        sim_request_add(s, TD_MSG_UPDATE_JOB, &m);
     } else if (what < 19) {
         char node[16];
         snprintf(node, sizeof(node), "n%u", 1 + rnd(s, s->nnodes));
         struct td_update_node m = {.nodes = node, .state = states[rnd(s, 4)], .reason = "sim"};
-        request_add(s, TD_MSG_UPDATE_NODE, &m);
+        sim_request_add(s, TD_MSG_UPDATE_NODE, &m);
     }
     if (--s->acts_left > 0)
         sim_push(s, rnd(s, 3) ? rnd(s, 20) : rnd(s, 3000), SIM_ACT, 0, 0, 0, NULL);
@@ -142,13 +146,21 @@ void sim_client_reply(struct sim *s, uint32_t i, const struct sim_item *it)
     } else {
         if (r->is_submit && f.id != TD_MSG_SUBMITTED)
             sim_fail(s, "SUBMIT answered by %s", td_msg_name(f.id));
+        if (r->is_step && f.id != TD_MSG_STEP_CREATED)
+            sim_fail(s, "STEP_CREATE answered by %s", td_msg_name(f.id));
+        if (r->is_step) {
+            r->job = ((const struct td_step_created *)f.body)->job;
+            r->step = ((const struct td_step_created *)f.body)->step;
+            r->answered = true;
+        }
         uint32_t job = r->is_submit ? ((const struct td_submitted *)f.body)->job : 0;
         if (r->answered && r->is_submit && r->job != job)
             sim_fail(s, "one client key got two jobs: %u and %u", r->job, job);
         if (!r->answered && job)
             td_vec_push(&s->acknowledged, job);
         r->answered = true;
-        r->job = job;
+        if (r->is_submit)
+            r->job = job;
     }
     td_arena_release(&a);
 }

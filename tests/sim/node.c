@@ -73,6 +73,7 @@ void sim_node_release(struct sim_node *n)
     td_arena_release(&n->shepherd.arena);
     td_vec_release(&n->shepherd.attempts);
     td_vec_release(&n->shepherd.spool);
+    td_vec_release(&n->shepherd.steps);
     for (uint32_t i = 0; i < n->topics.n; i++)
         td_free(n->topics.v[i]);
     td_vec_release(&n->topics);
@@ -85,7 +86,7 @@ static void boot_id(const struct sim_node *n, char out[32])
     snprintf(out, 32, "%s-boot%u", n->name, n->shepherd.boots);
 }
 
-static void status_push(struct sim *s, uint32_t i, const struct td_report *reports, uint32_t count)
+void sim_status_push(struct sim *s, uint32_t i, const struct td_report *reports, uint32_t count)
 {
     struct td_buf frame = {0};
     struct td_sh_status st = {.reports = {reports, count}};
@@ -108,10 +109,10 @@ static void report_add(struct sim *s, uint32_t i, const struct sim_attempt *a, e
         r.timed_out = a->timed_out;
     }
     td_vec_push(&sh->spool, r);
-    status_push(s, i, &r, 1);
+    sim_status_push(s, i, &r, 1);
 }
 
-static struct sim_attempt *attempt_find(struct sim_shepherd *sh, uint32_t job, uint32_t attempt)
+struct sim_attempt *sim_attempt_find(struct sim_shepherd *sh, uint32_t job, uint32_t attempt)
 {
     for (uint32_t k = 0; k < sh->attempts.n; k++) {
         if (sh->attempts.v[k].job == job && sh->attempts.v[k].attempt == attempt)
@@ -123,12 +124,12 @@ static struct sim_attempt *attempt_find(struct sim_shepherd *sh, uint32_t job, u
 static void launch(struct sim *s, uint32_t i, const struct td_sh_launch *m)
 {
     struct sim_shepherd *sh = &s->nodes[i].shepherd;
-    struct sim_attempt *known = attempt_find(sh, m->award.job, m->award.attempt);
+    struct sim_attempt *known = sim_attempt_find(sh, m->award.job, m->award.attempt);
 
     if (known) { /* at most once: only the statuses again */
         for (uint32_t k = 0; k < sh->spool.n; k++) {
             if (sh->spool.v[k].job == known->job && sh->spool.v[k].attempt == known->attempt)
-                status_push(s, i, &sh->spool.v[k], 1);
+                sim_status_push(s, i, &sh->spool.v[k], 1);
         }
         return;
     }
@@ -143,10 +144,11 @@ static void launch(struct sim *s, uint32_t i, const struct td_sh_launch *m)
     uint64_t run = runtime_ms(s, a.job, a.attempt), limit = m->award.limit_s == TD_INFINITE ? UINT64_MAX : m->award.limit_s * 1000ull;
     a.timed_out = run > limit;
     a.exit_code = run % 17 == 0;
+    a.session = m->spec.session;
     td_vec_push(&sh->attempts, a);
     sim_check_launch(s, i, &sh->attempts.v[sh->attempts.n - 1]);
     report_add(s, i, &a, TD_REPORT_ACCEPTED);
-    if (a.leader)
+    if (a.leader && !a.session)
         sim_push(s, (int64_t)TD_MIN(run, limit), SIM_EXIT, i, sh->attempts.n - 1, sh->boots, NULL);
 }
 
@@ -160,7 +162,8 @@ void sim_shepherd_exit(struct sim *s, uint32_t i, uint32_t no)
     a->alive = false;
     a->exited = true;
     sim_log(s, "%s: %u.%u exits %u%s", s->nodes[i].name, a->job, a->attempt, a->exit_code, a->timed_out ? " at its limit" : "");
-    if (a->leader)
+    sim_steps_end(s, i, a);
+    if (a->leader && !a->session)
         report_add(s, i, a, TD_REPORT_EXITED);
     report_add(s, i, a, TD_REPORT_GONE);
 }
@@ -168,20 +171,20 @@ void sim_shepherd_exit(struct sim *s, uint32_t i, uint32_t no)
 static void shepherd_kill(struct sim *s, uint32_t i, const struct td_kill *k)
 {
     struct sim_shepherd *sh = &s->nodes[i].shepherd;
-    struct sim_attempt *a = attempt_find(sh, k->job, k->attempt);
+    struct sim_attempt *a = sim_attempt_find(sh, k->job, k->attempt);
 
     if (!a)
         return;
     if (k->limit_s || k->signal) {
         struct td_report r = {.no = sh->next_no++, .kind = k->limit_s ? TD_REPORT_ADJUSTED : TD_REPORT_SIGNALLED, .job = k->job, .attempt = k->attempt, .step = TD_STEP_BATCH, .signal = k->signal};
         td_vec_push(&sh->spool, r);
-        status_push(s, i, &r, 1);
+        sim_status_push(s, i, &r, 1);
         return;
     }
     if (!a->alive) {
         for (uint32_t n = 0; n < sh->spool.n; n++) {
             if (sh->spool.v[n].job == a->job && sh->spool.v[n].attempt == a->attempt)
-                status_push(s, i, &sh->spool.v[n], 1);
+                sim_status_push(s, i, &sh->spool.v[n], 1);
         }
         return;
     }
@@ -217,7 +220,7 @@ static void shepherd_hello(struct sim *s, uint32_t i, const struct td_sh_hello *
     td_wire_put_frame(&frame, TD_MSG_SH_STATE, 0, &st);
     sim_push(s, 0, SIM_STATUS, i, 0, n->life, &frame);
     td_buf_release(&frame);
-    status_push(s, i, sh->spool.v, sh->spool.n);
+    sim_status_push(s, i, sh->spool.v, sh->spool.n);
 }
 
 static void shepherd_message(struct sim *s, uint32_t i, uint32_t id, const void *body)
@@ -306,8 +309,9 @@ static void frame_step(struct sim *s, uint32_t i, const struct sim_item *it, str
         sim_fail(s, "frame to %s does not decode: %s", s->nodes[i].name, err.text);
     } else {
         in.id = f.id;
-        in.body = f.body;
-        worker_step(s, i, &in);
+        in.body = in.kind == TD_AGENT_BUS ? sim_step_message(s, i, f.id, f.body, &a) : f.body;
+        if (in.body)
+            worker_step(s, i, &in);
     }
     td_arena_release(&a);
 }
@@ -394,6 +398,7 @@ void sim_node_reboot(struct sim *s, uint32_t i)
         sim_push(s, 2000, SIM_WORKER_STARTS, i, 0, n->life, NULL);
     }
     n->shepherd.boots++;
+    n->shepherd.steps.n = 0;
     if (spool_survives(s, i)) {
         recall(&n->shepherd);
         return;

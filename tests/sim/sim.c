@@ -188,6 +188,13 @@ static void item_do(struct sim *s, struct sim_item *it)
         s->nodes[it->a].cut = it->b == 0;
         sim_log(s, "link %s %s", s->nodes[it->a].name, it->b ? "up" : "cut");
         break;
+    case SIM_STEP_ACT:
+        sim_step_act(s);
+        break;
+    case SIM_STEP_EXIT:
+        if (s->nodes[it->a].shepherd.boots == it->life)
+            sim_step_exit(s, it->a, it->b);
+        break;
     case SIM_CLOCK:
         s->step_ms = it->b ? -(int64_t)it->b : (int64_t)it->a;
         if (s->core && !s->busy) {
@@ -250,6 +257,7 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
     sim_push(s, td_rng_below(&s->rng, 500), SIM_ACT, 0, 0, 0, NULL);
     faults_choose(s);
     clock_choose(s);
+    sim_steps_choose(s);
 
     while (!sim_failed(s)) {
         int64_t at = next_deadline(s);
@@ -273,6 +281,11 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
             sim_fail(s, "more than %d steps: something spins; %s", STEPS_MAX, s->left);
         if (s->now - SIM_T0 > END_AFTER_MS)
             sim_fail(s, "jobs left after six hours of calm: %s", s->left);
+    }
+    if (s->core && s->with_steps) {
+        const struct td_counters *c = td_core_counters(s->core);
+        sim_log(s, "steps created %lu, waited %lu, sent again %lu", (unsigned long)c->steps_created, (unsigned long)c->steps_waited,
+                (unsigned long)c->steps_resent);
     }
     if (!sim_failed(s))
         sim_check_end(s);
@@ -302,5 +315,6 @@ void sim_release(struct sim *s)
     td_vec_release(&s->acknowledged);
     td_map_release(&s->started);
     td_map_release(&s->completed);
+    td_map_release(&s->step_started);
     td_arena_release(&s->scratch);
 }

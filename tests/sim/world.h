@@ -20,7 +20,7 @@ enum sim_kind {
     SIM_TO_WORKER,    /* frame to node a; b = published */
     SIM_STATUS,       /* shepherd's frame to the worker of node a */
     SIM_EXIT,         /* the process of attempt b on node a ends */
-    SIM_REQUEST,      /* client request a reaches the broker */
+    SIM_REQUEST,      /* client request a reaches the broker; b = 1: its connection ends */
     SIM_REPLY,        /* frame to client request a */
     SIM_ACT,          /* the clients do something */
     SIM_BROKER_DIES, SIM_BROKER_STARTS,
@@ -29,6 +29,8 @@ enum sim_kind {
     SIM_REDIALLED,    /* node a has a new connection to the broker */
     SIM_LINK,         /* link of node a: b = 1 up, 0 cut */
     SIM_TIMER,        /* somebody's deadline: looked up when it comes */
+    SIM_STEP_ACT,     /* the clients do something with steps */
+    SIM_STEP_EXIT,    /* the tasks of step b on node a end */
     SIM_CLOCK,        /* the broker's wall clock is set: ahead by a milliseconds, or back by b */
 };
 struct sim_item {
@@ -43,13 +45,21 @@ struct sim_item {
 
 struct sim_attempt {
     uint32_t job, attempt;
-    bool leader, alive, exited, timed_out;
+    bool leader, alive, exited, timed_out, session;
     struct td_placement place;
     uint32_t signal, exit_code;
     int64_t limit_at;
 };
+/* Tasks of a step on a node. One that was turned down or killed before it came is remembered, and not alive. */
+struct sim_step {
+    uint32_t job, attempt, step;
+    bool alive, declined, holds, holds_gres;
+    struct td_step_place place;
+    uint32_t exit_code, signal;
+};
 struct sim_shepherd {
     struct td_arena arena;
+    TD_VEC(struct sim_step) steps;
     TD_VEC(struct sim_attempt) attempts;
     TD_VEC(struct td_report) spool;
     uint64_t next_no, acked;
@@ -72,7 +82,9 @@ struct sim_request {
     bool answered, failed;
     uint32_t job;  /* answer of a SUBMIT */
     uint32_t tries;
-    bool is_submit;
+    bool is_submit, is_step;
+    uint32_t step;     /* answer of a STEP_CREATE */
+    uint64_t gone_seq; /* its connection ended while it waited: last event then */
 };
 
 struct sim_journaled {
@@ -120,6 +132,10 @@ struct sim {
     struct sim_node nodes[SIM_NODES_MAX];
     TD_VEC(struct sim_request) requests;
     uint32_t acts_left;
+    struct td_rng dice; /* of steps: runs without them stay what they were */
+    bool with_steps;
+    uint64_t job_steps;
+    struct td_map step_started; /* (job, attempt, step, node) */
     bool calm; /* faults are over */
     struct td_arena scratch;
     /* checks */
@@ -158,7 +174,17 @@ void sim_shepherd_exit(struct sim *s, uint32_t i, uint32_t attempt_no);
 void sim_node_release(struct sim_node *n);
 void sim_to_broker(struct sim *s, uint32_t node, const struct td_buf *frame);
 void sim_to_worker(struct sim *s, uint32_t node, bool published, const struct td_buf *frame);
+void sim_status_push(struct sim *s, uint32_t i, const struct td_report *reports, uint32_t count);
+struct sim_attempt *sim_attempt_find(struct sim_shepherd *sh, uint32_t job, uint32_t attempt);
+/* step.c */
+const void *sim_step_message(struct sim *s, uint32_t i, uint32_t id, const void *body, struct td_arena *a);
+void sim_steps_end(struct sim *s, uint32_t i, const struct sim_attempt *a);
+void sim_step_exit(struct sim *s, uint32_t i, uint32_t no);
+void sim_steps_choose(struct sim *s);
+void sim_step_act(struct sim *s);
+void sim_step_created(struct sim *s, const struct td_event *ev);
 /* client.c */
+void sim_request_add(struct sim *s, uint32_t id, const void *body);
 void sim_client_act(struct sim *s);
 void sim_client_send(struct sim *s, uint32_t request);
 void sim_client_reply(struct sim *s, uint32_t request, const struct sim_item *it);

@@ -1,0 +1,333 @@
+/* step.c - steps: users who create, signal and abandon them, shepherds that run, lose and repeat, and what must hold
+ *
+ * A step's tasks run at most once on a node, only inside an attempt that lives there, on CPUs and devices of its
+ * allocation that no other step holds; one whose client went away while it waited is not created any more. Its own dice:
+ * runs without steps stay what they were. */
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static char one;
+
+static uint32_t roll(struct sim *s, uint32_t n)
+{
+    return td_rng_below(&s->dice, n);
+}
+
+/* --- users --------------------------------------------------------------------------------------------------------- */
+
+/* Three runs of ten have steps. */
+void sim_steps_choose(struct sim *s)
+{
+    uint32_t last = (uint32_t)(s->seed % 10);
+
+    s->dice = (struct td_rng){s->seed * 2654435761u + 131};
+    s->with_steps = last == 2 || last == 5 || last == 6;
+    for (uint32_t i = s->with_steps ? 50 + roll(s, 150) : 0; i > 0; i--)
+        sim_push(s, roll(s, 50000), SIM_STEP_ACT, 0, 0, 0, NULL);
+}
+
+struct picking {
+    struct sim *s;
+    uint32_t seen, job;
+};
+
+static bool pick_running(void *ctx, const struct td_job_info *row)
+{
+    struct picking *p = ctx;
+
+    if (row->state == TD_JOB_RUNNING && roll(p->s, ++p->seen) == 0)
+        p->job = row->job;
+    return true;
+}
+
+/* Mostly one that squeue shows as running. */
+static uint32_t some_job(struct sim *s)
+{
+    struct td_job_query q = {.all = true, .asker_operator = true, .state_only = true};
+    struct picking p = {.s = s};
+    struct td_arena a = {0};
+
+    if (s->core && roll(s, 8))
+        td_core_jobs(s->core, &q, &a, pick_running, &p);
+    td_arena_release(&a);
+    if (p.job || s->acknowledged.n == 0)
+        return p.job ? p.job : 1;
+    return s->acknowledged.v[roll(s, s->acknowledged.n)];
+}
+
+static void create(struct sim *s)
+{
+    const char *argv[] = {"task"};
+    char key[33], with[16];
+    struct td_gres_need gres = {.name = "gpu", .count = 1 + roll(s, 2)};
+    struct td_step_create m = {.job = some_job(s), .immediate = roll(s, 5) == 0};
+    struct td_step_spec *spec = &m.spec;
+
+    *spec = (struct td_step_spec){.name = "s", .argv = {argv, 1}, .ntasks = roll(s, 4), .cpus_per_task = roll(s, 4) == 0 ? 2 : 0};
+    if (roll(s, 8) == 0)
+        spec->nodes = 1 + roll(s, 3);
+    if (roll(s, 6) == 0)
+        spec->ntasks_per_node = 1 + roll(s, 3);
+    if (roll(s, 5) == 0)
+        spec->mem_mb_per_node = 200 * (1 + roll(s, 10));
+    if (roll(s, 8) == 0)
+        *(roll(s, 2) ? &spec->gres : &spec->gres_task) = (struct td_gres_need_list){&gres, 1};
+    spec->overlap = roll(s, 8) == 0;
+    spec->interactive = roll(s, 6) == 0;
+    snprintf(with, sizeof(with), "n%u", 1 + roll(s, s->nnodes));
+    if (roll(s, 8) == 0)
+        *(roll(s, 2) ? &spec->req_nodes : &spec->exc_nodes) = with;
+    snprintf(key, sizeof(key), "%032u", s->requests.n);
+    spec->io_key = (struct td_bin){(const uint8_t *)key, 32};
+    sim_request_add(s, TD_MSG_STEP_CREATE, &m);
+}
+
+/* One of the requests for a step: answered ones to signal, waiting ones to abandon. */
+static struct sim_request *some_step(struct sim *s, bool answered)
+{
+    for (uint32_t i = 0; i < 8 && s->requests.n; i++) {
+        struct sim_request *r = &s->requests.v[roll(s, s->requests.n)];
+        if (r->is_step && !r->failed && r->answered == answered)
+            return r;
+    }
+    return NULL;
+}
+
+static void abandon(struct sim *s, struct sim_request *r)
+{
+    struct td_buf none = {0};
+
+    r->answered = true; /* nobody asks again */
+    if (s->core)
+        sim_push(s, 0, SIM_REQUEST, (uint32_t)(r - s->requests.v), 1, s->life, &none);
+}
+
+void sim_step_act(struct sim *s)
+{
+    uint32_t what = roll(s, 10);
+    struct sim_request *r = some_step(s, what < 8);
+
+    if (what < 6) {
+        create(s);
+    } else if (what < 7) {
+        struct td_session_heard m = {.job = some_job(s)};
+        sim_request_add(s, roll(s, 3) ? TD_MSG_SESSION_HEARD : TD_MSG_SESSION_CLOSE, &m);
+    } else if (what < 8 && r) {
+        struct td_step_signal m = {.job = r->job, .step = r->step, .signal = roll(s, 2) ? 0 : 10};
+        sim_request_add(s, TD_MSG_STEP_SIGNAL, &m);
+    } else if (r) {
+        abandon(s, r);
+    }
+}
+
+static uint32_t request_of(const struct td_step_spec *spec)
+{
+    uint64_t no = UINT32_MAX;
+    char text[33] = "";
+
+    if (spec->io_key.n == 32)
+        memcpy(text, spec->io_key.v, 32);
+    td_parse_u64(text, &no);
+    return (uint32_t)no;
+}
+
+/* As the journal tells it. Within the wake of its going the step may have been made before; later it may not. */
+void sim_step_created(struct sim *s, const struct td_event *ev)
+{
+    const struct td_ev_step_created *e = ev->body;
+    uint32_t no = request_of(&e->spec);
+
+    if (no >= s->requests.n)
+        sim_fail(s, "step %u.%u was asked for by nobody", e->job, e->step);
+    else if (s->requests.v[no].gone_seq && ev->seq > s->requests.v[no].gone_seq)
+        sim_fail(s, "step %u.%u was made for a client that had gone", e->job, e->step);
+}
+
+/* --- shepherds ------------------------------------------------------------------------------------------------------ */
+
+static struct sim_step *step_find(struct sim_shepherd *sh, uint32_t job, uint32_t attempt, uint32_t step)
+{
+    for (uint32_t k = 0; k < sh->steps.n; k++) {
+        struct sim_step *t = &sh->steps.v[k];
+        if (t->job == job && t->attempt == attempt && t->step == step)
+            return t;
+    }
+    return NULL;
+}
+
+/* What is not in the spool is the worker's own word: it goes past the agent, which knows no steps. */
+static void send_loose(struct sim *s, uint32_t i, const struct td_report *r)
+{
+    const struct td_agent *g = s->nodes[i].agent;
+    struct td_buf frame = {0};
+
+    if (!g || !td_agent_registered(g))
+        return;
+    struct td_report_batch m = {.incarnation = td_agent_welcome(g)->incarnation,
+                                .reports = {r, 1},
+                                .node_version = td_node_version(td_agent_node(g))};
+    td_wire_put_frame(&frame, TD_MSG_REPORT, 0, &m);
+    sim_to_broker(s, i, &frame);
+    td_buf_release(&frame);
+}
+
+static void say(struct sim *s, uint32_t i, const struct sim_step *t, enum td_report_kind kind, bool spooled)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+    struct td_report r = {.kind = kind, .job = t->job, .attempt = t->attempt, .step = t->step};
+
+    if (kind == TD_REPORT_EXITED) {
+        r.exit_code = t->exit_code;
+        r.signal = t->signal;
+    }
+    if (!spooled) {
+        send_loose(s, i, &r);
+        return;
+    }
+    r.no = sh->next_no++;
+    td_vec_push(&sh->spool, r);
+    sim_status_push(s, i, &r, 1);
+}
+
+static bool devices_overlap(const struct td_step_place *a, const struct td_step_place *b)
+{
+    for (uint32_t x = 0; x < a->gres.n; x++) {
+        for (uint32_t y = 0; y < b->gres.n; y++) {
+            if (td_bits_overlap(a->gres.v[x].devices, b->gres.v[y].devices))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void check_start(struct sim *s, uint32_t i, const struct sim_attempt *a, const struct sim_step *t)
+{
+    const struct sim_node *n = &s->nodes[i];
+    uint64_t key = td_mix_u64(td_mix_u64((uint64_t)t->job << 32 | t->attempt, t->step), i);
+
+    s->job_steps++;
+    sim_log(s, "%s: step %u.%u of attempt %u starts", n->name, t->job, t->step, t->attempt);
+    if (td_map_get(&s->step_started, key))
+        sim_fail(s, "%s: step %u.%u of attempt %u started twice", n->name, t->job, t->step, t->attempt);
+    td_map_put(&s->step_started, key, &one);
+    if (!td_bits_covers(a->place.cpus, t->place.cpus))
+        sim_fail(s, "%s: step %u.%u has CPUs its job has not", n->name, t->job, t->step);
+    for (uint32_t k = 0; k < n->shepherd.steps.n; k++) {
+        const struct sim_step *o = &n->shepherd.steps.v[k];
+        if (o == t || !o->alive || !o->holds || !t->holds)
+            continue;
+        if (td_bits_overlap(o->place.cpus, t->place.cpus))
+            sim_fail(s, "%s: CPUs of steps %u.%u and %u.%u overlap", n->name, t->job, t->step, o->job, o->step);
+        if (o->holds_gres && t->holds_gres && devices_overlap(&o->place, &t->place))
+            sim_fail(s, "%s: devices of steps %u.%u and %u.%u overlap", n->name, t->job, t->step, o->job, o->step);
+    }
+}
+
+static void start(struct sim *s, uint32_t i, const struct td_step_launch *m)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+    const struct sim_step *known = step_find(sh, m->job, m->attempt, m->step);
+    const struct sim_attempt *a = sim_attempt_find(sh, m->job, m->attempt);
+    const struct td_step_spec *spec = &m->spec;
+
+    if (known) { /* at most once: only what became of it, again */
+        say(s, i, known, known->declined ? TD_REPORT_DECLINED : known->alive ? TD_REPORT_STARTED : TD_REPORT_EXITED, false);
+        return;
+    }
+    struct sim_step t = {.job = m->job, .attempt = m->attempt, .step = m->step};
+    t.holds = !spec->overlap && !spec->interactive;
+    t.holds_gres = t.holds && (spec->gres.n || spec->gres_task.n);
+    t.declined = !a || !a->alive || roll(s, 20) == 0;
+    t.alive = !t.declined;
+    td_record_copy(&sh->arena, &td_rec_step_place, &m->place, &t.place);
+    td_vec_push(&sh->steps, t);
+    const struct sim_step *kept = &sh->steps.v[sh->steps.n - 1];
+    if (t.declined) {
+        say(s, i, kept, TD_REPORT_DECLINED, false);
+        return;
+    }
+    check_start(s, i, a, kept);
+    say(s, i, kept, TD_REPORT_STARTED, true);
+    sim_push(s, roll(s, 3) ? roll(s, 3000) : roll(s, 60000), SIM_STEP_EXIT, i, sh->steps.n - 1, sh->boots, NULL);
+}
+
+void sim_step_exit(struct sim *s, uint32_t i, uint32_t no)
+{
+    struct sim_step *t = &s->nodes[i].shepherd.steps.v[no];
+
+    if (!t->alive)
+        return;
+    t->alive = false;
+    t->exit_code = t->signal ? 0 : (t->job + t->step) % 3 == 0;
+    sim_log(s, "%s: step %u.%u of attempt %u exits", s->nodes[i].name, t->job, t->step, t->attempt);
+    say(s, i, t, TD_REPORT_EXITED, true);
+}
+
+/* The attempt ends on the node: its steps first. */
+void sim_steps_end(struct sim *s, uint32_t i, const struct sim_attempt *a)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+
+    for (uint32_t k = 0; k < sh->steps.n; k++) {
+        struct sim_step *t = &sh->steps.v[k];
+        if (t->job != a->job || t->attempt != a->attempt || !t->alive)
+            continue;
+        t->signal = 15;
+        sim_step_exit(s, i, k);
+    }
+}
+
+static void kill_step(struct sim *s, uint32_t i, const struct td_kill *k)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+    struct sim_step *t = step_find(sh, k->job, k->attempt, k->step - 1);
+
+    if (!t) { /* remembered, so that its start, overtaken, starts nothing */
+        struct sim_step never = {.job = k->job, .attempt = k->attempt, .step = k->step - 1, .declined = true};
+        td_vec_push(&sh->steps, never);
+        say(s, i, &never, TD_REPORT_DECLINED, false);
+    } else if (!t->alive) {
+        say(s, i, t, t->declined ? TD_REPORT_DECLINED : TD_REPORT_EXITED, false);
+    } else if (k->signal) {
+        say(s, i, t, TD_REPORT_SIGNALLED, false);
+    } else {
+        t->signal = 15;
+        sim_push(s, roll(s, 300), SIM_STEP_EXIT, i, (uint32_t)(t - sh->steps.v), sh->boots, NULL);
+    }
+}
+
+static bool meant_for_us(const struct sim *s, uint32_t i, uint64_t epoch)
+{
+    const struct td_agent *g = s->nodes[i].agent;
+    const struct td_welcome *w = td_agent_registered(g) ? td_agent_welcome(g) : NULL;
+
+    return w && w->epoch == epoch;
+}
+
+/* What is left of a message for the agent; NULL: it was all about steps. */
+const void *sim_step_message(struct sim *s, uint32_t i, uint32_t id, const void *body, struct td_arena *a)
+{
+    if (id == TD_MSG_STEP_START) {
+        const struct td_step_start *m = body;
+        bool ours = meant_for_us(s, i, m->epoch) && td_agent_welcome(s->nodes[i].agent)->incarnation == m->incarnation;
+        for (uint32_t k = 0; k < m->steps.n && ours; k++)
+            start(s, i, &m->steps.v[k]);
+        return NULL;
+    }
+    if (id != TD_MSG_KILL)
+        return body;
+    const struct td_kill_batch *m = body;
+    struct td_kill *rest = td_arena_alloc(a, (m->kills.n + 1) * sizeof(*rest));
+    struct td_kill_batch *left = td_arena_alloc(a, sizeof(*left));
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < m->kills.n; k++) {
+        if (!m->kills.v[k].step)
+            rest[n++] = m->kills.v[k];
+        else if (meant_for_us(s, i, m->epoch))
+            kill_step(s, i, &m->kills.v[k]);
+    }
+    *left = (struct td_kill_batch){.epoch = m->epoch, .kills = {rest, n}};
+    return n ? left : NULL;
+}
