@@ -78,7 +78,8 @@ static void tell_gone(struct shell *s)
     s->gone.n = 0;
 }
 
-/* What waited in a core that is given up: those of this wake are among the asked. */
+/* Requests of earlier wakes that waited in a core which is given up, or were answered in this wake, which never was.
+ * Those of this wake are among the asked. */
 struct refusing {
     struct shell *s;
     const struct td_error *why;
@@ -94,7 +95,13 @@ static void refuse_wait(void *ctx, uint64_t peer, uint64_t request)
 
 static void refuse_all(struct shell *s, const struct td_error *why)
 {
-    td_core_waits(s->core, refuse_wait, &(struct refusing){s, why});
+    struct refusing earlier = {s, why};
+    uint32_t n;
+    const struct td_effect *e = td_core_effects(s->core, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (e[i].kind == TD_DO_REPLY)
+            refuse_wait(&earlier, e[i].peer, e[i].request);
+    td_core_waits(s->core, refuse_wait, &earlier);
     for (uint32_t i = 0; i < s->asked.n; i++)
         shell_refuse(s, s->asked.v[i].peer, s->asked.v[i].request, why);
     for (uint32_t i = 0; i < s->answers.n; i++)

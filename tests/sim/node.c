@@ -136,7 +136,7 @@ static void launch(struct sim *s, uint32_t i, const struct td_sh_launch *m)
     if (td_rng_below(&s->rng, 100) == 0) { /* the shell could not make it: no space for the script */
         struct td_report r = {.kind = TD_REPORT_DECLINED, .job = m->award.job, .attempt = m->award.attempt,
                               .refusal = TD_REFUSAL_UNHEALTHY, .text = "disk full"};
-        status_push(s, i, &r, 1);
+        sim_status_push(s, i, &r, 1);
         return;
     }
     struct sim_attempt a = {.job = m->award.job, .attempt = m->award.attempt, .leader = m->award.node_rank == 0, .alive = true};
