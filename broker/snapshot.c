@@ -160,7 +160,6 @@ static void take_reset(struct shell_snap *p)
     td_buf_reset(&p->in);
     td_buf_reset(&p->live);
     td_map_release(&p->since);
-    p->since = (struct td_map){0};
 }
 
 /* The child's end, whatever it was; false: not the one it should have. */
