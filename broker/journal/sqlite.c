@@ -42,7 +42,7 @@ static const char *const stmt_sql[ST_COUNT] = {
     [ST_EVENT_PUT] = "INSERT INTO " PUT("events", EVENT, "?1,?2,?3,?4"),
     [ST_EVENT_RANGE] = "SELECT coalesce(max(seq),0) FROM events",
     [ST_EVENT_FROM] = "SELECT " EVENT "," CHECK(EVENT) " FROM events WHERE seq>=?1 ORDER BY seq",
-    [ST_EVENT_DROP] = "DELETE FROM events WHERE seq<=?1 AND seq<(SELECT min(seq) FROM events)+?2",
+    [ST_EVENT_DROP] = "DELETE FROM events WHERE seq<=min(?1,(SELECT min(seq) FROM events)+?2-1)" /* one bound: with two it walks to the further */,
     [ST_BLOB_PUT] = "INSERT OR IGNORE INTO blobs(hash,data) VALUES(?1,?2)",
     [ST_BLOB_GET] = "SELECT data FROM blobs WHERE hash=?1",
     [ST_BLOB_HAS] = "SELECT 1 FROM blobs WHERE hash=?1",
@@ -54,8 +54,8 @@ static const char *const stmt_sql[ST_COUNT] = {
     [ST_INPUT_PUT] = "INSERT INTO " PUT("inputs", INPUT, "?1,?2,?3,?4"),
     [ST_INPUT_FROM] = "SELECT " INPUT "," CHECK(INPUT) " FROM inputs WHERE wake>=?1 ORDER BY wake",
     [ST_INPUT_LAST] = "SELECT coalesce(max(wake),0) FROM inputs",
-    [ST_INPUT_DROP] = "DELETE FROM inputs WHERE wake<coalesce((SELECT min(wake) FROM inputs WHERE seq>?1),"
-                      "(SELECT max(wake)+1 FROM inputs)) AND wake<(SELECT min(wake) FROM inputs)+?2",
+    [ST_INPUT_DROP] = "DELETE FROM inputs WHERE wake<min(coalesce((SELECT min(wake) FROM inputs WHERE seq>?1),"
+                      "(SELECT max(wake)+1 FROM inputs)),(SELECT min(wake) FROM inputs)+?2)",
     [ST_SNAP_PUT] = "INSERT INTO " PUT("snapshots", SNAPSHOT, "?1,?2,?3"),
     [ST_SNAP_HAS] = "SELECT 1 FROM snapshots WHERE seq=?1",
     [ST_SNAP_DROP] = "DELETE FROM snapshots WHERE seq<?1",
