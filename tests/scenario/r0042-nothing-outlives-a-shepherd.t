@@ -10,7 +10,6 @@ cat > escape.sh <<'SCRIPT'
 setsid env -i /bin/sh -c "(/bin/sh -c 'echo \$\$ > $1.tmp; mv $1.tmp $1; exec /bin/sleep 1000' &)" &
 sleep 1000
 SCRIPT
-groups() { find /sys/fs/cgroup -type d -path "*/tender-n1-*" 2>/dev/null; }
 ours() { grep -o '/sys/fs/cgroup[^ ]*tender-n1-[0-9a-f]*' "$DIR/nodes/n1/shepherd.log" | tail -n 1; }
 [ -n "$(ours)" ] || { echo "# $(grep -o 'no cgroup may be used.*' "$DIR/nodes/n1/shepherd.log")"; skip_all "no cgroup may be used here"; }
 like "$(scontrol show node n1)" 'Confinement=.*cgroup/v[12]' "the node says what holds its processes"

@@ -864,6 +864,32 @@ static void runs_as_the_user(void **state)
     assert_non_null(strstr(e->text, "Permission denied"));
 }
 
+/* Of a user who cannot leave his group the process list is not even asked. */
+static void a_users_stray_is_told_by_its_group(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    char work[128], path[192];
+    setenv("RIG_DIR", r->dir, 1);
+    if (geteuid() != 0 || !has_groups())
+        skip();
+    snprintf(work, sizeof(work), "%s/work", r->dir);
+    mkdir(work, 0755);
+    assert_int_equal(chown(work, 65534, 65534), 0);
+    job_make(r, &j, 1, ESCAPE "until grep -q bare mine; do :; done; exit 4");
+    j.m.become_user = true;
+    j.m.award.uid = j.m.award.gid = 65534;
+    j.m.spec.work_dir = work;
+    j.m.out = "mine";
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_for(r, 1, TD_REPORT_GONE);
+    assert_int_equal(find(r, 1, TD_REPORT_EXITED)->exit_code, 4);
+    snprintf(path, sizeof(path), "%s/mine", work);
+    int bare = 0;
+    assert_int_equal(sscanf(slurp(path), "bare %d", &bare), 1);
+    assert_true(bare > 0 && is_dead(bare));
+}
+
 /* Root of a container may lack the right, and then nothing is shown. */
 static bool root_may_raise_limits(void)
 {
@@ -958,6 +984,7 @@ int main(void)
         T(binds_to_the_cpus_given),
         T(output_truncates_or_appends),
         T(runs_as_the_user),
+        T(a_users_stray_is_told_by_its_group),
         T(no_user_gets_beyond_the_hard_limit),
         T(many_at_once),
         T(garbage_closes_only_its_connection),
