@@ -197,7 +197,8 @@ TAKE(take_open_mode)
 
 TAKE(take_signal)
 {
-    int r = td_signal_check(value, err);
+    struct td_signal ignored;
+    int r = td_signal_parse(value, &ignored, err);
 
     if (r == 0)
         SUBMIT(p)->spec.signal = td_arena_strdup(p->arena, value);

@@ -126,8 +126,9 @@ int core_spec_sane(const struct td_job_spec *s, struct td_error *err)
     int r = nice_sane(s->nice, err);
     if (r == 0)
         r = moment_sane("begin", s->begin_ms, err);
+    struct td_signal ignored;
     if (r == 0 && !td_str_empty(s->signal))
-        r = td_signal_check(s->signal, err);
+        r = td_signal_parse(s->signal, &ignored, err);
     for (uint32_t i = 0; i < s->needs.n && r == 0; i++)
         r = need_sane(&s->needs.v[i], err);
     return r;

@@ -306,8 +306,13 @@ void td_time_print(int64_t ms, int32_t zone_s, struct td_buf *out); /* 2026-11-2
 /* YYYY-MM-DD[THH:MM[:SS]], MM/DD[/YY], HH:MM[:SS][AM|PM], now[+N{seconds,minutes,hours,days,weeks}], today, tomorrow,
  * midnight, noon, teatime, fika, elevenses; "now" is given. */
 int td_time_parse(const char *text, int64_t now_ms, int32_t zone_s, int64_t *ret_ms, struct td_error *err);
-/* The form of --signal: [B:]SIG[@seconds]. */
-int td_signal_check(const char *text, struct td_error *err);
+/* --signal: [B:]SIG[@seconds], names in any case, with SIG or without. */
+#define TD_SIGNAL_BEFORE_S 60u
+struct td_signal {
+    uint32_t no, before_s;
+    bool leader_only; /* B: only the batch shell */
+};
+int td_signal_parse(const char *text, struct td_signal *ret, struct td_error *err);
 /* Memory sizes: 4000, 4G, 512M, 1T, 0; unit default MiB -> MiB (rounded up). */
 int td_memory_parse(const char *text, uint64_t *ret_mb, struct td_error *err);
 

@@ -11,7 +11,6 @@
 #include "worker/log.h"
 
 #define KILL_AGAIN_MS 5000
-#define WARN_DEFAULT_S 60u
 
 void limit_set(struct shepherd *sh, struct attempt *a, uint32_t limit_s)
 {
@@ -24,40 +23,20 @@ void limit_set(struct shepherd *sh, struct attempt *a, uint32_t limit_s)
     sh->next_due_ms = 0;
 }
 
-static uint32_t signal_by_name(const char *name, size_t len)
-{
-    char text[16];
-    uint64_t no;
-    if (len == 0 || len >= sizeof(text))
-        return 0;
-    memcpy(text, name, len);
-    text[len] = '\0';
-    if (td_parse_u64(text, &no))
-        return no < 65 ? (uint32_t)no : 0;
-    const char *word = td_str_prefix(text, "SIG") ? text + 3 : text;
-    for (int i = 1; i < 32; i++)
-        if (td_str_equal(sigabbrev_np(i), word))
-            return (uint32_t)i;
-    return 0;
-}
-
-/* [R|B:]SIG[@seconds]; the command has refused what is not of this form, so anything else means no warning. */
+/* The broker has refused what is not of this form; one of before may not have. */
 void limit_warn_parse(struct attempt *a, const char *signal)
 {
+    struct td_signal warn;
+    struct td_error err = {0};
     if (td_str_empty(signal))
         return;
-    const char *colon = strchr(signal, ':');
-    for (const char *p = signal; colon && p < colon; p++)
-        a->warn_leader_only |= *p == 'B';
-    const char *name = colon ? colon + 1 : signal;
-    const char *at = strchr(name, '@');
-    uint64_t before = WARN_DEFAULT_S;
-    if (at && !td_parse_u64(at + 1, &before))
-        before = WARN_DEFAULT_S;
-    a->warn_signal = signal_by_name(name, at ? (size_t)(at - name) : strlen(name));
-    a->warn_before_s = (uint32_t)TD_MIN(before, 65535u);
-    if (!a->warn_signal)
-        td_log("error", "job=%u.%u: --signal=%s is not understood: no warning will be sent", a->job, a->attempt, signal);
+    if (td_signal_parse(signal, &warn, &err) < 0) {
+        td_log("error", "job=%u.%u: %s: no warning will be sent", a->job, a->attempt, err.text);
+        return;
+    }
+    a->warn_signal = warn.no;
+    a->warn_before_s = warn.before_s;
+    a->warn_leader_only = warn.leader_only;
 }
 
 static void kill_hard(struct shepherd *sh, struct attempt *a)

@@ -87,19 +87,13 @@ static void hosts_from_a_file(void **state TD_UNUSED)
     assert_contains(err.text, "cannot read the node file");
 }
 
-static void signals_and_dependencies(void **state TD_UNUSED)
+static void dependencies(void **state TD_UNUSED)
 {
-    static const char *const good_signals[] = {"USR1@120", "B:USR2@30", "SIGUSR1@10", "10", "TERM", "B:15@5"};
-    static const char *const bad_signals[] = {"foo", "USR1@x", "@10", "R:USR1", "99", "USR1@99999"};
     static const char *const good[] = {"afterok:12", "afterany:12:13", "after:12+5", "singleton", "afterok:1,afternotok:2_3",
                                        "aftercorr:7?afterok:8"};
     static const char *const bad[] = {"foo:1", "afterok", "afterok:", "afterok:x", "12", "afterok:1,afterany:2?singleton"};
     struct td_error err = {0};
 
-    for (size_t i = 0; i < TD_ARRAY_LEN(good_signals); i++)
-        assert_int_equal(td_signal_check(good_signals[i], &err), 0);
-    for (size_t i = 0; i < TD_ARRAY_LEN(bad_signals); i++)
-        assert_true(td_signal_check(bad_signals[i], &err) < 0);
     for (size_t i = 0; i < TD_ARRAY_LEN(good); i++)
         if (request_dependency(good[i], &err) < 0)
             fail_msg("%s: %s", good[i], err.text);
@@ -139,7 +133,7 @@ int main(void)
         cmocka_unit_test(node_counts),
         cmocka_unit_test(devices),
         cmocka_unit_test(hosts_from_a_file),
-        cmocka_unit_test(signals_and_dependencies),
+        cmocka_unit_test(dependencies),
         cmocka_unit_test(job_ids),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);

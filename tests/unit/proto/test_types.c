@@ -272,6 +272,30 @@ static void civil_times(void **state)
     td_buf_release(&out);
 }
 
+static void signals_before_the_end(void **state TD_UNUSED)
+{
+    static const struct {
+        const char *text;
+        uint32_t no, before_s;
+        bool leader_only;
+    } good[] = {{"USR1@120", 10, 120, false}, {"usr1@120", 10, 120, false}, {"B:USR2@30", 12, 30, true},
+                {"b:SigUsr1@0", 10, 0, true}, {"10", 10, 60, false},        {"TERM", 15, 60, false},
+                {"B:15@65535", 15, 65535, true}};
+    static const char *const bad[] = {"foo", "", "SIG", "USR1@x", "USR1@", "@10", "R:USR1", "0", "65", "99", "USR1@65536", "XXXXXXXXXXXXXXXXXXXXX"};
+    struct td_error err = {0};
+    struct td_signal s;
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(good); i++) {
+        if (td_signal_parse(good[i].text, &s, &err) < 0 || s.no != good[i].no || s.before_s != good[i].before_s ||
+            s.leader_only != good[i].leader_only)
+            fail_msg("%s: %u %u %d", good[i].text, s.no, s.before_s, s.leader_only);
+    }
+    for (size_t i = 0; i < TD_ARRAY_LEN(bad); i++) {
+        assert_true(td_signal_parse(bad[i], &s, &err) < 0);
+        assert_non_null(strstr(err.text, bad[i]));
+    }
+}
+
 static void memory_sizes(void **state)
 {
     uint64_t mb;
@@ -296,7 +320,7 @@ int main(void)
         cmocka_unit_test(the_longest_node_list_of_a_job_fits_its_rows),
         cmocka_unit_test(bad_hostlists_are_named), cmocka_unit_test(hostlists_fold_as_slurm_prints_them),
         cmocka_unit_test(arrays_parse_and_fold), cmocka_unit_test(durations),
-        cmocka_unit_test(civil_times), cmocka_unit_test(memory_sizes),
+        cmocka_unit_test(civil_times), cmocka_unit_test(memory_sizes), cmocka_unit_test(signals_before_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
