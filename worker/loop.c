@@ -138,15 +138,16 @@ void worker_agent(struct worker *w, const struct td_agent_input *in)
 
 static void start_agent(struct worker *w)
 {
-    uint8_t raw[16];
-    char instance[33];
+    uint8_t raw[8];
+    char instance[40];
+    size_t len = w->home[0] ? td_format(instance, sizeof(instance), "%s/", w->home) : 0;
     uint64_t seed;
     if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw) || getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
         worker_give_up(w, "the kernel gives no random numbers");
         return;
     }
     for (size_t i = 0; i < sizeof(raw); i++)
-        snprintf(instance + 2 * i, 3, "%02x", raw[i]);
+        snprintf(instance + len + 2 * i, 3, "%02x", raw[i]);
     /* The boot id comes with the shepherd's SH_STATE, before the first HELLO. */
     struct td_agent_conf conf = {.node = w->node, .boot_id = "", .instance = instance, .seed = seed};
     w->agent = td_agent_new(&conf, &w->machine.inventory);

@@ -176,6 +176,25 @@ static int open_dir(struct worker *w, struct td_error *err)
     return 0;
 }
 
+/* Of the file that is locked: a copy of the folder has another, and so has the same folder after a reboot. */
+static void name_home(struct worker *w, int fd)
+{
+    char boot[64], text[160];
+    uint8_t hash[32];
+    struct stat st;
+    int boot_fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = boot_fd < 0 ? -1 : read(boot_fd, boot, sizeof(boot) - 1);
+    if (boot_fd >= 0)
+        close(boot_fd);
+    if (n <= 0 || fstat(fd, &st) < 0)
+        return; /* a restart of both waits for the lease */
+    boot[n] = '\0';
+    size_t len = td_format(text, sizeof(text), "%s %llu %llu", boot, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    td_hash(text, len, hash);
+    for (size_t i = 0; i < sizeof(w->home) / 2; i++)
+        snprintf(w->home + 2 * i, 3, "%02x", hash[i]);
+}
+
 /* One worker for a directory; the lock goes with the process. */
 static int lock_dir(struct worker *w, struct td_error *err)
 {
@@ -189,6 +208,7 @@ static int lock_dir(struct worker *w, struct td_error *err)
     size_t n = td_format(text, sizeof(text), "%d\n", (int)getpid());
     if (ftruncate(fd, 0) < 0 || write(fd, text, n) != (ssize_t)n)
         return td_fail(err, TD_E_IO, "cannot write %s: %s", path, strerror(errno));
+    name_home(w, fd);
     return 0;
 }
 

@@ -49,6 +49,7 @@ struct worker {
     struct td_buf frame;
     bool ready_said, registered_once;
     int64_t look_dir_ms;
+    char home[17];                 /* names the locked folder on this boot of the host; empty: not known */
     bool over;
     bool in_step, lost_in_step;    /* loop.c */
     int exit_code;

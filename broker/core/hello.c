@@ -3,6 +3,8 @@
  * HELLO is idempotent and may come at any time. Its list is believed only when it is not older than
  * what the node has said since: a HELLO that was delayed behind an accepted award must not make us
  * give that award up. */
+#include <string.h>
+
 #include "broker/core/state.h"
 
 void core_hello_again(struct td_core *c, const struct td_input *in, const char *why)
@@ -30,9 +32,19 @@ static bool survives(const struct td_hello *m, const struct core_part *p, bool r
     return r || p->state == TD_ALLOC_AWARDED;
 }
 
-/* A worker process that was restarted is the same node if it knows what the last one was told. */
+/* Of one folder on one boot of a host, which one worker locks at a time. */
+static bool same_home(const char *a, const char *b)
+{
+    size_t len = a && b ? strcspn(a, "/") : 0;
+    return len && a[len] == '/' && strncmp(a, b, len + 1) == 0;
+}
+
+/* A worker process that was restarted is the same node if it knows what the last one was told. A boot id of its own says
+ * that the shepherd was restarted too, or that somebody has a copy of the folder: then it must be the same one. */
 static bool proves_itself(const struct core_node *n, const struct td_hello *m)
 {
+    if (m->incarnation == n->incarnation && same_home(n->instance, m->instance))
+        return true;
     if (!td_str_equal(n->boot_id, m->boot_id))
         return false;
     if (m->incarnation == n->incarnation)

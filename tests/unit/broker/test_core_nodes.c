@@ -131,6 +131,30 @@ static void a_second_live_claimant_is_refused(void **state)
     assert_int_equal(film_node_of(f, "n1")->incarnation, 2);
 }
 
+/* Worker and shepherd were killed: the next ones know that their folder is free, and need not wait for a lease. */
+static void the_next_worker_of_a_folder_is_admitted_at_once(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 2, 0);
+    snprintf(w->instance, sizeof(w->instance), "home/1");
+    film_advance(f, 12 * SEC);
+    film_worker_again(f, w, false, false);
+    uint32_t job = film_submit(f, .cores = 1);
+    film_expect(f, job, "RUNNING");
+    film_worker_again(f, w, true, false); /* its jobs died with the shepherd: another boot id */
+    assert_int_equal(w->refused_code, 0);
+    assert_int_equal(film_job(f, job)->attempt, 2);
+    snprintf(w->instance, sizeof(w->instance), "copy/1");
+    film_worker_again(f, w, true, false); /* another folder with the same key and number */
+    assert_int_equal(w->refused_code, TD_E_NODE_CLAIMED);
+    w->refused_code = 0;
+    snprintf(w->instance, sizeof(w->instance), "home/5");
+    w->incarnation--;
+    film_worker_again(f, w, true, false); /* late, of a process before the last */
+    assert_int_equal(w->refused_code, TD_E_NODE_CLAIMED);
+}
+
 static void hello_twice_is_one_registration(void **state)
 {
     struct film *f = *state;
@@ -489,6 +513,7 @@ int main(void)
         FILM(an_end_in_the_spool_outlives_the_boot),
         FILM(the_same_boot_keeps_its_attempts),
         FILM(a_second_live_claimant_is_refused),
+        FILM(the_next_worker_of_a_folder_is_admitted_at_once),
         FILM(hello_twice_is_one_registration),
         FILM(strangers_may_join_only_where_allowed),
         FILM(drain_lets_jobs_end_and_takes_no_new),
