@@ -26,16 +26,9 @@ static const struct {
     const char *arg; /* NULL: takes none */
     const char *help;
 } options[] = {
-    {"conf", "FILE", "slurm.conf; its neighbours are read too. Without: defaults, any worker may join"},
-    {"state", "DIR", "state directory: journal, key, socket (default: StateSaveLocation)"},
-    {"dir", "DIR", "the cluster's folder: the state directory is DIR/state unless named; shows in the process list"},
-    {"address", "A", "address to listen on for workers (default: Address= of tender.conf, else 127.0.0.1)"},
-    {"ports", "P", "ports for workers: first-last, or 0 for any (default: Ports= of tender.conf, else any)"},
-    {"log", "FILE", "log file (default: SlurmctldLogFile, else standard error)"},
-    {"ready-fd", "N", "write one line to this descriptor when the broker answers"},
-    {"foreground", NULL, "do not go to the background"},
-    {"help", NULL, "print this"},
-    {"version", NULL, "print the version"},
+#define BROKER_OPTION(ID, name, arg, help) {name, arg, help},
+#include "tbl/daemons.def"
+#undef BROKER_OPTION
 };
 
 static void help(FILE *to)

@@ -109,6 +109,10 @@ static void put_roff(struct td_buf *out, const char *s)
     bool line_start = true;
 
     for (; *s; s++) {
+        if (line_start && *s == '\n') { /* an empty line is a new paragraph */
+            td_buf_puts(out, ".PP\n");
+            continue;
+        }
         if (line_start && (*s == '.' || *s == '\''))
             td_buf_puts(out, "\\&");
         if (*s == '\\')
@@ -155,8 +159,11 @@ static void put_man_part(const struct command *cmd, struct td_buf *out)
     td_buf_puts(out, ".SH \"");
     put_upper(out, cmd->name);
     td_buf_putf(out, "\"\n.B %s\n", cmd->name);
-    put_roff(out, cmd->synopsis);
-    td_buf_puts(out, "\n.PP\n");
+    if (*cmd->synopsis) {
+        put_roff(out, cmd->synopsis);
+        td_buf_puts(out, "\n");
+    }
+    td_buf_puts(out, ".PP\n");
     put_roff(out, cmd->about);
     td_buf_puts(out, "\n");
     for (const struct option *o = cmd->options; o->take; o++)
@@ -166,15 +173,21 @@ static void put_man_part(const struct command *cmd, struct td_buf *out)
 
 void man_print(const struct command *cmd, const struct command *const *parts, uint32_t nparts, struct td_buf *out)
 {
+    td_autofree char *title = td_strdup(cmd->name);
+    for (char *c = title; *c; c++)
+        *c = *c == ' ' ? '-' : *c; /* tender up is tender-up(1) */
     td_buf_puts(out, ".TH ");
-    put_upper(out, cmd->name);
-    td_buf_puts(out, " 1 \"\" \"Tender " TD_VERSION "\"\n.SH NAME\n");
+    put_upper(out, title);
+    td_buf_putf(out, " %u \"\" \"Tender " TD_VERSION "\"\n.SH NAME\n", cmd->section ? cmd->section : 1u);
     put_roff(out, cmd->name);
     td_buf_puts(out, " \\- ");
     put_roff(out, cmd->summary);
     td_buf_putf(out, "\n.SH SYNOPSIS\n.B %s\n", cmd->name);
-    put_roff(out, cmd->synopsis);
-    td_buf_puts(out, "\n.SH DESCRIPTION\n");
+    if (*cmd->synopsis) {
+        put_roff(out, cmd->synopsis);
+        td_buf_puts(out, "\n");
+    }
+    td_buf_puts(out, ".SH DESCRIPTION\n");
     put_roff(out, cmd->about);
     td_buf_puts(out, "\n.SH OPTIONS\nA long option may be shortened to any unique beginning.\n");
     for (const struct option *o = cmd->options; o->take; o++)
@@ -182,8 +195,11 @@ void man_print(const struct command *cmd, const struct command *const *parts, ui
             put_man_option(o, out);
     for (uint32_t i = 0; i < nparts; i++)
         put_man_part(parts[i], out);
-    td_buf_puts(out, ".SH FILES\nThe cluster is found by SLURM_CONF, else the user's default cluster "
-                     "(~/.local/state/tender/default), else /etc/slurm/slurm.conf.\n");
+    td_buf_puts(out, ".SH FILES\n");
+    put_roff(out, cmd->files ? cmd->files
+                             : "The cluster is found by SLURM_CONF, else the user's default cluster "
+                               "(~/.local/state/tender/default), else /etc/slurm/slurm.conf.");
+    td_buf_puts(out, "\n");
 }
 
 static void put_words(const struct command *cmd, struct td_buf *out)
@@ -203,10 +219,17 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
         td_buf_puts(out, "\" ;;\n");
     }
     td_buf_puts(out, "    esac\n}\n_tender_complete()\n{\n    local words=\"");
+    const char *blank = "";
+    for (uint32_t i = 0; i < n; i++) {
+        if (!strchr(cmds[i]->name, ' '))
+            continue;
+        td_buf_putf(out, "%s%s", blank, strchr(cmds[i]->name, ' ') + 1);
+        blank = " ";
+    }
+    td_buf_puts(out, "\" pages=\"");
     for (uint32_t i = 0; i < n; i++)
-        if (strchr(cmds[i]->name, ' '))
-            td_buf_putf(out, "%s ", strchr(cmds[i]->name, ' ') + 1);
-    td_buf_puts(out, "manual completion version help\"\n"
+        td_buf_putf(out, "%s%s", i ? " " : "", strchr(cmds[i]->name, ' ') ? strchr(cmds[i]->name, ' ') + 1 : cmds[i]->name);
+    td_buf_puts(out, "\"\n"
                      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=$1\n"
                      "    [ \"$1\" = tender ] && [ \"$COMP_CWORD\" -gt 1 ] && cmd=\"tender ${COMP_WORDS[1]}\"\n"
                      "    COMPREPLY=()\n"
@@ -223,6 +246,7 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
                      "    *)  case $cmd in\n"
                      "        tender) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
                      "        scancel) COMPREPLY=($(compgen -W \"$(squeue -h --me -o %A 2>/dev/null)\" -- \"$cur\")) ;;\n"
+                     "        'tender manual') COMPREPLY=($(compgen -W \"$pages\" -- \"$cur\")) ;;\n"
                      "        'tender journal') COMPREPLY=($(compgen -W 'dump verify' -- \"$cur\")) ;;\n"
                      "        sbatch) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
                      "        esac ;;\n"

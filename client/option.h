@@ -47,6 +47,8 @@ struct command {
     const char *slurm;            /* the name as Slurm's users know it in errors; = name */
     int usage_exit;               /* exit code of a wrong option */
     int (*run)(int argc, char **argv);
+    uint32_t section;             /* of the manual; 0 = 1 */
+    const char *files;            /* for the man page; NULL: how commands find the cluster */
 };
 
 /* "[N]": the argument may be left out. "[TYPE:]N" may not. */

@@ -7,30 +7,23 @@
 #include "commands.h"
 #include "say.h"
 
-static int run_manual(int argc, char **argv);
-static int run_completion(int argc, char **argv);
-static int run_version(int argc, char **argv);
-static int run_help(int argc, char **argv);
-static int run_tender(int argc, char **argv);
-
 static const struct word {
     const char *name;
-    const struct command *cmd;           /* or */
-    int (*run)(int argc, char **argv);
+    const struct command *cmd;
     const char *help;
 } words[] = {
-    {"up", &up_command, NULL, "start a cluster on this machine"},
-    {"down", &down_command, NULL, "end it; the journal stays"},
-    {"status", &status_command, NULL, "what of it runs, and what its broker counts"},
-    {"join-token", &token_command, NULL, "make a token with which workers join"},
-    {"rounds", &rounds_command, NULL, "the last rounds of bidding"},
-    {"journal", &journal_command, NULL, "dump or verify the journal"},
-    {"doctor", &doctor_command, NULL, "look for what is wrong, and say what mends it"},
-    {"protocol", &protocol_command, NULL, "print the protocol's page"},
-    {"manual", NULL, run_manual, "print a command's man page: tender manual sbatch"},
-    {"completion", NULL, run_completion, "print the completion for bash"},
-    {"version", NULL, run_version, "print the version"},
-    {"help", NULL, run_help, "this page"},
+    {"up", &up_command, "start a cluster on this machine"},
+    {"down", &down_command, "end it; the journal stays"},
+    {"status", &status_command, "what of it runs, and what its broker counts"},
+    {"join-token", &token_command, "make a token with which workers join"},
+    {"rounds", &rounds_command, "the last rounds of bidding"},
+    {"journal", &journal_command, "dump or verify the journal"},
+    {"doctor", &doctor_command, "look for what is wrong, and say what mends it"},
+    {"protocol", &protocol_command, "print the protocol's page"},
+    {"manual", &manual_command, "print a command's man page: tender manual sbatch"},
+    {"completion", &completion_command, "print the completion for bash"},
+    {"version", &version_command, "print the version"},
+    {"help", &help_command, "this page"},
 };
 
 static const struct option options[] = {
@@ -38,10 +31,31 @@ static const struct option options[] = {
     {0},
 };
 
-static int run_version(int argc TD_UNUSED, char **argv TD_UNUSED)
+/* A word without options of its own: 0 to go on with its words. */
+static int parse_plain(const struct command *cmd, uint32_t words_max, int argc, char **argv, const char **ret_word)
+{
+    struct td_arena arena = {0};
+    struct option_parse p = {.cmd = cmd, .arena = &arena};
+    struct td_error err = {0};
+    int r = option_parse(&p, argc, argv, &err);
+
+    if (r == 0 && p.words.n > words_max)
+        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[words_max]);
+    if (r == 0 && words_max)
+        *ret_word = p.words.n ? p.words.v[0] : NULL;
+    if (r < 0)
+        say_error("%s", err.text);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r;
+}
+
+static int run_version(int argc, char **argv)
 {
     struct td_buf out = {0};
 
+    if (parse_plain(&version_command, 0, argc, argv, NULL) < 0)
+        return 1;
     td_buf_puts(&out, "tender " TD_VERSION "\n");
     say_out(&out);
     td_buf_release(&out);
@@ -59,10 +73,12 @@ static void put_help(struct td_buf *out)
     td_buf_puts(out, "\ntender WORD --help tells more. tender sbatch, tender squeue, ... are sbatch, squeue, ...\n");
 }
 
-static int run_help(int argc TD_UNUSED, char **argv TD_UNUSED)
+static int run_help(int argc, char **argv)
 {
     struct td_buf out = {0};
 
+    if (parse_plain(&help_command, 0, argc, argv, NULL) < 0)
+        return 1;
     put_help(&out);
     say_out(&out);
     td_buf_release(&out);
@@ -79,39 +95,88 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+static const struct command *find_page(const char *name)
+{
+    const struct command *c = find(name);
+
+    if (!c && td_str_prefix(name, "tender-")) /* as man(1) would call it: tender-journal */
+        c = find(name + 7);
+    for (const struct command *const *d = daemons; *d && !c; d++)
+        if (strcmp((*d)->name, name) == 0)
+            c = *d;
+    return c;
+}
+
+/* Every page there is; NULL-ended, in the arena. */
+static const struct command *const *all_pages(struct td_arena *a, uint32_t *ret_n)
+{
+    uint32_t n = 0, k = 0;
+
+    while (commands[n])
+        n++;
+    while (daemons[k])
+        k++;
+    const struct command **all = td_arena_alloc(a, ((size_t)n + k + 1) * sizeof(*all));
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = commands[i];
+    for (uint32_t i = 0; i < k; i++)
+        all[n + i] = daemons[i];
+    *ret_n = n + k;
+    return all;
+}
+
+static void say_pages(void)
+{
+    struct td_arena a = {0};
+    struct td_buf names = {0};
+    uint32_t n;
+    const struct command *const *all = all_pages(&a, &n);
+
+    for (uint32_t i = 0; i < n; i++)
+        td_buf_putf(&names, " %s", td_str_prefix(all[i]->name, "tender ") ? all[i]->name + 7 : all[i]->name);
+    say_error("of which command? One of:%s", td_buf_str(&names));
+    td_buf_release(&names);
+    td_arena_release(&a);
+}
+
 static int run_manual(int argc, char **argv)
 {
     struct td_buf out = {0};
-    const struct command *c = argc > 1 ? find(argv[1]) : NULL;
+    const char *name = NULL;
 
+    if (parse_plain(&manual_command, 1, argc, argv, &name) < 0)
+        return 1;
+    const struct command *c = name ? find_page(name) : NULL;
     if (!c) {
-        if (argc > 1)
-            say_error("there is no command '%s'", argv[1]);
+        if (name)
+            say_error("there is no command '%s'", name);
         else
-            say_error("of which command? For example: tender manual sbatch");
+            say_pages();
         return 1;
     }
     const struct command *parts[TD_ARRAY_LEN(words)];
     uint32_t n = 0;
     for (size_t i = 0; c == &tender_command && i < TD_ARRAY_LEN(words); i++)
-        if (words[i].cmd)
-            parts[n++] = words[i].cmd;
+        parts[n++] = words[i].cmd;
     man_print(c, parts, n, &out);
     say_out(&out);
     td_buf_release(&out);
     return 0;
 }
 
-static int run_completion(int argc TD_UNUSED, char **argv TD_UNUSED)
+static int run_completion(int argc, char **argv)
 {
+    struct td_arena a = {0};
     struct td_buf out = {0};
-    uint32_t n = 0;
+    uint32_t n;
 
-    while (commands[n])
-        n++;
-    completion_print(commands, n, &out);
+    if (parse_plain(&completion_command, 0, argc, argv, NULL) < 0)
+        return 1;
+    const struct command *const *all = all_pages(&a, &n);
+    completion_print(all, n, &out);
     say_out(&out);
     td_buf_release(&out);
+    td_arena_release(&a);
     return 0;
 }
 
@@ -138,7 +203,7 @@ static int run_tender(int argc, char **argv)
     const char *name;
 
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return run_help(argc, argv);
+        return run_help(1, argv);
     if (option_parse(&p, argc, argv, &err) < 0) {
         say_error("%s", err.text);
         return 1;
@@ -157,9 +222,8 @@ static int run_tender(int argc, char **argv)
     for (size_t i = 0; i < TD_ARRAY_LEN(words); i++) {
         if (strcmp(words[i].name, name) != 0)
             continue;
-        if (words[i].cmd)
-            say_name = words[i].cmd->name;
-        return words[i].cmd ? words[i].cmd->run(argc, argv) : words[i].run(argc, argv);
+        say_name = words[i].cmd->name;
+        return words[i].cmd->run(argc, argv);
     }
     const struct command *c = find(name);
     if (c && c != &tender_command) {
@@ -186,6 +250,23 @@ const struct command tender_command = {
     .usage_exit = 1,
     .run = run_tender,
 };
+
+#define PLAIN(word, line, text, more)      \
+    const struct command word##_command = { \
+        .name = "tender " #word,            \
+        .synopsis = line,                   \
+        .summary = text,                    \
+        .about = more,                      \
+        .options = options,                 \
+        .usage_exit = 1,                    \
+        .run = run_##word,                  \
+    }
+PLAIN(manual, "COMMAND", "print the man page of a command", "COMMAND is a command, a word of tender, or a program that stays\n"
+      "(tender-broker, tender-worker, tender-shepherd). The page is made from the rows that the program parses its options by.");
+PLAIN(completion, "", "print the completion for bash", "In ~/.bashrc: . <(tender completion)");
+PLAIN(version, "", "print the version", "The version of the commands; scontrol ping and tender status speak of the broker's.");
+PLAIN(help, "", "list the words of tender", "The same as tender --help.");
+#undef PLAIN
 
 /* --- tender journal: a program of its own, so that no other command has to load SQLite ------------------------------ */
 

@@ -12,24 +12,20 @@
 #include "worker/log.h"
 #include "worker/worker.h"
 
-enum { OPT_JOIN = 256, OPT_NODE, OPT_DIR, OPT_CONF, OPT_TOPOLOGY, OPT_CPUS, OPT_REHEARSE, OPT_LOG, OPT_READY, OPT_FOREGROUND, OPT_HELP, OPT_VERSION };
+enum {
+    OPT_BEFORE = 255,
+#define WORKER_OPTION(ID, name, arg, help) OPT_##ID,
+#include "tbl/daemons.def"
+#undef WORKER_OPTION
+};
 
 static const struct option_row {
     struct option option;
     const char *value, *help;
 } rows[] = {
-    {{"join", required_argument, NULL, OPT_JOIN}, "TOKEN|@FILE", "join the cluster the token names; needed once"},
-    {{"node", required_argument, NULL, OPT_NODE}, "NAME", "name of this node (default: the host's)"},
-    {{"dir", required_argument, NULL, OPT_DIR}, "DIR", "its directory (default: ~/.local/state/tender/NAME, root: /var/lib/tender/NAME)"},
-    {{"conf", required_argument, NULL, OPT_CONF}, "FILE", "slurm.conf with the NodeName line of this node"},
-    {{"topology", required_argument, NULL, OPT_TOPOLOGY}, "T", "FILE.xml or synthetic:DESCRIPTION instead of this machine"},
-    {{"cpus", required_argument, NULL, OPT_CPUS}, "N", "declare N CPUs; more than there are: nothing is bound"},
-    {{"rehearse", no_argument, NULL, OPT_REHEARSE}, NULL, "memory and temporary disk are what the NodeName line says, not what is here"},
-    {{"log", required_argument, NULL, OPT_LOG}, "FILE", "log file, - for stderr (default: DIR/worker.log)"},
-    {{"ready-fd", required_argument, NULL, OPT_READY}, "N", "write \"ready\" or \"error: ...\" there once known"},
-    {{"foreground", no_argument, NULL, OPT_FOREGROUND}, NULL, "stay in the foreground (the default)"},
-    {{"help", no_argument, NULL, OPT_HELP}, NULL, "this page"},
-    {{"version", no_argument, NULL, OPT_VERSION}, NULL, "Tender's version"},
+#define WORKER_OPTION(ID, name, arg, help) {{name, (arg) ? required_argument : no_argument, NULL, OPT_##ID}, arg, help},
+#include "tbl/daemons.def"
+#undef WORKER_OPTION
 };
 
 static void print_help(void)

@@ -31,6 +31,19 @@ static int64_t boot_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static int help(void)
+{
+    static const char *const rows[][3] = {
+#define SHEPHERD_OPTION(ID, name, arg, help) {name, arg, help},
+#include "tbl/daemons.def"
+#undef SHEPHERD_OPTION
+    };
+    printf("usage: tender-shepherd --dir DIR [--sweep]\n");
+    for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++)
+        printf("  --%s %-*s %s\n", rows[i][0], (int)(16 - strlen(rows[i][0])), rows[i][1] ? rows[i][1] : "", rows[i][2]);
+    return 0;
+}
+
 static int usage(const char *why)
 {
     fprintf(stderr, "tender-shepherd: %s\nusage: tender-shepherd --dir DIR [--sweep]\n", why);
@@ -238,6 +251,10 @@ int main(int argc, char **argv)
 {
     static struct shepherd sh = {.look_at_ms = INT64_MAX};
     struct td_error err = {0};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return help();
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return printf("tender-shepherd %s\n", TD_VERSION) < 0;
     bool only_sweep = argc == 4 && strcmp(argv[3], "--sweep") == 0;
     if ((argc != 3 && !only_sweep) || strcmp(argv[1], "--dir") != 0)
         return usage("--dir DIR is needed");

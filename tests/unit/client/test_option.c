@@ -139,16 +139,16 @@ static void environment_is_below_the_command_line(void **state TD_UNUSED)
     unsetenv("TEST_TIME");
 }
 
-static void tables_of_all_commands(void **state TD_UNUSED)
+static void tables_of(const struct command *const *list, bool run)
 {
-    for (const struct command *const *c = commands; *c; c++) {
+    for (const struct command *const *c = list; *c; c++) {
         struct td_buf help = {0}, man = {0}, usage = {0};
         help_print(*c, &help);
         man_print(*c, commands, 1, &man);
         usage_print(*c, &usage);
         assert_contains(td_buf_str(&help), (*c)->synopsis);
         assert_contains(td_buf_str(&man), ".SH OPTIONS");
-        assert_non_null((*c)->run);
+        assert_true(((*c)->run != NULL) == run);
         assert_true(strlen((*c)->summary) > 0);
         for (const struct option *o = (*c)->options; o->take; o++) {
             char form[128];
@@ -169,6 +169,30 @@ static void tables_of_all_commands(void **state TD_UNUSED)
         td_buf_release(&man);
         td_buf_release(&usage);
     }
+}
+
+static void tables_of_all_commands(void **state TD_UNUSED)
+{
+    tables_of(commands, true);
+}
+
+/* Programs of their own: they have pages and completion here, and run themselves. */
+static void tables_of_the_daemons(void **state TD_UNUSED)
+{
+    struct td_buf man = {0};
+
+    tables_of(daemons, false);
+    for (const struct command *const *d = daemons; *d; d++) {
+        td_buf_reset(&man);
+        man_print(*d, NULL, 0, &man);
+        assert_contains(td_buf_str(&man), " 8 \"\" \"Tender ");
+        assert_contains(td_buf_str(&man), ".PP\n");
+        assert_contains(td_buf_str(&man), "SIGTERM");
+        assert_null(strstr(td_buf_str(&man), "SLURM_CONF")); /* how commands find a cluster is not their business */
+        for (const struct option *o = (*d)->options; o->take; o++)
+            assert_null(o->letter ? o->name : NULL);
+    }
+    td_buf_release(&man);
 }
 
 /* U19 of the guide: srun's sibling must tell of --ntasks and of --nodes=N. */
@@ -192,6 +216,7 @@ static void completion_names_every_command(void **state TD_UNUSED)
     completion_print(commands, n, &out);
     assert_contains(td_buf_str(&out), "--gpus-per-node=");
     assert_contains(td_buf_str(&out), "complete -F _tender_complete sbatch squeue sinfo scancel scontrol tender\n");
+    assert_contains(td_buf_str(&out), "words=\"up down status join-token rounds protocol doctor journal manual completion version help\"");
     assert_null(strstr(td_buf_str(&out), " --reboot")); /* what is refused is not offered */
     td_buf_release(&out);
 }
@@ -222,6 +247,7 @@ int main(void)
         cmocka_unit_test(words_and_options_mix_or_do_not),
         cmocka_unit_test(environment_is_below_the_command_line),
         cmocka_unit_test(tables_of_all_commands),
+        cmocka_unit_test(tables_of_the_daemons),
         cmocka_unit_test(help_tells_what_the_guide_greps),
         cmocka_unit_test(completion_names_every_command),
         cmocka_unit_test(completion_is_bash),

@@ -1,0 +1,73 @@
+/* daemons.c - the programs that stay, as their man pages and the completion show them
+ *
+ * They parse their options themselves, from the same rows (proto/tbl/daemons.def). */
+#include "commands.h"
+
+#include <stddef.h>
+
+#define ROW(name, arg, help) {name, 0, arg, opt_str, 0, help, NULL, false},
+static const struct option broker_options[] = {
+#define BROKER_OPTION(ID, name, arg, help) ROW(name, arg, help)
+#include "tbl/daemons.def"
+#undef BROKER_OPTION
+    {0},
+};
+static const struct option worker_options[] = {
+#define WORKER_OPTION(ID, name, arg, help) ROW(name, arg, help)
+#include "tbl/daemons.def"
+#undef WORKER_OPTION
+    {0},
+};
+static const struct option shepherd_options[] = {
+#define SHEPHERD_OPTION(ID, name, arg, help) ROW(name, arg, help)
+#include "tbl/daemons.def"
+#undef SHEPHERD_OPTION
+    {0},
+};
+
+static const struct command broker_page = {
+    .name = "tender-broker",
+    .synopsis = "[--conf FILE] [--dir DIR] [OPTIONS]",
+    .summary = "take jobs, offer them to workers, decide",
+    .about = "The one process of a cluster that decides. It keeps a journal in its state directory and answers commands on\n"
+             "a socket there; workers dial in to its two ports. It goes to the background once it answers.\n"
+             "\n"
+             "SIGTERM and SIGINT end it: it writes a snapshot first, and jobs go on running. SIGHUP makes it read its\n"
+             "configuration again, as scontrol reconfigure does. Exit status 0 when told to stop, 1 when it could not start or\n"
+             "had to give up, with the cause in its log.",
+    .options = broker_options,
+    .section = 8,
+    .files = "In the state directory: journal.db, journal.lock, broker.key, broker.ports, run/broker.sock, run/broker.pid.",
+};
+static const struct command worker_page = {
+    .name = "tender-worker",
+    .synopsis = "--join TOKEN [OPTIONS]",
+    .summary = "offer a node to a cluster and run its jobs",
+    .about = "One for each node. It looks at its machine, dials in to the broker that its join token names, bids for the jobs\n"
+             "that are offered and has the shepherd run those it is awarded. The token is needed once: afterwards the key it\n"
+             "was exchanged for lies in its directory. It never listens.\n"
+             "\n"
+             "The first SIGTERM or SIGINT drains the node, and the worker leaves when its jobs are over; the second makes it\n"
+             "leave at once, and its jobs stay with the shepherd. Exit status 0 when told to stop, 1 when it could not start\n"
+             "or was refused, 2 for wrong options.",
+    .options = worker_options,
+    .section = 8,
+    .files = "In its directory: worker.pid, worker.log, key, joined, incarnation, spool/scripts, and the shepherd's files.",
+};
+static const struct command shepherd_page = {
+    .name = "tender-shepherd",
+    .synopsis = "--dir DIR",
+    .summary = "hold the jobs of a node through crashes of its worker",
+    .about = "Started by tender-worker, one for each node; nobody else need start it. It holds the processes of the node's\n"
+             "jobs and a spool of what happened to them, so that a worker may crash, or be replaced by a newer one, without\n"
+             "touching a job.\n"
+             "\n"
+             "SIGTERM and SIGINT make it leave when nothing runs any more. It ends its jobs only when its directory is gone or\n"
+             "when it is told to over its socket. Exit status 0 when it left as told, 1 when it could not start, 2 for wrong\n"
+             "options.",
+    .options = shepherd_options,
+    .section = 8,
+    .files = "In the worker's directory: shepherd.pid, shepherd.sock, shepherd.log, spool.",
+};
+
+const struct command *const daemons[] = {&broker_page, &worker_page, &shepherd_page, NULL};
