@@ -417,6 +417,23 @@ static void every_key_of_the_recipes(void **state)
     assert_int_equal(c->partitions.v[0].default_s, 86400);
 }
 
+/* A tree of switches is checked, not kept, and said to be of no effect; TmpFS has one, and travels with each node. */
+static void what_has_no_effect_yet_is_said(void **state)
+{
+    struct folder *f = *state;
+
+    folder_put(f, "topology.conf", "SwitchName=s1 Nodes=n[1-2]\nSwitchName=s2 Switches=s1\n");
+    const struct td_conf *c = folder_conf(f, "TopologyPlugin=topology/tree\nTmpFS=/scratch\nNodeName=n[1-2] CPUs=2\nPartitionName=p Nodes=ALL\n");
+    assert_true(has_note(c, "topology.conf has no effect: placement does not look at the network"));
+    assert_true(has_note(c, "TopologyPlugin has no effect: placement does not look at the network"));
+    assert_false(has_note(c, "TmpFS"));
+    assert_string_equal(c->nodes.v[0].tmp_fs, "/scratch");
+    folder_put(f, "topology.conf", "# no switch\n");
+    c = folder_conf(f, "NodeName=n[1-2] CPUs=2\nPartitionName=p Nodes=ALL\n");
+    assert_int_equal(c->notes.n, 0);
+    assert_null(c->nodes.v[0].tmp_fs);
+}
+
 /* The answer to a slurm.conf that names no partition, and the elastic one. */
 static void partitions_missing(void **state)
 {
@@ -447,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(how_long_the_history_is_kept, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(show_config, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(every_key_of_the_recipes, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(what_has_no_effect_yet_is_said, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(partitions_missing, folder_setup, folder_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
