@@ -274,6 +274,13 @@ void shell_bus_take(struct shell *s)
     s->bus_has_more = true;
 }
 
+int shell_bus_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len)
+{
+    const struct shell_peer *p = shell_bus_peer(s, handle);
+    struct td_buf b = {.data = (uint8_t *)(uintptr_t)frame, .len = len, .cap = len}; /* only read from */
+    return p && s->bus ? td_bus_server_send(s->bus, p->route, p->route_len, &b) : -TD_E_UNREACHABLE;
+}
+
 void shell_bus_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body)
 {
     const struct shell_peer *p = shell_bus_peer(s, handle);

@@ -119,6 +119,7 @@ int shell_commit(struct shell *s, struct td_error *err)
         return r;
 
     td_core_counters(s->core)->commits++;
+    s->stored_fresh = true;
     shell_inputlog_committed(s);
     for (uint32_t i = 0; i < s->new_blobs.n; i++)
         shell_blobs_put(&s->blobs, s->new_blobs.v[i].hash, s->new_blobs.v[i].data, s->new_blobs.v[i].len);

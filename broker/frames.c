@@ -29,6 +29,16 @@ void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, 
     }
 }
 
+int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len)
+{
+    return peer & SHELL_BUS_PEER ? shell_bus_send_frame(s, peer, frame, len) : shell_local_send_frame(s, peer, frame, len);
+}
+
+bool shell_peer_stands(struct shell *s, uint64_t peer)
+{
+    return peer & SHELL_BUS_PEER ? shell_bus_peer(s, peer) != NULL : shell_client_find(s, peer) != NULL;
+}
+
 void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err)
 {
     if (s->core)
@@ -173,15 +183,41 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
     case TD_MSG_SHUTDOWN:
         shutdown_take(s, from, f->request, f->body);
         return true;
+    case TD_MSG_FOLLOW: {
+        struct td_error err = {0};
+        if (!shell_follow(s, from, f->body, &err))
+            shell_refuse(s, from->peer, f->request, &err);
+        return true;
+    }
+    case TD_MSG_FOLLOW_ACK:
+        shell_follow_ack(s, from, f->body);
+        return true;
     default:
         return false;
     }
+}
+
+/* A front vouches for a user: from here on the frame is that user's own, but for the way of the answer. */
+static int unwrap(struct shell *s, struct shell_from *from, struct td_frame *f, struct td_error *err)
+{
+    const struct td_relay *m = f->body;
+    const struct td_msg_row *row = td_msg_row(m->id);
+    if (!row)
+        return td_fail(err, TD_E_UNKNOWN_MESSAGE, "message %u is not known to this broker", m->id);
+    if (row->right == TD_RIGHT_FRONT || row->right == TD_RIGHT_WORKER)
+        return td_fail(err, TD_E_DENIED, "%s is not taken from users", row->name);
+    *f = (struct td_frame){.id = m->id, .request = f->request, .row = row, .body = td_arena_alloc(&s->arena, row->record->size)};
+    from->uid = m->uid;
+    from->gid = m->gid;
+    from->key = NULL;
+    return td_wire_get_record(&s->arena, row->record, m->body.v, m->body.n, f->body, err);
 }
 
 void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
 {
     struct td_frame f = {0};
     struct td_error err = {0};
+    struct shell_from vouched = *from;
     const char *node = NULL;
     s->taken++;
     if (td_wire_get_frame(&s->arena, data, len, &f, &err) < 0) {
@@ -193,6 +229,13 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
     if (right_check(s, from, f.row, &node, &err) < 0) {
         shell_refuse(s, from->peer, f.request, &err);
         return;
+    }
+    if (f.id == TD_MSG_RELAY) {
+        if (unwrap(s, &vouched, &f, &err) < 0 || right_check(s, &vouched, f.row, &node, &err) < 0) {
+            shell_refuse(s, from->peer, f.request, &err);
+            return;
+        }
+        from = &vouched;
     }
     if (take_own(s, from, &f))
         return;

@@ -34,7 +34,7 @@ int shell_local_open(struct shell *s, struct td_error *err)
     td_format(path, sizeof(path), "%s/run", s->state_dir);
     if ((mkdir(path, 0755) < 0 && errno != EEXIST) || chmod(path, 0755) < 0)
         return td_fail(err, TD_E_IO, "cannot make %s: %s", path, strerror(errno));
-    td_format(path, sizeof(path), "%s/run/broker.sock", s->state_dir);
+    td_format(path, sizeof(path), "%s/run/%s", s->state_dir, s->door);
     int fd = td_local_listen(path, 0666, err);
     if (fd < 0)
         return fd;
@@ -126,7 +126,7 @@ void shell_local_close(struct shell *s)
         client_remove(s, 0);
     if (s->listen_fd >= 0) {
         char path[4200];
-        td_format(path, sizeof(path), "%s/run/broker.sock", s->state_dir);
+        td_format(path, sizeof(path), "%s/run/%s", s->state_dir, s->door);
         unlink(path);
         close(s->listen_fd);
         s->listen_fd = -1;
@@ -305,7 +305,7 @@ static void client_take(struct shell *s, struct shell_client *c, const uint8_t *
     uint32_t reads = s->reads.n;
     c->turn = c->turn_wake == s->wakes ? c->turn + 1 : 1;
     c->turn_wake = s->wakes;
-    shell_take_frame(s, &from, data, len);
+    s->take_frame(s, &from, data, len);
     if (s->reads.n > reads)
         c->query_len = len;
     else
@@ -386,6 +386,24 @@ int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t req
         c->stream.out.len = before;
         r = -TD_E_BUSY;
     }
+    recount(s, c, c->stream.out.len);
+    return r;
+}
+
+size_t shell_local_unread(struct shell *s, uint64_t handle)
+{
+    const struct shell_client *c = shell_client_find(s, handle);
+    return c ? waits_out(c) : 0;
+}
+
+/* To a front: bounded by its window, not by what users' answers may take. */
+int shell_local_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len)
+{
+    struct shell_client *c = shell_client_find(s, handle);
+    if (!c || c->gone || c->leaving)
+        return -TD_E_UNREACHABLE;
+    touch(s, c);
+    int r = td_stream_put_frame(&c->stream, frame, len);
     recount(s, c, c->stream.out.len);
     return r;
 }

@@ -243,6 +243,8 @@ static int broker_run(const struct shell_options *o)
     s->opt = *o;
     s->ops = &td_store_sqlite;
     s->log.fd = STDERR_FILENO;
+    s->take_frame = shell_take_frame;
+    s->door = "broker.sock";
     s->signal_fd = s->epoll_fd = s->listen_fd = -1;
     s->next_handle = SHELL_HANDLE_FIRST;
     s->pid = (uint32_t)getpid();

@@ -46,7 +46,7 @@ static size_t field_size(const struct td_field *f)
 }
 
 /* On a copy of the record; lists inside are borrowed and hold nothing that is not for everybody. */
-static void hide(const struct td_record *rec, void *body, enum td_see see)
+void shell_hide(const struct td_record *rec, void *body, enum td_see see)
 {
     for (uint32_t i = 0; i < rec->n; i++) {
         const struct td_field *f = &rec->fields[i];
@@ -54,7 +54,7 @@ static void hide(const struct td_record *rec, void *body, enum td_see see)
         if (f->see > see)
             memset(at, 0, field_size(f));
         else if (f->type == TD_T_REC)
-            hide(f->sub, at, see);
+            shell_hide(f->sub, at, see);
     }
 }
 
@@ -79,7 +79,8 @@ static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool mor
 {
     if (a->id == TD_MSG_JOBS) {
         const struct td_jobs m = {
-            .rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000, .seq = td_core_seq(a->s->core)};
+            .rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
+            .seq = td_core_seq(a->s->core), .stale_ms = a->s->stale_ms};
         return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
     if (a->id == TD_MSG_PARTITIONS) {
@@ -90,7 +91,8 @@ static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool mor
         const struct td_steps m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
         return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
-    const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
+    const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
+                               .stale_ms = a->s->stale_ms};
     return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
 }
 
@@ -144,31 +146,36 @@ static void answer_begin(struct answer *a, struct shell *s, const struct shell_r
 /* --- jobs --------------------------------------------------------------------------------------------------------------- */
 
 /* A megabyte of arguments is for those who ask for it: a listing of many jobs would not fit into any answer. */
-static void leave_out_long(struct answer *a, struct td_job_spec *spec)
+static void leave_out_long(struct td_arena *a, struct td_job_spec *spec)
 {
     spec->argv.n = 0;
     spec->array = NULL;
     spec->dependency = NULL;
     if (!spec->needs.n || (td_str_empty(spec->needs.v[0].req_nodes) && td_str_empty(spec->needs.v[0].exc_nodes)))
         return;
-    struct td_job_need *needs = td_arena_dup(&a->arena, spec->needs.v, spec->needs.n * sizeof(*needs)); /* borrowed */
+    struct td_job_need *needs = td_arena_dup(a, spec->needs.v, spec->needs.n * sizeof(*needs)); /* borrowed */
     for (uint32_t i = 0; i < spec->needs.n; i++)
         needs[i].req_nodes = needs[i].exc_nodes = NULL;
     spec->needs.v = needs;
+}
+
+void shell_job_trim(struct td_job_info *row, enum td_see see, bool detail, bool long_fields, struct td_arena *a)
+{
+    shell_hide(&td_rec_job_info, row, see);
+    if (!detail) {
+        row->spec.groups = (struct td_u32s){0};
+        row->spec.rlimits.n = 0;
+        row->placements.n = 0;
+    }
+    if (!long_fields)
+        leave_out_long(a, &row->spec);
 }
 
 static bool put_job(struct answer *a, const struct td_job_info *row)
 {
     struct td_job_info *copy = answer_row(a, row);
     bool owner = a->is_operator || row->uid == a->r->from.uid;
-    hide(&td_rec_job_info, copy, owner ? TD_SEE_OWNER : TD_SEE_ALL);
-    if (!a->query->detail) {
-        copy->spec.groups = (struct td_u32s){0};
-        copy->spec.rlimits.n = 0;
-        copy->placements.n = 0;
-    }
-    if (!a->query->long_fields)
-        leave_out_long(a, &copy->spec);
+    shell_job_trim(copy, owner ? TD_SEE_OWNER : TD_SEE_ALL, a->query->detail, a->query->long_fields, &a->arena);
     return a->n < TD_MAX_ROWS_PER_ANSWER || answer_flush(a, true);
 }
 

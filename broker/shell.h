@@ -120,6 +120,24 @@ struct shell_from {
     const char *key; /* of the bus; NULL: a local peer */
 };
 
+/* --- fronts ---------------------------------------------------------------------------------------------------------- */
+struct shell_follower {
+    uint64_t peer;
+    uint64_t since; /* as it asked */
+    uint64_t sent;  /* last event given to it */
+    uint64_t bytes_sent, bytes_taken;
+    struct td_buf picture; /* frames of a snapshot that wait to be sent */
+    size_t picture_at;
+    int64_t heard_us;
+    bool wants; /* said FOLLOW in this wake */
+    bool lost;  /* nothing more is sent until it says FOLLOW */
+    char host[256];
+};
+struct shell_forecasts {
+    struct td_forecast *v;
+    uint32_t n, cap;
+};
+
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
 struct shell_options {
     const char *conf, *state, *dir, *address, *ports, *log;
@@ -183,6 +201,12 @@ struct shell {
     uint64_t next_handle;
     bool bus_has_more;
 
+    /* The local door's: who takes its frames (the broker's frames.c, or a front), and the name of its socket. */
+    void (*take_frame)(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
+    const char *door;
+    void *owner;       /* a front's own */
+    uint32_t stale_ms; /* a front's: so long it has not heard the broker */
+
     int epoll_fd, listen_fd, signal_fd;
     struct td_map client_by_handle;
     TD_VEC(struct shell_client *) clients;
@@ -220,6 +244,12 @@ struct shell {
     struct td_buf wakes_kept;            /* encoded, waiting for a commit */
     TD_VEC(struct td_stored_input) wakes_at;
     bool seed_logged;
+
+    /* follow.c */
+    TD_VEC(struct shell_follower *) followers;
+    struct shell_forecasts forecasts, forecasts_next; /* as told to the followers, by job */
+    bool stored_fresh; /* `stored` is of this wake's commit */
+    int64_t beat_us, digest_at_us;
 
     /* running */
     bool down;              /* the journal takes no writes */
@@ -271,6 +301,16 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
 void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body);
 void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err);
 void shell_effects(struct shell *s);
+/* A frame that is encoded already; <0: the peer is gone, or does not read. */
+int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len);
+bool shell_peer_stands(struct shell *s, uint64_t peer);
+
+/* follow.c */
+bool shell_follow(struct shell *s, const struct shell_from *from, const struct td_follow *m, struct td_error *err);
+void shell_follow_ack(struct shell *s, const struct shell_from *from, const struct td_follow_ack *m);
+void shell_follow_committed(struct shell *s);
+void shell_follow_feed(struct shell *s);
+void shell_follow_release(struct shell *s);
 
 /* localdoor.c */
 int shell_local_open(struct shell *s, struct td_error *err);
@@ -281,6 +321,8 @@ void shell_local_ready(struct shell *s, uint64_t handle, uint32_t events);
 bool shell_local_take(struct shell *s); /* frames that wait; true if some are left */
 bool shell_local_admit(struct shell *s, const struct shell_read *r); /* there is room: answer it now */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
+size_t shell_local_unread(struct shell *s, uint64_t handle); /* bytes that wait to be read */
+int shell_local_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 void shell_local_flush(struct shell *s);
 struct shell_client *shell_client_find(struct shell *s, uint64_t handle);
 
@@ -289,6 +331,7 @@ int shell_bus_open(struct shell *s, struct td_error *err);
 void shell_bus_close(struct shell *s);
 void shell_bus_take(struct shell *s);
 void shell_bus_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
+int shell_bus_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 const struct shell_peer *shell_bus_peer(struct shell *s, uint64_t handle);
 void shell_bus_endpoints(struct shell *s, char router[128], char pub[128]);
 
@@ -305,6 +348,9 @@ int shell_conf_load(struct shell *s, struct td_conf **ret, struct td_error *err)
 void shell_conf_input(struct shell *s, bool always);
 
 /* reads.c, status.c */
+void shell_hide(const struct td_record *rec, void *body, enum td_see see); /* zeroes what is not for such eyes */
+struct td_job_info;
+void shell_job_trim(struct td_job_info *row, enum td_see see, bool detail, bool long_fields, struct td_arena *a); /* what a row shows to such eyes */
 bool shell_is_read(uint32_t id);
 void shell_read_answer(struct shell *s, const struct shell_read *r);
 void shell_read_status(struct shell *s, const struct shell_read *r);

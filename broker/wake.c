@@ -122,6 +122,7 @@ static int core_end(struct shell *s, struct td_error *err)
     int r = shell_commit(s, &why);
     if (r == 0) {
         shell_clock_committed(&s->clock);
+        shell_follow_committed(s);
         shell_effects(s);
         return 0;
     }
@@ -146,6 +147,8 @@ int shell_wake_end(struct shell *s, struct td_error *err)
     for (uint32_t i = 0; i < s->reads.n && r == 0; i++)
         if (shell_local_admit(s, &s->reads.v[i]))
             shell_read_answer(s, &s->reads.v[i]);
+    if (r == 0)
+        shell_follow_feed(s);
     shell_local_flush(s);
     shell_log_flush(&s->log);
     s->reads.n = 0;

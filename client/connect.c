@@ -16,8 +16,11 @@ int client_open(struct client *c, struct td_error *err)
 {
     int r = client_find(c, err);
 
-    if (r == 0)
+    /* A front that is gone, or not there yet, leaves the broker's own door. */
+    if (r == 0 && td_call_open(c->place.front, CLIENT_TIMEOUT_MS, &c->call, err) < 0) {
+        *err = (struct td_error){0};
         r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err);
+    }
     c->open = r == 0;
     return r;
 }

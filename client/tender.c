@@ -17,6 +17,7 @@ static const struct word {
     {"status", &status_command, "what of it runs, and what its broker counts"},
     {"join-token", &token_command, "make a token with which workers join"},
     {"rounds", &rounds_command, "the last rounds of bidding"},
+    {"events", &events_command, "what happens, as it happens: one JSON object a line"},
     {"journal", &journal_command, "dump or verify the journal"},
     {"doctor", &doctor_command, "look for what is wrong, and say what mends it"},
     {"protocol", &protocol_command, "print the protocol's page"},

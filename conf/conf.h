@@ -53,6 +53,7 @@ uint32_t td_conf_gres_of(const struct td_conf *c, const char *node, struct td_ar
 struct td_conf_place {
     char conf[4096];
     char socket[4096]; /* <state dir>/run/broker.sock */
+    char front[4096];  /* <state dir>/run/front.sock: asked first */
 };
 int td_conf_find(const char *slurm_conf_env, const char *home, const char *runtime_dir, uint32_t uid,
                  struct td_conf_place *ret, struct td_error *err);

@@ -55,8 +55,10 @@ static int place_fill(const char *conf, struct td_conf_place *ret, struct td_err
         return td_fail(err, TD_E_CONF, "cannot read %s: %s", conf, strerror(errno));
     r = state_read(ret->conf, dir, &a, &state, err);
     if (r == 0) {
-        bool fits = state ? join(ret->socket, sizeof(ret->socket), state, "/run/broker.sock")
-                          : join(ret->socket, sizeof(ret->socket), dir, "/state/run/broker.sock");
+        bool fits = state ? join(ret->socket, sizeof(ret->socket), state, "/run/broker.sock") &&
+                                join(ret->front, sizeof(ret->front), state, "/run/front.sock")
+                          : join(ret->socket, sizeof(ret->socket), dir, "/state/run/broker.sock") &&
+                                join(ret->front, sizeof(ret->front), dir, "/state/run/front.sock");
         if (!fits)
             r = td_fail(err, TD_E_TOO_BIG, "the state directory of %s has too long a name", conf);
     }

@@ -113,6 +113,9 @@ struct td_job_query {
 };
 typedef bool td_job_visit_fn(void *ctx, const struct td_job_info *row);
 void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct td_arena *a, td_job_visit_fn *visit, void *ctx);
+/* Those of exactly these ids that are not over, in that order; the filter is not looked at. */
+void td_core_jobs_exact(const struct td_core *c, const struct td_job_query *q, const uint32_t *ids, uint32_t n, struct td_arena *a,
+                        td_job_visit_fn *visit, void *ctx);
 typedef bool td_node_visit_fn(void *ctx, const struct td_node_info *row);
 void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a, td_node_visit_fn *visit, void *ctx);
 uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a, const struct td_partition_info **ret_rows);
@@ -130,11 +133,20 @@ void td_core_steps(const struct td_core *c, const struct td_step_query *q, struc
 typedef void td_wait_visit_fn(void *ctx, uint64_t peer, uint64_t request);
 void td_core_waits(const struct td_core *c, td_wait_visit_fn *visit, void *ctx);
 uint32_t td_core_nwaits(const struct td_core *c);
+/* When waiting jobs are thought to start: the plan's, soft. A replica is told, since it does not plan. */
+typedef void td_forecast_visit_fn(void *ctx, uint32_t job, int64_t start_ms);
+void td_core_forecasts(const struct td_core *c, td_forecast_visit_fn *visit, void *ctx);
+void td_core_forecast_set(struct td_core *c, uint32_t job, int64_t start_ms); /* 0 = not foreseen; unknown jobs are passed over */
 const struct td_settings *td_core_settings(const struct td_core *c);
 bool td_core_is_admin(const struct td_core *c, uint32_t uid);
 bool td_core_is_operator(const struct td_core *c, uint32_t uid);
 /* The job as a history row needs it (also for one being purged, while its JOBS_PURGED event is committed). */
 bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret);
+/* Where a job stands, cheaply. False if the core does not hold it. */
+struct td_job_brief {
+    uint32_t uid, state, outcome, reason, array_job, array_task;
+};
+bool td_core_job_brief(const struct td_core *c, uint32_t job, struct td_job_brief *ret);
 uint32_t td_core_job_owner(const struct td_core *c, uint32_t job, bool *ret_known);
 /* Blobs the core still names, so that compaction may drop the others. */
 typedef void td_blob_visit_fn(void *ctx, const uint8_t hash[32]);

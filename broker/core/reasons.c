@@ -97,6 +97,22 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
     }
 }
 
+void td_core_forecasts(const struct td_core *c, td_forecast_visit_fn *visit, void *ctx)
+{
+    for (uint32_t i = 0; i < c->heads.n; i++) {
+        const struct core_job *j = core_job_find(c, c->heads.v[i]);
+        if (j && j->state == TD_JOB_PENDING && j->promise_ms)
+            visit(ctx, j->id, j->promise_ms);
+    }
+}
+
+void td_core_forecast_set(struct td_core *c, uint32_t job, int64_t start_ms)
+{
+    struct core_job *j = core_job_find(c, job);
+    if (j && j->state == TD_JOB_PENDING)
+        j->promise_ms = start_ms;
+}
+
 void core_begins_run(struct td_core *c)
 {
     if (c->now_ms < c->begins_next_ms)

@@ -161,6 +161,20 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
         fill_wanted(j, a, ret);
 }
 
+bool td_core_job_brief(const struct td_core *c, uint32_t job, struct td_job_brief *ret)
+{
+    const struct core_job *j = core_job_find(c, job);
+    if (!j)
+        return false;
+    *ret = (struct td_job_brief){.uid = j->uid,
+                                 .state = j->state,
+                                 .outcome = j->outcome,
+                                 .reason = j->reason,
+                                 .array_job = j->array ? j->array->id : 0,
+                                 .array_task = j->array ? j->task : 0};
+    return true;
+}
+
 bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a,
                      struct td_job_info *ret)
 {
@@ -297,6 +311,17 @@ void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct 
     }
     for (uint32_t i = 0; i < c->jobs.n; i++) {
         if (!show(&r, c->jobs.v[i], NULL, 0))
+            return;
+    }
+}
+
+void td_core_jobs_exact(const struct td_core *c, const struct td_job_query *q, const uint32_t *ids,
+                        uint32_t n, struct td_arena *a, td_job_visit_fn *visit, void *ctx)
+{
+    struct reading r = {c, q, a, visit, ctx};
+    for (uint32_t i = 0; i < n; i++) {
+        const struct core_job *j = core_job_find(c, ids[i]);
+        if (j && !show(&r, j, NULL, 0))
             return;
     }
 }

@@ -38,6 +38,7 @@ void td_stream_take(struct td_stream *s, size_t len);
 /* Queues a frame; then flush. -BUSY: out_max bytes wait already; -TOO_BIG: the frame is over FRAME_BYTES; neither
  * queues anything. */
 int td_stream_put(struct td_stream *s, uint32_t id, uint64_t request, const void *body);
+int td_stream_put_frame(struct td_stream *s, const uint8_t *frame, size_t len); /* one that is encoded already */
 int td_stream_flush(struct td_stream *s);                                               /* 1 = all out, 0 = more, <0 = closed */
 bool td_stream_wants_write(const struct td_stream *s);
 

@@ -134,6 +134,22 @@ int td_stream_put(struct td_stream *s, uint32_t id, uint64_t request, const void
     return length_put_frame(&s->out, id, request, body);
 }
 
+int td_stream_put_frame(struct td_stream *s, const uint8_t *frame, size_t len)
+{
+    uint8_t length[LENGTH_BYTES];
+
+    if (s->closed)
+        return -TD_E_IO;
+    if (s->out.len - s->out_sent > s->out_max)
+        return -TD_E_BUSY;
+    if (len > TD_MAX_FRAME_BYTES)
+        return -TD_E_TOO_BIG;
+    length_write(length, len);
+    td_buf_put(&s->out, length, sizeof(length));
+    td_buf_put(&s->out, frame, len);
+    return 0;
+}
+
 int td_stream_flush(struct td_stream *s)
 {
     while (s->out_sent < s->out.len) {

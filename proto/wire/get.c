@@ -350,22 +350,42 @@ int td_wire_get_record(struct td_arena *a, const struct td_record *rec, const ui
     return get_last(&r, rec, body);
 }
 
+/* Leaves the cursor before the body. */
+static int get_head(struct cursor *c, uint32_t *ret_id, uint64_t *ret_request, struct td_error *err)
+{
+    struct item it;
+
+    if (!cursor_item(c, &it) || it.kind != ITEM_ARRAY || it.n != 3)
+        return td_fail(err, TD_E_BAD_FRAME, "frame: not a list of number, request and body");
+    if (!cursor_item(c, &it) || it.kind != ITEM_UINT || it.u > UINT32_MAX)
+        return td_fail(err, TD_E_BAD_FRAME, "frame: its message number is missing or no number");
+    *ret_id = (uint32_t)it.u;
+    if (!cursor_item(c, &it) || it.kind != ITEM_UINT)
+        return td_fail(err, TD_E_BAD_FRAME, "frame: its request number is missing or no number");
+    *ret_request = it.u;
+    return 0;
+}
+
+int td_wire_get_head(const uint8_t *data, size_t len, uint32_t *ret_id, uint64_t *ret_request, const uint8_t **ret_body,
+                     struct td_error *err)
+{
+    struct cursor c = {data, data + len};
+    int r = get_head(&c, ret_id, ret_request, err);
+
+    *ret_body = c.at;
+    return r;
+}
+
 int td_wire_get_frame(struct td_arena *a, const uint8_t *data, size_t len, struct td_frame *ret, struct td_error *err)
 {
     struct reader r = reader_make(a, data, len, err);
-    struct item it;
 
     *ret = (struct td_frame){0};
     if (len > TD_MAX_FRAME_BYTES)
         return td_fail(err, TD_E_TOO_BIG, "frame: %lu bytes, at most %u", len, (unsigned)TD_MAX_FRAME_BYTES);
-    if (!cursor_item(&r.c, &it) || it.kind != ITEM_ARRAY || it.n != 3)
-        return td_fail(err, TD_E_BAD_FRAME, "frame: not a list of number, request and body");
-    if (!cursor_item(&r.c, &it) || it.kind != ITEM_UINT || it.u > UINT32_MAX)
-        return td_fail(err, TD_E_BAD_FRAME, "frame: its message number is missing or no number");
-    ret->id = (uint32_t)it.u;
-    if (!cursor_item(&r.c, &it) || it.kind != ITEM_UINT)
-        return td_fail(err, TD_E_BAD_FRAME, "frame: its request number is missing or no number");
-    ret->request = it.u;
+    int e = get_head(&r.c, &ret->id, &ret->request, err);
+    if (e < 0)
+        return e;
 
     ret->row = td_msg_row(ret->id);
     if (!ret->row)

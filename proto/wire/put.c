@@ -168,15 +168,28 @@ void td_wire_put_record(struct td_buf *out, const struct td_record *rec, const v
     put_map(&pk, rec, body);
 }
 
+static void put_head(msgpack_packer *pk, struct td_buf *out, uint32_t id, uint64_t request)
+{
+    msgpack_packer_init(pk, out, append);
+    msgpack_pack_array(pk, 3);
+    msgpack_pack_uint32(pk, id);
+    msgpack_pack_uint64(pk, request);
+}
+
 void td_wire_put_frame(struct td_buf *out, uint32_t id, uint64_t request, const void *body)
 {
     const struct td_msg_row *row = td_msg_row(id);
     msgpack_packer pk;
 
     TD_ASSERT(row != NULL);
-    msgpack_packer_init(&pk, out, append);
-    msgpack_pack_array(&pk, 3);
-    msgpack_pack_uint32(&pk, id);
-    msgpack_pack_uint64(&pk, request);
+    put_head(&pk, out, id, request);
     put_map(&pk, row->record, body);
+}
+
+void td_wire_put_frame_of(struct td_buf *out, uint32_t id, uint64_t request, const uint8_t *body, size_t len)
+{
+    msgpack_packer pk;
+
+    put_head(&pk, out, id, request);
+    td_buf_put(out, body, len);
 }

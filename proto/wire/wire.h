@@ -16,6 +16,11 @@ int td_wire_get_record(struct td_arena *a, const struct td_record *rec, const ui
 
 /* A frame: [id, request, body]. */
 void td_wire_put_frame(struct td_buf *out, uint32_t id, uint64_t request, const void *body);
+/* The same of a record that is encoded already. */
+void td_wire_put_frame_of(struct td_buf *out, uint32_t id, uint64_t request, const uint8_t *body, size_t len);
+/* Number, request and where the body begins, without looking into it: for who only passes it on. BAD_FRAME. */
+int td_wire_get_head(const uint8_t *data, size_t len, uint32_t *ret_id, uint64_t *ret_request, const uint8_t **ret_body,
+                     struct td_error *err);
 struct td_frame {
     uint32_t id;
     uint64_t request;

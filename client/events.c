@@ -1,0 +1,224 @@
+/* events.c - tender events: what happens, as it happens; one JSON object a line */
+#include <string.h>
+
+#include "cluster/cluster.h"
+#include "commands.h"
+#include "say.h"
+#include "watch.h"
+
+struct events {
+    const char *dir, *name, *until;
+    uint64_t since;
+    bool has_since, mine;
+    struct td_u32s jobs;
+    uint32_t state, outcome;
+};
+
+static int take_since(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
+{
+    struct events *e = p->target;
+
+    e->has_since = true;
+    if (!td_parse_u64(value, &e->since))
+        return td_fail(err, TD_E_USAGE, "--since=%s: a journal number is wanted", value);
+    return 0;
+}
+
+static int take_jobs(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
+{
+    struct events *e = p->target;
+    struct td_strs words = str_list(p->arena, value);
+    uint32_t *v = td_arena_alloc(p->arena, (e->jobs.n + words.n) * sizeof(*v)), n = e->jobs.n;
+
+    if (n)
+        memcpy(v, e->jobs.v, n * sizeof(*v));
+    for (uint32_t i = 0; i < words.n; i++) {
+        struct td_job_sel sel = {0};
+        if (client_sel_parse(p->arena, words.v[i], &sel, err) < 0)
+            return -err->code;
+        if (sel.tasks.n)
+            return td_fail(err, TD_E_USAGE, "--%s=%s: name the array, or the job id of the task", o->name, words.v[i]);
+        v[n++] = sel.job;
+    }
+    e->jobs = (struct td_u32s){v, n};
+    return 0;
+}
+
+static int take_until(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
+{
+    struct events *e = p->target;
+
+    e->until = value;
+    if (!td_job_state_parse(value, &e->state, &e->outcome))
+        return td_fail(err, TD_E_INVALID_STATE, "Invalid job state specified: %s", value);
+    return 0;
+}
+
+#define AT(field) offsetof(struct events, field)
+static const struct option options[] = {
+    {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
+    {"job", 'j', "IDS", take_jobs, 0, "only events of these jobs and arrays", NULL, false},
+    {"me", 0, NULL, opt_flag, AT(mine), "only events of my own jobs", NULL, false},
+    {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
+    {"since", 0, "SEQ", take_since, 0, "those after this journal number, too (without: only those to come)", NULL, false},
+    {"until", 0, "STATE", take_until, 0, "end with status 0 when the job is in this state, with 1 when it ended in another", NULL, false},
+    OPTIONS_HELP,
+    {0},
+};
+
+static void put_time(struct td_buf *out, int64_t ms)
+{
+    td_time_print(ms, client_zone_s(ms), out);
+}
+
+/* seq, time, type, the job it concerns and how it stands; then the event's own fields. */
+static int put_note(struct td_buf *out, const struct td_event_note *n, struct td_arena *a, struct td_error *err)
+{
+    const struct td_event_row *row = td_event_row(n->type);
+
+    td_buf_putf(out, "{\"seq\":%llu,\"time\":\"", (unsigned long long)n->seq);
+    put_time(out, n->time_ms);
+    td_buf_putf(out, "\",\"time_ms\":%lld,\"type\":", (long long)n->time_ms);
+    td_json_string(out, row ? row->name : "UNKNOWN");
+    if (n->job) {
+        td_buf_putf(out, ",\"job\":%u", n->job);
+        if (n->array_job)
+            td_buf_putf(out, ",\"array_job\":%u", n->array_job);
+        if (n->array_job && n->array_task != TD_NO_TASK)
+            td_buf_putf(out, ",\"array_task\":%u", n->array_task);
+        td_buf_putf(out, ",\"uid\":%u,\"state\":", n->uid);
+        td_json_string(out, td_job_state_word(n->state, n->outcome));
+        td_buf_puts(out, ",\"reason\":");
+        td_json_string(out, td_reason_word(n->reason));
+    }
+    if (row) {
+        void *body = td_arena_alloc(a, row->record->size);
+        if (td_wire_get_record(a, row->record, n->body.v, n->body.n, body, err) < 0)
+            return -err->code;
+        td_buf_puts(out, ",\"event\":");
+        td_wire_json(out, row->record, body, TD_SEE_OWNER);
+    }
+    td_buf_puts(out, "}\n");
+    return 0;
+}
+
+/* 1 as wanted, 2 ended otherwise, 0 not there yet. */
+static int reached(const struct events *o, uint32_t state, uint32_t outcome)
+{
+    bool same = state == o->state && (!o->outcome || outcome == o->outcome);
+
+    if (same && (state != TD_JOB_DONE || outcome == o->outcome || !o->outcome))
+        return 1;
+    return state == TD_JOB_DONE ? 2 : 0;
+}
+
+/* Where the jobs stand before anything happens: what is waited for may be long over. */
+static int standing(const struct events *o, int *ret, struct td_error *err)
+{
+    static const char *const all[] = {"all"};
+    struct client c = {0};
+    struct client_jobs jobs = {0};
+    struct td_job_sel sel = {.job = o->jobs.v[0]};
+    struct td_query_jobs q = {.filter = {.ids = {&sel, 1}, .states = {all, 1}}, .history = true, .all = true, .state_only = true};
+    int r = client_open(&c, err);
+
+    if (r == 0)
+        r = client_jobs(&c, &q, &jobs, err);
+    if (r == 0 && !jobs.rows.n)
+        r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
+    if (r == 0)
+        *ret = reached(o, jobs.rows.v[0].state, jobs.rows.v[0].outcome);
+    td_vec_release(&jobs.rows);
+    client_close(&c);
+    return r;
+}
+
+static int take_frame(const struct events *o, const struct td_events *m, struct td_buf *out, int *ret_end, struct td_error *err)
+{
+    struct td_arena a = {0};
+    int r = 0;
+
+    if (m->resync)
+        td_buf_putf(out, "{\"seq\":%llu,\"type\":\"RESYNC\",\"lost_before\":%llu}\n", (unsigned long long)m->last,
+                    (unsigned long long)m->first);
+    for (uint32_t i = 0; r == 0 && i < m->notes.n && !*ret_end; i++) {
+        const struct td_event_note *n = &m->notes.v[i];
+        r = put_note(out, n, &a, err);
+        if (o->until && n->job == o->jobs.v[0])
+            *ret_end = reached(o, n->state, n->outcome);
+    }
+    td_arena_release(&a);
+    return r;
+}
+
+static int follow(const struct events *o, int *ret_end, struct td_error *err)
+{
+    const struct td_subscribe what = {.since = o->since, .from_now = !o->has_since, .jobs = o->jobs, .own = o->mine};
+    struct watch w = {0};
+    struct td_buf out = {0};
+    int r = watch_open(&w, &what, err);
+    bool stale = false, first = true;
+
+    while (r == 0 && !*ret_end) {
+        enum watch_got got;
+        const struct td_events *m = NULL;
+        r = watch_next(&w, -1, -1, &got, &m, err);
+        if (r == 0 && got == WATCH_LOST)
+            say_note("the front went away; waiting for it");
+        if (r == 0 && got == WATCH_BACK)
+            say_note("the front is back");
+        if (r < 0 || got != WATCH_FRAME)
+            continue;
+        if (!!m->stale_ms != stale) {
+            stale = m->stale_ms;
+            say_note(stale ? "the broker does not answer: nothing happens until it is back" : "the broker is back");
+        }
+        r = take_frame(o, m, &out, ret_end, err);
+        say_out(&out);
+        if (r == 0 && first && !m->more && o->until && !*ret_end)
+            r = standing(o, ret_end, err);
+        first = first && m->more;
+    }
+    td_buf_release(&out);
+    watch_close(&w);
+    return r;
+}
+
+static int run(int argc, char **argv)
+{
+    struct td_arena arena = {0};
+    struct events o = {0};
+    struct option_parse p = {.cmd = &events_command, .target = &o, .arena = &arena};
+    struct td_error err = {0};
+    struct cluster local = {0};
+    struct td_buf tmp = {0};
+    int end = 0, r = option_parse(&p, argc, argv, &err);
+
+    if (r == 0 && p.words.n)
+        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0 && o.until && o.jobs.n != 1)
+        r = td_fail(&err, TD_E_USAGE, "--until waits for one job: name it with --job");
+    if (r == 0)
+        r = cluster_select(o.dir, o.name, &local, &err);
+    if (r == 0)
+        r = follow(&o, &end, &err);
+    if (r < 0)
+        say_error("%s", say_words(&err, &tmp));
+    td_buf_release(&tmp);
+    option_parse_release(&p);
+    td_arena_release(&arena);
+    return r < 0 || end == 2 ? 1 : 0;
+}
+
+const struct command events_command = {
+    .name = "tender events",
+    .synopsis = "[--since SEQ] [--job IDS] [--until STATE] [--me]",
+    .summary = "what happens, as it happens",
+    .about = "Prints one JSON object a line for each event: seq, its number in the journal; time and time_ms; type; the job it\n"
+             "concerns and how that stands after it; and under \"event\" the fields of the event itself. For an operator the\n"
+             "numbers have no hole. It goes on through restarts of front and broker from the last number it printed; where\n"
+             "the front does not keep what lies between, a line of type RESYNC says so.",
+    .options = options,
+    .usage_exit = 1,
+    .run = run,
+};

@@ -1,0 +1,33 @@
+/* watch.h - a subscription at the front: events as they are committed, through restarts of front and broker
+ *
+ * A watch that loses its front tries again until it stands, and goes on from the last number it was told: nothing is told
+ * twice, nothing is left out, or the frame says `resync`. */
+#ifndef TD_CLIENT_WATCH_H
+#define TD_CLIENT_WATCH_H
+
+#include "connect.h"
+
+struct watch {
+    struct td_conf_place place;
+    struct td_subscribe what; /* as asked; `since` follows what was told */
+    struct td_stream stream;
+    struct td_arena arena;    /* of the last frame */
+    uint64_t last;            /* last journal number it was told of */
+    bool connected, begun;
+};
+enum watch_got {
+    WATCH_FRAME,  /* an EVENTS frame */
+    WATCH_LOST,   /* the front went away just now: it is tried again by the next call */
+    WATCH_BACK,   /* and stands again */
+    WATCH_OTHER,  /* the other descriptor is readable */
+    WATCH_TIME,   /* the time is over */
+};
+/* Borrows what `what` points to. Error: no cluster, no front (with the way out), a refusal in the front's words. */
+int watch_open(struct watch *w, const struct td_subscribe *what, struct td_error *err);
+/* Waits for the next of the above; timeout_ms < 0: for ever; other_fd < 0: none. Frame borrowed until the next call.
+ * <0: refused in words. */
+int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *ret, const struct td_events **ret_frame,
+               struct td_error *err);
+void watch_close(struct watch *w);
+
+#endif
