@@ -25,6 +25,16 @@ int client_open(struct client *c, struct td_error *err)
     return r;
 }
 
+int client_open_broker(struct client *c, struct td_error *err)
+{
+    int r = client_find(c, err);
+
+    if (r == 0)
+        r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err);
+    c->open = r == 0;
+    return r;
+}
+
 void client_close(struct client *c)
 {
     if (c->open)

@@ -1,11 +1,11 @@
 /* cluster.h - a local cluster in one folder: its files, its processes
  *
  *   DIR/slurm.conf, gres.conf   what it was started with
- *   DIR/state/                  the broker's: journal, key, run/broker.sock, run/broker.pid
+ *   DIR/state/                  the broker's: journal, key, run/broker.sock, run/broker.pid; its front's: run/front.*
  *   DIR/nodes/<node>/           one worker's: worker.pid, shepherd.pid, logs, spool
  *   DIR/token                   join token of its workers
  *   DIR/workers                 how each worker was started: node, cpus, topology
- *   DIR/log/                    broker.log
+ *   DIR/log/                    broker.log, front.log
  *
  * A process belongs to DIR when a pid file names it and its command line holds DIR; nothing else is ever signalled. */
 #ifndef TD_CLIENT_CLUSTER_H
@@ -41,7 +41,7 @@ int workers_save(const struct cluster *c, const struct worker_lines *l, struct t
 void workers_release(struct worker_lines *l);
 
 /* --- processes --- */
-enum process_kind { PROCESS_BROKER, PROCESS_WORKER, PROCESS_SHEPHERD };
+enum process_kind { PROCESS_BROKER, PROCESS_WORKER, PROCESS_SHEPHERD, PROCESS_FRONT };
 const char *process_program(enum process_kind kind); /* "tender-broker" */
 /* Pid of the cluster's process, 0 when it does not run. */
 pid_t process_find(const struct cluster *c, enum process_kind kind, const char *node);

@@ -190,18 +190,24 @@ static int bring_down(const struct down *o, struct td_error *err)
     enum process_end end = broker ? process_end(broker, 1, false) : PROCESS_GONE;
     if (end != PROCESS_GONE) /* nothing is touched under a broker that would record it */
         return td_fail(err, TD_E_IO, "the broker (process %d) %s; nothing of %s was ended", (int)broker, why(end), c.dir);
+    pid_t front = process_find(&c, PROCESS_FRONT, NULL);
+    end = front ? process_end(front, 1, o->force) : PROCESS_GONE;
+    if (end != PROCESS_GONE) {
+        say_warning("the front (process %d) %s", (int)front, why(end));
+        stay++;
+    }
     uint32_t workers = each_node(&c, down_worker, o->force, &stay);
     uint32_t shepherds = each_node(&c, down_shepherd, o->force, &stay);
     each_node(&c, sweep_node, o->force, &stay);
-    if (!broker && !workers && !shepherds && !stay) {
+    if (!broker && !front && !workers && !shepherds && !stay) {
         say_note("nothing of %s was running", c.dir);
         return 0;
     }
     if (running)
         say_note("%u running job%s ended; tender up queues %s again", running, running == 1 ? " was" : "s were",
                  running == 1 ? "it" : "them");
-    say_note("ended: %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
-             workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
+    say_note("ended: %s, %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
+             front ? "its front" : "no front", workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
     if (stay)
         return td_fail(err, TD_E_IO, "not all of it could be ended: %u warning%s", stay, stay == 1 ? "" : "s");
     return 0;

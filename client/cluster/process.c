@@ -16,15 +16,15 @@
 
 const char *process_program(enum process_kind kind)
 {
-    static const char *const names[] = {"tender-broker", "tender-worker", "tender-shepherd"};
+    static const char *const names[] = {"tender-broker", "tender-worker", "tender-shepherd", "tender-front"};
 
     return names[kind];
 }
 
 static void pid_path(const struct cluster *c, enum process_kind kind, const char *node, char *out, size_t cap)
 {
-    if (kind == PROCESS_BROKER)
-        td_format(out, cap, "%s/state/run/broker.pid", c->dir);
+    if (kind == PROCESS_BROKER || kind == PROCESS_FRONT)
+        td_format(out, cap, "%s/state/run/%s.pid", c->dir, kind == PROCESS_BROKER ? "broker" : "front");
     else
         td_format(out, cap, "%s/nodes/%s/%s.pid", c->dir, node, kind == PROCESS_WORKER ? "worker" : "shepherd");
 }

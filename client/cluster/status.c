@@ -49,6 +49,7 @@ static void put_local(struct td_buf *out, const struct cluster *c, const struct 
 {
     td_buf_putf(out, "cluster in %s\n", c->dir);
     put_process(out, "broker", process_find(c, PROCESS_BROKER, NULL), "");
+    put_process(out, "front", process_find(c, PROCESS_FRONT, NULL), "");
     for (uint32_t i = 0; i < l->v.n; i++) {
         struct td_buf name = {0}, state = {0};
         td_buf_putf(&name, "worker %s", l->v.v[i].node);

@@ -287,7 +287,7 @@ static int reach_broker(const struct cluster *c, struct client *client, struct t
         int r = start_broker(c, err);
 
         if (r >= 0)
-            r = client_open(client, err);
+            r = client_open_broker(client, err);
         if (r >= 0)
             r = client_ask(client, TD_MSG_PING, &ping, TD_MSG_PONG, &pong, err);
         if (r != -TD_E_UNREACHABLE || !found || tries == 3 || !process_wait_gone(found, 5000))
@@ -314,6 +314,28 @@ static int make_token(const struct cluster *c, struct client *client, struct td_
     }
     td_buf_release(&text);
     return r;
+}
+
+/* --- the front ----------------------------------------------------------------------------------------------------- */
+
+static int start_front(const struct cluster *c, struct td_error *err)
+{
+    char log[TD_MAX_PATH_BYTES + 64];
+    int status;
+
+    if (process_find(c, PROCESS_FRONT, NULL))
+        return 0;
+    td_format(log, sizeof(log), "%s/log/front.log", c->dir);
+    char *argv[] = {"tender-front", "--conf", (char *)(uintptr_t)c->conf, "--dir", (char *)(uintptr_t)c->dir, "--log", log, NULL};
+    int pid = process_start("tender-front", argv, -1, 2, err);
+    if (pid < 0)
+        return pid;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) /* it leaves when the front answers */
+        ;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return td_fail(err, TD_E_UNREACHABLE, "the front did not start; its log: %s", log);
+    say_note("%s front runs", mark());
+    return 1;
 }
 
 /* --- workers ------------------------------------------------------------------------------------------------------- */
@@ -539,6 +561,8 @@ static int bring_up(const struct up *o, struct td_error *err)
     if (r >= 0)
         r = start_workers(&c, &client, &l, &none, err);
     client_close(&client);
+    if (r >= 0)
+        r = start_front(&c, err);
     if (r < 0 && fresh && none)
         take_back(&c);
     if (r >= 0) {
