@@ -3,8 +3,8 @@
  * Owns the followers. One that is at the journal's end is sent each commit as it was encoded for the journal, before the
  * replies of the same wake, so that a front whose user is answered has applied what the answer speaks of. One that is
  * behind is fed from the journal. Either way no more than FOLLOW_WINDOW_BYTES are under way to it: a front that stops
- * holds nobody else up, and costs no memory but that. A front without a replica gets a picture of the core first, taken
- * between two wakes and encoded in one go (DESIGN 6).
+ * holds nobody else up, and costs no memory but that. A front without a replica is given a snapshot of the journal
+ * first, and the events behind it: it recovers as the broker does.
  *
  * When waiting jobs are thought to start is not in the journal: those forecasts that changed go beside the events. */
 #include "broker/shell.h"
@@ -102,24 +102,48 @@ static void forecasts_tell_all(struct shell *s, struct shell_follower *f)
     } while (at < s->forecasts.n);
 }
 
-/* --- the picture ------------------------------------------------------------------------------------------------------- */
+/* --- the picture: a snapshot of the journal ----------------------------------------------------------------------------- */
 
-/* Pieces of a snapshot, gathered to frames in the follower's buffer: four bytes of length in front of each. */
+/* One that lies well back, so that the front comes to know what happened before it, and its watchers lose nothing by its
+ * death; the events behind it follow from the journal. */
+struct choice {
+    uint64_t newest_wanted, seq, digest;
+    int64_t time_ms;
+    bool found;
+};
+
+static bool choose(void *ctx, uint64_t seq, int64_t time_ms, uint64_t digest)
+{
+    struct choice *c = ctx;
+    if (c->found && seq > c->newest_wanted)
+        return false;
+    *c = (struct choice){c->newest_wanted, seq, digest, time_ms, true};
+    return true;
+}
+
+static bool is_first(void *ctx, const struct td_stored_event *st)
+{
+    *(bool *)ctx = st->seq == 1;
+    return false;
+}
+
+/* Pieces gathered to frames in the follower's buffer: four bytes of length in front of each. */
 struct picture {
     struct shell *s;
     struct shell_follower *f;
+    struct choice from;
     struct td_arena arena; /* of the pieces of one frame */
     TD_VEC(struct td_snap_piece) pieces;
-    struct td_buf body;
+    bool other_digest; /* made by a version whose digests are not ours */
 };
 
 static void picture_flush(struct picture *p, bool more)
 {
     struct shell *s = p->s;
     const struct td_snapshot m = {
-        .seq = td_core_seq(s->core),
-        .time_ms = td_core_time(s->core),
-        .digest = more ? 0 : td_core_digest(s->core),
+        .seq = p->from.seq,
+        .time_ms = p->from.time_ms,
+        .digest = more || p->other_digest ? 0 : p->from.digest,
         .more = more,
         .pieces = {p->pieces.v, p->pieces.n},
     };
@@ -132,32 +156,47 @@ static void picture_flush(struct picture *p, bool more)
     td_arena_reset(&p->arena);
 }
 
-static void picture_piece(void *ctx, uint32_t kind, const struct td_record *rec, const void *body)
+static void look_at_head(struct picture *p, const uint8_t *data, uint32_t len)
+{
+    struct td_snap_head head;
+    struct td_error ignored;
+    int r = td_wire_get_record(&p->arena, &td_rec_snap_head, data, len, &head, &ignored);
+    p->other_digest = r < 0 || head.digest != TD_CORE_DIGEST;
+}
+
+static bool picture_piece(void *ctx, uint32_t kind, const uint8_t *data, uint32_t len)
 {
     struct picture *p = ctx;
-    td_buf_reset(&p->body);
-    td_wire_put_record(&p->body, rec, body);
-    const struct td_snap_piece piece = {
-        .kind = kind, .body = {td_arena_dup(&p->arena, p->body.data, p->body.len), (uint32_t)p->body.len}};
+    if (kind == TD_SNAP_HEAD)
+        look_at_head(p, data, len);
+    const struct td_snap_piece piece = {.kind = kind, .body = {td_arena_dup(&p->arena, data, len), len}};
     td_vec_push(&p->pieces, piece);
     if (p->pieces.n == TD_MAX_ROWS_PER_ANSWER || p->arena.used_total > PIECES_BYTES)
         picture_flush(p, true);
+    return true;
 }
 
-static void picture_take(struct shell *s, struct shell_follower *f)
+/* Where all events are kept from the first one on, the state before it, which is empty, is as good as a snapshot. */
+static int picture_take(struct shell *s, struct shell_follower *f, struct td_error *err)
 {
-    struct picture p = {.s = s, .f = f};
-    int64_t from = shell_boot_us();
+    uint64_t seq = td_core_seq(s->core);
+    struct picture p = {.s = s, .f = f, .from.newest_wanted = seq > TD_MAX_FOLLOW_BACK ? seq - TD_MAX_FOLLOW_BACK : 0};
+    bool from_the_first = false;
     td_buf_reset(&f->picture);
     f->picture_at = 0;
-    td_core_snapshot(s->core, picture_piece, &p);
-    picture_flush(&p, false);
+    int r = s->ops->snapshots(s->store, choose, &p.from, err);
+    if (r == 0)
+        r = s->ops->read(s->store, 0, is_first, &from_the_first, err);
+    if (r == 0 && from_the_first && (!p.from.found || p.from.seq > p.from.newest_wanted))
+        p.from = (struct choice){0};
+    else if (r == 0 && p.from.found)
+        r = s->ops->snapshot_read_at(s->store, p.from.seq, picture_piece, &p, err);
+    if (r == 0)
+        picture_flush(&p, false);
     td_vec_release(&p.pieces);
     td_arena_release(&p.arena);
-    td_buf_release(&p.body);
-    f->sent = td_core_seq(s->core);
-    shell_log(&s->log, "info front=%s picture seq=%llu bytes=%lu ms=%lld", f->host, (unsigned long long)f->sent,
-              (unsigned long)f->picture.len, (long long)(shell_boot_us() - from) / 1000);
+    f->sent = p.from.seq;
+    return r;
 }
 
 static void picture_send(struct shell *s, struct shell_follower *f)
@@ -230,10 +269,14 @@ static void feed(struct shell *s, struct shell_follower *f)
 {
     if (f->wants) {
         f->wants = false;
-        if (!f->since || f->since > td_core_seq(s->core))
-            picture_take(s, f);
-        else
+        struct td_error err = {0};
+        if (f->since && f->since <= td_core_seq(s->core)) {
             f->sent = f->since;
+        } else if (picture_take(s, f, &err) < 0) {
+            shell_log(&s->log, "error front=%s cannot be given a picture: %s", f->host, err.text);
+            f->lost = true;
+            return;
+        }
         if (at_end(s, f))
             forecasts_tell_all(s, f);
     }

@@ -25,14 +25,26 @@ int client_open(struct client *c, struct td_error *err)
     return r;
 }
 
+static int open_door(struct client *c, const char *door, struct td_error *err)
+{
+    int r = td_call_open(door, CLIENT_TIMEOUT_MS, &c->call, err);
+
+    c->open = r == 0;
+    return r;
+}
+
+int client_open_front(struct client *c, struct td_error *err)
+{
+    int r = client_find(c, err);
+
+    return r < 0 ? r : open_door(c, c->place.front, err);
+}
+
 int client_open_broker(struct client *c, struct td_error *err)
 {
     int r = client_find(c, err);
 
-    if (r == 0)
-        r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err);
-    c->open = r == 0;
-    return r;
+    return r < 0 ? r : open_door(c, c->place.socket, err);
 }
 
 void client_close(struct client *c)

@@ -13,14 +13,7 @@
 #include "render/job.h"
 #include "render/value.h"
 #include "say.h"
-
-struct squeue {
-    bool no_header, long_form, all, array, me, start, json, state_only, expand;
-    bool no_state; /* only states were asked for that no job of ours is ever in */
-    const char *format, *names, *sort;
-    uint32_t every_s;
-    struct td_job_filter filter;
-};
+#include "squeue.h"
 
 static int take_jobs(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
 {
@@ -146,6 +139,7 @@ static const struct option options[] = {
     {"user", 'u', "NAMES", opt_list, AT(filter.users), "jobs of these users", "SQUEUE_USERS", false},
     {"users", 0, "NAMES", opt_list, AT(filter.users), "", NULL, true},
     {"verbose", 'v', NULL, opt_warn, 0, "there is nothing more to tell", NULL, false},
+    {"watch", 0, NULL, opt_flag, AT(watch), "keep showing it as it changes; with --json one object a line for each change", NULL, false},
     {"yaml", 0, NULL, opt_refuse, 0, "use --json, which YAML readers read too", NULL, false},
     OPTIONS_HELP,
     {0},
@@ -217,11 +211,10 @@ static const void **make_rows(const struct squeue *o, const struct client_jobs *
     return rows;
 }
 
-static int show(const struct squeue *o, const struct client_jobs *jobs)
+int squeue_put(const struct squeue *o, const struct client_jobs *jobs, struct td_buf *ret)
 {
     struct td_arena arena = {0};
     struct format f = {.arena = &arena};
-    struct td_buf out = {0};
     struct td_error err = {0};
     struct sort by = {0}, first_id = {0};
     const void **rows = make_rows(o, jobs, &arena);
@@ -237,23 +230,32 @@ static int show(const struct squeue *o, const struct client_jobs *jobs)
         sort_rows(&first_id, rows, n); /* ties end in the id */
         sort_rows(&by, rows, n);
         if (o->json) {
-            td_buf_puts(&out, "{\n  \"meta\": {\"Tender\": {\"release\": \"" TD_VERSION "\"}},\n  \"errors\": [],\n  \"jobs\": ");
-            fields_json(&job_fields, rows, n, &out);
-            td_buf_puts(&out, "\n}\n");
+            td_buf_puts(ret, "{\n  \"meta\": {\"Tender\": {\"release\": \"" TD_VERSION "\"}},\n  \"errors\": [],\n  \"jobs\": ");
+            fields_json(&job_fields, rows, n, ret);
+            td_buf_puts(ret, "\n}\n");
         } else {
             format_fit(&f, rows, n);
             if ((o->long_form && !o->no_header) || o->every_s)
-                put_date_line(&out, jobs->now_ms);
+                put_date_line(ret, jobs->now_ms);
             if (!o->no_header)
-                format_heading(&f, &out);
+                format_heading(&f, ret);
             for (uint32_t i = 0; i < n; i++)
-                format_row(&f, rows[i], &out);
+                format_row(&f, rows[i], ret);
         }
-        say_out(&out);
     }
     format_release(&f);
-    td_buf_release(&out);
     td_arena_release(&arena);
+    return r;
+}
+
+static int show(const struct squeue *o, const struct client_jobs *jobs)
+{
+    struct td_buf out = {0};
+    int r = squeue_put(o, jobs, &out);
+
+    if (r == 0)
+        say_out(&out);
+    td_buf_release(&out);
     return r;
 }
 
@@ -352,6 +354,20 @@ static int run(int argc, char **argv)
         return 1;
     }
     settle(&o, &arena);
+    if (o.watch && (o.array || o.every_s || o.start))
+        r = td_fail(&err, TD_E_USAGE, "--watch does not go with %s", o.array ? "--array" : o.every_s ? "--iterate" : "--start");
+    else if (o.watch && !o.json && wants_long(&o))
+        r = td_fail(&err, TD_E_USAGE, "--watch does not show arguments, dependencies or the nodes asked for: leave those columns out");
+    else if (o.watch || (o.every_s && !o.array && !o.json && !wants_long(&o)))
+        r = squeue_watch(&o, &err);
+    if (r < 0 && (o.watch || r != -TD_E_UNREACHABLE)) {
+        struct td_buf tmp = {0};
+        if (err.text[0])
+            say_error("%s", say_words(&err, &tmp));
+        td_buf_release(&tmp);
+        return 1;
+    }
+    r = 0;
     do {
         r = once(&o);
         if (o.every_s && r == 0) {

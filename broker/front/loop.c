@@ -145,7 +145,7 @@ int front_loop(struct front *f, struct td_error *err)
         s->taken = 0;
         s->wakes++;
         td_arena_reset(&s->arena);
-        if (f->ready && f->on_ready)
+        if (f->on_ready && f->ready && f->last && td_core_seq(s->core) == f->last)
             f->on_ready(f);
     }
     return 0;

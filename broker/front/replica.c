@@ -63,8 +63,7 @@ void front_snapshot_take(struct front *f, const struct td_snapshot *m)
         begin_anew(f, "the picture does not give the state it was made from");
         return;
     }
-    f->ready = true;
-    f->last = TD_MAX(f->last, m->seq);
+    f->ready = true; /* of the past; it is shown when it has caught up */
     front_watch_reset(f);
     shell_log(&f->s->log, "info replica seq=%llu restored", (unsigned long long)m->seq);
 }

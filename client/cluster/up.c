@@ -316,7 +316,37 @@ static int make_token(const struct cluster *c, struct client *client, struct td_
     return r;
 }
 
+static int64_t elapsed_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* --- the front ----------------------------------------------------------------------------------------------------- */
+
+/* A front that ran already may not have found this broker yet. */
+static int wait_front(const struct cluster *c, struct td_error *err)
+{
+    struct timespec tick = {.tv_nsec = 10 * 1000000};
+    int64_t until = elapsed_ms() + READY_MS;
+
+    for (;;) {
+        struct td_ping ping = {.version = TD_PROTOCOL_VERSION};
+        struct client client = {0};
+        void *pong = NULL;
+        int r = client_open_front(&client, err);
+        if (r == 0)
+            r = client_ask(&client, TD_MSG_PING, &ping, TD_MSG_PONG, &pong, err);
+        client_close(&client);
+        if (r != -TD_E_UNREACHABLE)
+            return r;
+        if (elapsed_ms() > until)
+            return td_fail(err, TD_E_TIMED_OUT, "the front does not reach the broker; its log: %s/log/front.log", c->dir);
+        nanosleep(&tick, NULL);
+    }
+}
 
 static int start_front(const struct cluster *c, struct td_error *err)
 {
@@ -324,7 +354,7 @@ static int start_front(const struct cluster *c, struct td_error *err)
     int status;
 
     if (process_find(c, PROCESS_FRONT, NULL))
-        return 0;
+        return wait_front(c, err);
     td_format(log, sizeof(log), "%s/log/front.log", c->dir);
     char *argv[] = {"tender-front", "--conf", (char *)(uintptr_t)c->conf, "--dir", (char *)(uintptr_t)c->dir, "--log", log, NULL};
     int pid = process_start("tender-front", argv, -1, 2, err);
@@ -380,14 +410,6 @@ static int start_worker(const struct cluster *c, struct starting *s, struct td_e
     s->pid = pid;
     s->ready_fd = fds[0];
     return 0;
-}
-
-static int64_t elapsed_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* What a worker says of its start: "ready", or "error: why". */

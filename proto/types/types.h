@@ -278,6 +278,8 @@ bool td_record_equal(const struct td_record *rec, const void *a, const void *b);
  * go with so many of them on one node. */
 uint64_t td_shape_shared(const struct td_shape *s);
 uint32_t td_shape_share_tasks(const struct td_shape *s, uint64_t devices);
+/* Does a row pass a filter, as squeue means it? Users by name or number. */
+bool td_job_matches(const struct td_job_filter *f, const struct td_job_info *j);
 
 /* Host lists: "node[1-3,07],gpu1" (ranges keep their leading zeros; a range may follow a literal digit). */
 struct td_hostlist {
