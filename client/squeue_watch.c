@@ -108,7 +108,7 @@ static bool picture_take(struct picture *p, const struct td_events *m)
         picture_put(p, &m->jobs.v[i]);
     p->now_ms = m->now_ms;
     p->at_ms = elapsed_ms();
-    p->seq = m->last >= m->first ? m->last : p->seq;
+    p->seq = m->last;
     p->stale_ms = m->stale_ms;
     return changed;
 }
