@@ -55,8 +55,8 @@ kill -9 "$(pid_of nodes/n1/worker.pid)" "$(pid_of nodes/n1/shepherd.pid)"
 mkdir -p "$DIR/nodes/n1/spool/scripts/job00077.3"
 echo left > "$DIR/nodes/n1/spool/scripts/job00077.3/slurm_script"
 ok "worker and shepherd come back" up
-not_running() { ! job_is "$two" RUNNING; }
-wait_until "the job died with the shepherd" not_running
+second() { [ -e "$DIR/nodes/n1/spool/scripts/$(printf 'job%05d.2' "$two")/slurm_script" ]; }
+wait_until "the job, which died with the shepherd, runs anew with another copy" second
 scancel "$two"
 wait_until "what a crash left goes" none_left
 done_testing
