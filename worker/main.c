@@ -20,10 +20,10 @@ enum {
 };
 
 static const struct option_row {
-    struct option option;
-    const char *value, *help;
+    int id;
+    const char *name, *value, *help; /* value NULL: takes none */
 } rows[] = {
-#define WORKER_OPTION(ID, name, arg, help) {{name, (arg) ? required_argument : no_argument, NULL, OPT_##ID}, arg, help},
+#define WORKER_OPTION(ID, name, arg, help) {OPT_##ID, name, arg, help},
 #include "tbl/daemons.def"
 #undef WORKER_OPTION
 };
@@ -33,7 +33,7 @@ static void print_help(void)
     printf("usage: tender-worker --join TOKEN [options]\n");
     for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++) {
         char left[40];
-        snprintf(left, sizeof(left), "--%s%s%s", rows[i].option.name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
+        snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
         printf("  %-22s %s\n", left, rows[i].help);
     }
 }
@@ -99,7 +99,7 @@ static int take_options(struct worker_options *o, int argc, char **argv)
     int c, r = -1;
     memset(options, 0, sizeof(options));
     for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++)
-        options[i] = rows[i].option;
+        options[i] = (struct option){rows[i].name, rows[i].value ? required_argument : no_argument, NULL, rows[i].id};
     while (r < 0 && (c = getopt_long(argc, argv, "", options, NULL)) != -1)
         r = take_option(o, c);
     if (r < 0 && optind < argc)

@@ -16,7 +16,7 @@ struct td_core *td_core_new(uint64_t seed)
     c->ledger = td_ledger_new();
     c->queue = td_queue_new();
     c->begins_next_ms = c->leases_next_ms = c->resend_next_ms = c->purge_next_ms = INT64_MAX;
-    c->retry_ms = c->probe_ms = c->sessions_next_ms = c->corr_next_ms = INT64_MAX;
+    c->retry_ms = c->probe_ms = c->sessions_next_ms = INT64_MAX;
     c->answer_x16 = CORE_DEADLINE_MS_FIRST / 4 * 16;
     return c;
 }
@@ -477,7 +477,8 @@ int64_t td_core_deadline(const struct td_core *c)
     core_sooner(&at, c->retry_ms);
     core_sooner(&at, c->probe_ms);
     core_sooner(&at, c->sessions_next_ms);
-    core_sooner(&at, c->corr_next_ms);
+    if (c->corr.n) /* the wake was full before it had looked at them */
+        core_sooner(&at, c->now_ms);
     if (c->round.open)
         core_sooner(&at, c->round.deadline_ms);
     return at;

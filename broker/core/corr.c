@@ -42,7 +42,6 @@ static bool look_through(struct td_core *c, struct core_array *a)
 void core_corr_run(struct td_core *c)
 {
     uint32_t done = 0;
-    c->corr_next_ms = INT64_MAX;
     for (; done < c->corr.n && !core_errors_full(c); done++) { /* splitting gives no hints */
         struct core_corr hint = c->corr.v[done];
         struct core_array *a = core_array_find(c, hint.record);
@@ -55,8 +54,7 @@ void core_corr_run(struct td_core *c)
             core_array_split(c, a, hint.task);
         }
     }
-    memmove(c->corr.v, c->corr.v + done, (c->corr.n - done) * sizeof(*c->corr.v));
+    if (done)
+        memmove(c->corr.v, c->corr.v + done, (c->corr.n - done) * sizeof(*c->corr.v));
     c->corr.n -= done;
-    if (c->corr.n)
-        c->corr_next_ms = c->now_ms;
 }

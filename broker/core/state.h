@@ -324,7 +324,6 @@ struct td_core {
     TD_VEC(struct core_waiter) waiters;
     uint32_t waiters_free;
     TD_VEC(struct core_corr) corr; /* soft: tasks of records to look at */
-    int64_t corr_next_ms;
     int64_t begins_next_ms;
     uint64_t nwaiting_tasks;
     uint32_t npending, nrunning;

@@ -45,6 +45,10 @@ static void put_lot(struct td_buf *out, const struct td_lot *lot)
     }
     put_gres(out, &s->gres);
     put_gres(out, &s->gres_task);
+    if (s->gres_job.n) {
+        td_buf_puts(out, ", shared by its nodes:");
+        put_gres(out, &s->gres_job);
+    }
     td_buf_puts(out, ", window ");
     if (lot->window_s == TD_INFINITE)
         td_buf_puts(out, "open");
