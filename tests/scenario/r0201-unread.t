@@ -5,9 +5,9 @@ cd "$WORK" || exit 1
 [ "$(id -u)" = 0 ] || skip_all "needs a second user: runs as root only"
 as() { setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; } # as UID COMMAND...
 cluster_up --nodes 1 --cpus 2
-socket=$DIR/state/run/broker.sock
-broker=$(pid_of state/run/broker.pid)
-highest() { awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$broker/status"; }
+socket=$DIR/state/run/front.sock
+door=$(pid_of state/run/front.pid)
+highest() { awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$door/status"; }
 submit -H -o /dev/null --array=1-20000 --wrap true >/dev/null
 before=$(highest)
 mkfifo hold
@@ -28,5 +28,5 @@ for i in $(seq 60); do as 65534 squeue -h -r >many.$i 2>&1 & pids[i]=$!; done
 for i in $(seq 60); do wait "${pids[i]}"; done
 is "$(cat many.* | wc -l)" $((60 * 20000)) "sixty queries at once are all answered in full"
 ok "within the same bound" test $(($(highest) - before)) -lt 320
-is "$(pid_of state/run/broker.pid)" "$broker" "it is the same broker"
+is "$(pid_of state/run/front.pid)" "$door" "it is the same front"
 done_testing

@@ -44,6 +44,8 @@ static int setup(void **state)
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->next_handle = SHELL_HANDLE_FIRST;
     s->clients_max = 100;
+    s->take_frame = shell_take_frame;
+    s->door = "broker.sock";
     static char log[64]; /* borrowed by the log */
     snprintf(log, sizeof(log), "%s/log", dir);
     assert_int_equal(shell_log_open(&s->log, log, &err), 0);
