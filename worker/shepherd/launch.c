@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -44,7 +45,7 @@ struct launcher {
     struct launch_thread {
         struct launcher *l;
         uint8_t *stack;      /* of the child between clone and exec */
-        TD_VEC(char *) argv;
+        TD_VEC(char *) argv; /* behind an empty place, which a script without #! needs */
         TD_VEC(char *) env;
         char task_pid[32];   /* SLURM_TASK_PID=..., filled in by the child */
         unsigned long cpus[TD_MAX_CPU_BYTES / sizeof(unsigned long)];
@@ -123,14 +124,18 @@ static CHILD_CODE void child_files(struct launch *l)
 {
     const struct td_sh_launch *m = l->msg;
     int flags = O_WRONLY | O_CREAT | O_APPEND | (m->spec.append ? 0 : O_TRUNC);
-    int in = child_open(td_str_empty(m->in) ? "/dev/null" : m->in, O_RDONLY);
+    int in = l->task ? l->fds[0] : -1, out = l->task ? l->fds[1] : -1, err = l->task ? l->fds[2] : -1;
+    if (in < 0)
+        in = child_open(td_str_empty(m->in) ? "/dev/null" : m->in, O_RDONLY);
     if (in < 0)
         child_fail(l, LAUNCH_IN);
-    int out = child_open(td_str_empty(m->out) ? "/dev/null" : m->out, flags);
+    if (out < 0)
+        out = child_open(td_str_empty(m->out) ? "/dev/null" : m->out, flags);
     if (out < 0)
         child_fail(l, LAUNCH_OUT);
-    int err = out;
-    if (!td_str_empty(m->err) && !td_str_equal(m->err, m->out))
+    if (err < 0 && (td_str_empty(m->err) || td_str_equal(m->err, m->out)))
+        err = out;
+    else if (err < 0)
         err = child_open(m->err, flags);
     if (err < 0)
         child_fail(l, LAUNCH_ERR);
@@ -140,6 +145,48 @@ static CHILD_CODE void child_files(struct launch *l)
         child_fail(l, LAUNCH_OUT);
     if (dup2(err, 2) < 0)
         child_fail(l, LAUNCH_ERR);
+    if (l->task && l->tty && ioctl(0, TIOCSCTTY, 0) < 0)
+        child_fail(l, LAUNCH_IN);
+}
+
+/* The kernel does not know what to do with the file: it is a script for the shell, as ever. */
+static CHILD_CODE void child_exec_script(struct launch_thread *t, const char *file)
+{
+    static char shell[] = "/bin/sh";
+    t->argv.v[0] = shell;
+    t->argv.v[1] = (char *)(uintptr_t)file;
+    execve(shell, t->argv.v, t->env.v);
+}
+
+/* A task's program: by its PATH, here and as its user, as a shell on this node would. Returns with errno. */
+static CHILD_CODE void child_exec_task(struct launch_thread *t, const struct launch *l)
+{
+    const char *name = t->argv.v[1];
+    char file[TD_MAX_PATH_BYTES + 1];
+    int kept = ENOENT;
+    if (strchr(name, '/')) {
+        execve(name, t->argv.v + 1, t->env.v);
+        if (errno == ENOEXEC)
+            child_exec_script(t, name);
+        return;
+    }
+    for (const char *p = l->path;; p++) {
+        size_t n = strcspn(p, ":"), m = strlen(name);
+        if (n + m + 2 <= sizeof(file)) {
+            memcpy(file, n ? p : ".", TD_MAX(n, (size_t)1));
+            file[TD_MAX(n, (size_t)1)] = '/';
+            memcpy(file + TD_MAX(n, (size_t)1) + 1, name, m + 1);
+            execve(file, t->argv.v + 1, t->env.v);
+            if (errno == ENOEXEC)
+                child_exec_script(t, file);
+            if (errno != ENOENT && errno != ENOTDIR)
+                kept = errno;
+        }
+        p += n;
+        if (!*p)
+            break;
+    }
+    errno = kept;
 }
 
 /* The shepherd gets the error file as the user has opened it, for the line that says the job was ended (lastwords.c).
@@ -202,7 +249,10 @@ static CHILD_CODE int child(void *arg)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(m->argv.v[0], t->argv.v, t->env.v);
+    if (l->task)
+        child_exec_task(t, l);
+    else
+        execve(m->argv.v[0], t->argv.v + 1, t->env.v);
     child_fail(l, LAUNCH_EXEC);
 }
 
@@ -231,6 +281,7 @@ static int64_t boot_ms(void)
 static void prepare(struct launch_thread *t, const struct td_sh_launch *m)
 {
     t->argv.n = t->env.n = 0;
+    td_vec_push(&t->argv, NULL);
     for (uint32_t i = 0; i < m->argv.n; i++)
         td_vec_push(&t->argv, (char *)(uintptr_t)m->argv.v[i]);
     td_vec_push(&t->argv, NULL);
@@ -276,6 +327,8 @@ static void make_group(struct launch_thread *t, struct launch *l)
         return;
     cage_path(home, l->msg->award.job, l->msg->award.attempt, t->group, sizeof(t->group));
     int r = cgroup_make(t->group);
+    if (r == -EEXIST && l->task)
+        r = 0; /* the attempt's, made for what it ran before */
     l->caged = r == 0;
     if (l->caged)
         return;

@@ -17,6 +17,7 @@
 
 struct attempt;
 struct cgroup_home;
+struct task;
 
 /* What could not be done before exec. */
 enum launch_step {
@@ -27,6 +28,11 @@ struct launch {
     struct td_arena arena;           /* everything msg points to */
     const struct td_sh_launch *msg;
     struct attempt *attempt;
+    struct task *task;               /* of a step (step.h), NULL for a batch script; then also: */
+    int fds[3];                      /* its stdin, stdout, stderr where they are made already; -1 = the file named in msg */
+    bool tty;                        /* fds[0] becomes its controlling terminal */
+    const char *path;                /* where its program is looked for */
+    int64_t asked_ms;                /* when it was given to the launching threads */
     /* written by the launching thread and its child; the loop reads them when launcher_take has given it back */
     enum launch_step failed;
     int error;                       /* errno of the failure */

@@ -69,6 +69,8 @@ static void drop(struct ledger *l, struct attempt *a)
     l->n--;
     td_map_del(&l->by_name, name_of(a->job, a->attempt));
     td_buf_release(&a->place);
+    td_buf_release(&a->groups);
+    td_buf_release(&a->steps);
     td_free(a);
 }
 

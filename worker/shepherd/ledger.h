@@ -20,7 +20,9 @@ enum attempt_state {
 struct attempt {
     uint32_t job, attempt;
     enum attempt_state state;
-    uint32_t uid;
+    uint32_t uid, gid;
+    struct td_buf groups;    /* uint32_t each: of the user its steps become */
+    struct td_buf steps;     /* bitmap: step numbers that were ever started here */
     pid_t pid;               /* leader, session and process group */
     int64_t started_ms;      /* all times are CLOCK_BOOTTIME; INT64_MAX = never */
     uint32_t limit_s, kill_wait_s;

@@ -3,6 +3,7 @@
  * All by elapsed time (CLOCK_BOOTTIME): a suspended host does not give a job more time than its limit. An attempt is
  * ended by SIGCONT and SIGTERM to all of it, KillWait, then SIGKILL again and again until its leader is reaped. */
 #include "worker/shepherd/shepherd.h"
+#include "worker/shepherd/step.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -67,7 +68,9 @@ void attempt_end(struct shepherd *sh, struct attempt *a)
         a->end_wanted = true;
         return;
     case ATTEMPT_HELD:
-        report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});
+        a->ending = true; /* its last step says GONE */
+        if (!steps_end(sh, a, false))
+            report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});
         return;
     case ATTEMPT_RUNNING:
         if (!a->ending)
@@ -94,6 +97,8 @@ static void deliver(struct shepherd *sh, struct attempt *a, const struct td_kill
             reach = REACH_ALL;
         attempt_signal(sh, a, (int)k->signal, reach);
     }
+    if (a->state == ATTEMPT_HELD && !repeated && !k->batch_only)
+        steps_signal(sh, a, k->signal);
     a->kill_no = TD_MAX(a->kill_no, k->no);
     report(sh, a, &done);
 }
@@ -143,7 +148,8 @@ void limits_keep(struct shepherd *sh)
 {
     if (sh->now_ms < sh->next_due_ms)
         return;
-    int64_t due = start_overdue(sh);
+    steps_keep(sh);
+    int64_t due = TD_MIN(start_overdue(sh), steps_due(sh));
     for (struct attempt *a = sh->ledger.first; a; a = a->next) {
         if (a->state != ATTEMPT_RUNNING)
             continue;

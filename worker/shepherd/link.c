@@ -3,6 +3,7 @@
  * A worker that comes takes the place of the one before it and gets all that is not acknowledged. One that reads too
  * slowly loses nothing: statuses stay in the spool's memory and are queued as room comes. */
 #include "worker/shepherd/shepherd.h"
+#include "worker/shepherd/step.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -186,6 +187,12 @@ static void take(struct shepherd *sh, struct td_stream *from, struct launch *wha
         attempt_kill(sh, &m->kill, m->kill_wait_s);
         break;
     }
+    case TD_MSG_SH_STEP:
+        step_start(sh, f->body);
+        break;
+    case TD_MSG_SH_ATTACH:
+        io_attach(sh, from, f->body);
+        break;
     case TD_MSG_SH_ACK:
         acknowledged(sh, ((const struct td_sh_ack *)f->body)->acked);
         break;

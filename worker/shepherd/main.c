@@ -5,6 +5,7 @@
  * Started by the worker; leaves when it is told to (SH_QUIT, SIGTERM) and nothing runs any more, or when its directory
  * is gone, and then it takes its jobs with it. */
 #include "worker/shepherd/shepherd.h"
+#include "worker/shepherd/step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +129,8 @@ static int prepare(struct shepherd *sh, struct td_error *err)
         return r;
     cages_open(sh);
     r = launcher_new(&sh->launcher, &sh->home, err);
+    if (r == 0)
+        r = io_open(sh, err);
     if (r < 0)
         return r;
     sh->orphans_exact = launch_self_test(sh->launcher);
@@ -163,8 +166,10 @@ static void read_signals(struct shepherd *sh, int fd)
 /* The directory was removed under us: nobody can ever ask for these jobs again. */
 static void abandon(struct shepherd *sh)
 {
-    for (struct attempt *a = sh->ledger.first; a; a = a->next)
+    for (struct attempt *a = sh->ledger.first; a; a = a->next) {
         attempt_signal(sh, a, SIGKILL, REACH_ALL);
+        steps_end(sh, a, true);
+    }
 }
 
 static int turn_timeout(const struct shepherd *sh)
@@ -176,12 +181,13 @@ static int turn_timeout(const struct shepherd *sh)
 
 static void wait_for_something(struct shepherd *sh, int signal_fd)
 {
-    struct pollfd fds[4 + SHEPHERD_CALLERS] = {
+    struct pollfd fds[5 + SHEPHERD_CALLERS] = {
         {.fd = signal_fd, .events = POLLIN},
         {.fd = launcher_fd(sh->launcher), .events = POLLIN},
         {.fd = sh->listen_fd, .events = POLLIN},
+        {.fd = sh->io_fd, .events = POLLIN},
     };
-    nfds_t n = 3;
+    nfds_t n = 4;
     if (sh->has_worker) {
         short events = td_stream_wants_write(&sh->worker) ? POLLIN | POLLOUT : POLLIN;
         fds[n++] = (struct pollfd){.fd = sh->worker.fd, .events = events};
@@ -199,13 +205,15 @@ static void wait_for_something(struct shepherd *sh, int signal_fd)
         read_signals(sh, signal_fd);
     if (fds[2].revents)
         link_accept(sh);
-    bool spoken = links > 3 && fds[3].revents;
+    bool spoken = links > 4 && fds[4].revents;
     for (nfds_t i = links; i < n; i++)
         spoken |= fds[i].revents != 0;
     if (spoken)
         link_read(sh);
     if (fds[1].revents)
         started(sh);
+    if (fds[3].revents)
+        io_turn(sh);
     if (fds[0].revents)
         reap(sh);
 }
@@ -276,6 +284,7 @@ int main(int argc, char **argv)
     }
     int r = run(&sh, signal_fd);
     cages_close(&sh);
+    steps_release(&sh);
     link_close(&sh);
     spool_release(&sh.spool);
     ledger_release(&sh.ledger);

@@ -5,6 +5,7 @@
  * daemon that gave up all three is counted to an ended attempt of the same user once no other attempt of that user lives
  * here; until then it is left alone, because it may be that one's. */
 #include "worker/shepherd/shepherd.h"
+#include "worker/shepherd/step.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -183,6 +184,7 @@ void attempt_exited(struct shepherd *sh, struct attempt *a, int wait_status, con
     }
     report(sh, a, &r);
     attempt_leaves(sh, a);
+    steps_end(sh, a, true);
 }
 
 /* A child nobody in the ledger leads: one being launched that ended at once, or somebody's orphan. */
@@ -210,7 +212,7 @@ void reap(struct shepherd *sh)
         struct attempt *a = ledger_by_pid(&sh->ledger, pid);
         if (a && a->state == ATTEMPT_RUNNING)
             attempt_exited(sh, a, wait_status, &usage);
-        else if (pid > 0)
+        else if (pid > 0 && !step_reaped(sh, pid, wait_status, &usage))
             reap_unknown(sh, pid, wait_status, &usage);
     }
 }
@@ -220,7 +222,7 @@ void reap(struct shepherd *sh)
 static void all_gone(struct shepherd *sh)
 {
     for (struct attempt *a = sh->ledger.first; a; a = a->next)
-        if (a->state == ATTEMPT_LEFTOVERS && a->left == 0 && !last_words_wait(sh, a))
+        if (a->state == ATTEMPT_LEFTOVERS && a->left == 0 && !steps_alive(sh, a) && !last_words_wait(sh, a))
             report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE, .usage = a->usage});
 }
 

@@ -35,6 +35,10 @@ struct shepherd {
     int64_t look_wait_ms;
     int64_t next_due_ms;     /* no limit is due before */
     bool quit, quit_now;
+    /* step.h */
+    struct step *steps;
+    struct td_map tasks;     /* by process, while it lives */
+    int io_fd;               /* epoll of their pipes and relays */
     /* link */
     int listen_fd;
     char socket[TD_MAX_PATH_BYTES];

@@ -2,6 +2,7 @@
  *
  * A launch whose attempt is in the ledger, or was, starts nothing: its statuses are said again. */
 #include "worker/shepherd/shepherd.h"
+#include "worker/shepherd/step.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ void launch_recycle(struct shepherd *sh, struct launch *what)
 {
     what->msg = NULL;
     what->attempt = NULL;
+    what->task = NULL;
     if (sh->spare.n < SPARE_MAX) {
         td_arena_reset(&what->arena);
         td_vec_push(&sh->spare, what);
@@ -87,6 +89,8 @@ void start_attempt(struct shepherd *sh, struct launch *what)
 
     struct attempt *a = ledger_add(&sh->ledger, award->job, award->attempt);
     a->uid = m->become_user ? award->uid : 0;
+    a->gid = award->gid;
+    td_buf_put(&a->groups, m->spec.groups.v, m->spec.groups.n * sizeof(uint32_t));
     a->limit_s = award->limit_s;
     a->kill_wait_s = m->kill_wait_s;
     a->started_ms = sh->now_ms;
@@ -100,6 +104,7 @@ void start_attempt(struct shepherd *sh, struct launch *what)
     }
     a->state = ATTEMPT_LAUNCHING;
     what->attempt = a;
+    what->asked_ms = sh->now_ms;
     td_vec_push(&sh->flying, what);
     sh->next_due_ms = 0;
     launcher_put(sh->launcher, what);
@@ -123,7 +128,12 @@ static void start_done(struct shepherd *sh, struct launch *what)
     for (uint32_t i = 0; i < sh->flying.n; i++)
         if (sh->flying.v[i] == what)
             sh->flying.v[i] = sh->flying.v[--sh->flying.n];
-    a->caged = what->caged;
+    a->caged = a->caged || what->caged;
+    if (what->task) {
+        step_task_started(sh, what);
+        launch_recycle(sh, what);
+        return;
+    }
     if (what->failed != LAUNCH_OK) {
         start_failed(sh, a, what);
         launch_recycle(sh, what);
@@ -165,11 +175,12 @@ int64_t start_overdue(struct shepherd *sh)
     int64_t due = INT64_MAX;
     for (uint32_t i = 0; i < sh->flying.n; i++) {
         struct launch *what = sh->flying.v[i];
-        int64_t at = what->attempt->started_ms + SHEPHERD_LAUNCH_MS;
+        int64_t at = what->asked_ms + SHEPHERD_LAUNCH_MS;
+        bool *slow = what->task ? &what->task->slow : &what->attempt->launch_slow;
         if (at > sh->now_ms) {
             due = TD_MIN(due, at);
-        } else if (!what->attempt->launch_slow && what->pid > 0) {
-            what->attempt->launch_slow = true;
+        } else if (!*slow && what->pid > 0) {
+            *slow = true;
             td_log("warn", "job=%u.%u has not reached exec in %d s: killed", what->attempt->job, what->attempt->attempt,
                    SHEPHERD_LAUNCH_MS / 1000);
             kill(what->pid, SIGKILL);
