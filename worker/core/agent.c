@@ -339,6 +339,9 @@ static void on_bus(struct td_agent *g, uint32_t id, const void *body)
     case TD_MSG_KILL:
         agent_kill(g, body);
         return;
+    case TD_MSG_STEP_START:
+        agent_step_start(g, body);
+        return;
     case TD_MSG_REPORT_ACK:
         if (g->state == AGENT_REGISTERED)
             agent_acked(g, ((const struct td_report_ack *)body)->acked);

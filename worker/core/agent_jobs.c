@@ -12,7 +12,7 @@ bool agent_shepherd_ready(const struct td_agent *g)
 
 /* --- reports ----------------------------------------------------------------------------------------------------- */
 
-static void say_loose(struct td_agent *g, struct td_report r)
+void agent_say_loose(struct td_agent *g, struct td_report r)
 {
     r.no = 0;
     td_vec_push(&g->loose, r);
@@ -49,14 +49,13 @@ void agent_send_reports(struct td_agent *g, bool all)
     send_batch(g, list.v, list.n);
 }
 
-/* All that is waiting for an acknowledgement about one attempt, again. Returns how many. */
-static uint32_t repeat_reports(struct td_agent *g, const struct td_attempt *t)
+uint32_t agent_repeat_reports(struct td_agent *g, const struct td_attempt *t, const uint32_t *step)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < g->outbox.v.n; i++) {
         struct td_outbox_entry *e = &g->outbox.v.v[i];
-        if (e->report.job != t->job || e->report.attempt != t->attempt)
+        if (e->report.job != t->job || e->report.attempt != t->attempt || (step && e->report.step != *step))
             continue;
         g->outbox.fresh += !e->fresh;
         e->fresh = true;
@@ -73,6 +72,8 @@ void agent_acked(struct td_agent *g, uint64_t upto)
         struct td_attempt *t = g->attempts.v.v[i];
         if (t->state == TD_ATTEMPT_GONE && t->gone_no <= g->outbox.acked)
             td_attempts_forget(&g->attempts, t, true);
+        else
+            agent_steps_acked(g, t);
     }
     if (agent_shepherd_ready(g))
         agent_to_shepherd(g, TD_MSG_SH_ACK, &(struct td_sh_ack){.acked = g->outbox.acked});
@@ -85,7 +86,13 @@ struct td_running_list agent_running(struct td_agent *g)
 
     for (uint32_t i = 0; i < n; i++) {
         const struct td_attempt *t = g->attempts.v.v[i];
-        v[i] = (struct td_running){.job = t->job, .attempt = t->attempt, .exited = t->state >= TD_ATTEMPT_EXITED};
+        v[i] = (struct td_running){
+            .job = t->job,
+            .attempt = t->attempt,
+            .exited = t->state >= TD_ATTEMPT_EXITED,
+            .steps = agent_steps_running(g, t),
+            .with_steps = true,
+        };
     }
     return (struct td_running_list){v, n};
 }
@@ -94,19 +101,19 @@ struct td_running_list agent_running(struct td_agent *g)
 
 static void decline(struct td_agent *g, const struct td_award *w, uint32_t refusal, const char *why)
 {
-    say_loose(g, (struct td_report){.kind = TD_REPORT_DECLINED, .job = w->job, .attempt = w->attempt, .refusal = refusal, .text = why});
+    agent_say_loose(g, (struct td_report){.kind = TD_REPORT_DECLINED, .job = w->job, .attempt = w->attempt, .refusal = refusal, .text = why});
     agent_log(g, "info node=%s job=%u.%u DECLINED refusal=%s: %s", g->name, w->job, w->attempt, td_refusal_name(refusal), why);
 }
 
 /* The award is known: whatever it was answered is said again. */
 static void answer_again(struct td_agent *g, const struct td_attempt *t)
 {
-    if (t->state == TD_ATTEMPT_LAUNCHING || repeat_reports(g, t) > 0)
+    if (t->state == TD_ATTEMPT_LAUNCHING || agent_repeat_reports(g, t, NULL) > 0)
         return;
     struct td_report r = {.kind = TD_REPORT_ACCEPTED, .job = t->job, .attempt = t->attempt, .step = TD_STEP_BATCH};
     if (t->state == TD_ATTEMPT_GONE)
         r.kind = TD_REPORT_GONE;
-    say_loose(g, r);
+    agent_say_loose(g, r);
 }
 
 static void launch(struct td_agent *g, const struct td_attempt *t)
@@ -153,7 +160,7 @@ static void award_one(struct td_agent *g, const struct td_award_batch *m, uint32
         return;
     }
     if (td_attempts_ended(&g->attempts, w->job, w->attempt)) {
-        say_loose(g, (struct td_report){.kind = TD_REPORT_GONE, .job = w->job, .attempt = w->attempt});
+        agent_say_loose(g, (struct td_report){.kind = TD_REPORT_GONE, .job = w->job, .attempt = w->attempt});
         return;
     }
     uint32_t refusal = award_refusal(g, m, w, &why);
@@ -186,9 +193,13 @@ void agent_kill_one(struct td_agent *g, const struct td_kill *k)
 {
     struct td_attempt *t = td_attempts_find(&g->attempts, k->job, k->attempt);
 
+    if (k->step) {
+        agent_step_kill(g, k);
+        return;
+    }
     if (!t) {
         td_attempts_remember_ended(&g->attempts, k->job, k->attempt);
-        say_loose(g, (struct td_report){.kind = TD_REPORT_GONE, .job = k->job, .attempt = k->attempt});
+        agent_say_loose(g, (struct td_report){.kind = TD_REPORT_GONE, .job = k->job, .attempt = k->attempt});
         return;
     }
     if (t->state == TD_ATTEMPT_GONE) {
@@ -230,6 +241,13 @@ static void note_report(struct td_agent *g, const struct td_report *r)
 
     if (!t)
         return;
+    if (r->step != TD_STEP_BATCH && (r->kind == TD_REPORT_STARTED || r->kind == TD_REPORT_EXITED || r->kind == TD_REPORT_DECLINED ||
+                                     r->kind == TD_REPORT_SIGNALLED)) {
+        if (r->kind != TD_REPORT_DECLINED || t->state != TD_ATTEMPT_LAUNCHING) {
+            agent_step_note(g, t, r);
+            return;
+        }
+    }
     switch (r->kind) {
     case TD_REPORT_ACCEPTED:
         t->accepted_no = r->no;
@@ -260,7 +278,7 @@ void agent_status(struct td_agent *g, const struct td_sh_status *m)
         if (r->no == 0) {
             struct td_report copy;
             td_record_copy(&g->step, &td_rec_report, r, &copy);
-            say_loose(g, copy);
+            agent_say_loose(g, copy);
         } else if (!td_outbox_put(&g->outbox, r, g->now_ms)) {
             continue; /* waits for its acknowledgement already */
         }
@@ -291,6 +309,7 @@ static void adopt_one(struct td_agent *g, const struct td_sh_state *m, uint32_t 
     }
     td_attempts_advance(&g->attempts, t, r->exited ? TD_ATTEMPT_EXITED : TD_ATTEMPT_RUNNING);
     t->seen = true;
+    agent_steps_adopt(g, t, r);
 }
 
 /* Known here, not to the shepherd: a launch that was lost on the way is repeated; anything else is over. */
@@ -306,7 +325,7 @@ static void settle_unseen(struct td_agent *g)
             launch(g, t);
             continue;
         }
-        say_loose(g, (struct td_report){.kind = TD_REPORT_GONE, .job = t->job, .attempt = t->attempt});
+        agent_say_loose(g, (struct td_report){.kind = TD_REPORT_GONE, .job = t->job, .attempt = t->attempt});
         td_node_give(g->node, t->job, t->attempt);
         td_attempts_forget(&g->attempts, t, true);
     }

@@ -85,6 +85,7 @@ void td_attempts_forget(struct td_attempts *s, struct td_attempt *t, bool rememb
     last->at = t->at;
     if (remember_ended)
         td_attempts_remember_ended(s, t->job, t->attempt);
+    td_vec_release(&t->steps);
     td_free(t);
 }
 

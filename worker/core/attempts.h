@@ -24,6 +24,14 @@ struct td_batch {
     uint32_t waiting;
 };
 
+/* A step of an attempt, from its STEP_START (or its adoption) until its end is durable at the broker. */
+struct td_step_known {
+    uint32_t no;
+    bool started, over;
+    bool never;       /* killed before its start came: it starts nothing any more */
+    uint64_t over_no; /* of the report that said so */
+    bool seen;        /* named by the SH_STATE being read */
+};
 struct td_attempt {
     uint32_t job, attempt;
     uint32_t at; /* its place in v */
@@ -33,6 +41,7 @@ struct td_attempt {
     const struct td_award *award;
     const struct td_job_spec *spec;
     bool seen; /* named by the SH_STATE being read */
+    TD_VEC(struct td_step_known) steps; /* in the order they came */
 };
 struct td_attempts {
     TD_VEC(struct td_attempt *) v; /* in no particular order, but the same everywhere for the same inputs */

@@ -64,6 +64,17 @@ void agent_award(struct td_agent *g, const struct td_award_batch *m);
 void agent_kill(struct td_agent *g, const struct td_kill_batch *m);
 void agent_kill_one(struct td_agent *g, const struct td_kill *k);
 void agent_status(struct td_agent *g, const struct td_sh_status *m);
+/* agent_steps.c */
+void agent_step_start(struct td_agent *g, const struct td_step_start *m);
+void agent_step_kill(struct td_agent *g, const struct td_kill *k);
+void agent_step_note(struct td_agent *g, struct td_attempt *t, const struct td_report *r);
+void agent_steps_acked(struct td_agent *g, struct td_attempt *t);
+void agent_steps_adopt(struct td_agent *g, struct td_attempt *t, const struct td_running *r);
+struct td_u32s agent_steps_running(struct td_agent *g, const struct td_attempt *t);
+/* agent_jobs.c */
+void agent_say_loose(struct td_agent *g, struct td_report r); /* without a number: said once, in this step */
+/* All that waits for an acknowledgement about an attempt (or one step of it), again; returns how many. */
+uint32_t agent_repeat_reports(struct td_agent *g, const struct td_attempt *t, const uint32_t *step);
 /* What the shepherd holds; same_boot: beside what is known already, else instead of it. */
 void agent_adopt(struct td_agent *g, const struct td_sh_state *m, bool same_boot);
 void agent_acked(struct td_agent *g, uint64_t upto);

@@ -106,6 +106,10 @@ static void deliver(struct shepherd *sh, struct attempt *a, const struct td_kill
 void attempt_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wait_s)
 {
     struct attempt *a = ledger_find(&sh->ledger, k->job, k->attempt);
+    if (k->step) {
+        step_kill(sh, k, kill_wait_s);
+        return;
+    }
     if (!a) {
         report_unknown_gone(sh, k->job, k->attempt);
         return;

@@ -67,7 +67,8 @@ static void say_state(struct shepherd *sh)
     TD_VEC(struct td_running) running = {0};
     TD_VEC(struct td_placement) places = {0};
     for (struct attempt *a = sh->ledger.first; a; a = a->next) {
-        struct td_running r = {.job = a->job, .attempt = a->attempt, .exited = a->state >= ATTEMPT_LEFTOVERS};
+        struct td_running r = {.job = a->job, .attempt = a->attempt, .exited = a->state >= ATTEMPT_LEFTOVERS, .with_steps = true};
+        r.steps = steps_list(sh, a, &arena);
         struct td_placement p = {0};
         struct td_error err;
         int got = td_wire_get_record(&arena, &td_rec_placement, a->place.data, a->place.len, &p, &err);

@@ -390,6 +390,44 @@ void step_signal(struct shepherd *sh, struct step *st, uint32_t sig)
         st->end_wanted |= st->state == STEP_LAUNCHING;
 }
 
+void step_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wait_s)
+{
+    struct step *st = step_find(sh, k->job, k->attempt, k->step - 1);
+    struct td_report r = {.job = k->job, .attempt = k->attempt, .step = k->step - 1, .signal = k->signal};
+    r.kind = k->signal ? TD_REPORT_SIGNALLED : TD_REPORT_DECLINED;
+    if (st && st->state == STEP_OVER) {
+        say_again(sh, st);
+        return;
+    }
+    if (st && !k->signal) {
+        st->kill_wait_s = kill_wait_s;
+        end(sh, st, false);
+        return; /* its EXITED is the answer */
+    }
+    if (st && st->state == STEP_LAUNCHING)
+        return; /* asked again until answered: then there will be somebody to signal */
+    if (st && (!k->no || k->no > st->kill_no))
+        step_signal(sh, st, k->signal);
+    if (st)
+        st->kill_no = TD_MAX(st->kill_no, k->no);
+    else if (!k->signal)
+        r.text = "the step is not on this node";
+    spool_add(&sh->spool, &r, sh->now_ms);
+}
+
+struct td_u32s steps_list(const struct shepherd *sh, const struct attempt *a, struct td_arena *arena)
+{
+    uint32_t n = 0;
+    for (const struct step *st = sh->steps; st; st = st->next)
+        n += is_of(st, a);
+    uint32_t *v = n ? td_arena_alloc(arena, n * sizeof(*v)) : NULL;
+    n = 0;
+    for (const struct step *st = sh->steps; st; st = st->next)
+        if (is_of(st, a) && (st->state != STEP_OVER || st->last_no > sh->spool.acked))
+            v[n++] = st->no;
+    return (struct td_u32s){v, n};
+}
+
 bool steps_end(struct shepherd *sh, struct attempt *a, bool hard)
 {
     for (struct step *st = sh->steps; st; st = st->next)

@@ -67,6 +67,7 @@ struct step {
     struct td_usage usage;
     struct td_report end;         /* EXITED as it was reported */
     uint64_t last_no;             /* its last status */
+    uint32_t kill_no;             /* last signal request carried out */
     int pty;                      /* the terminal's master; -1 = none */
     bool pty_eof;
     struct watch pty_watch;
@@ -93,6 +94,9 @@ void steps_keep(struct shepherd *sh);       /* limits, ends, leftovers, those no
 int64_t steps_due(const struct shepherd *sh);
 bool steps_alive(const struct shepherd *sh, const struct attempt *a);
 bool steps_end(struct shepherd *sh, struct attempt *a, bool hard); /* true: some are being ended */
+void step_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wait_s); /* k->step is set */
+/* Those that run, or whose end is not acknowledged. */
+struct td_u32s steps_list(const struct shepherd *sh, const struct attempt *a, struct td_arena *arena);
 void steps_signal(struct shepherd *sh, const struct attempt *a, uint32_t sig);
 void steps_release(struct shepherd *sh);
 
