@@ -233,7 +233,7 @@ static bool is_amd(const struct td_device *d)
     return d && (td_str_prefix(d->file ? d->file : "", "/dev/dri/") || td_str_prefix(d->file ? d->file : "", "/dev/kfd"));
 }
 
-static void set_gpu_lists(struct env *e, const struct td_inventory *inv, const uint8_t *held)
+static void set_gpu_lists(struct env *e, const struct td_inventory *inv, const uint8_t *held, const char *name)
 {
     struct td_buf indices = {0}, ids = {0};
     bool amd = false;
@@ -248,7 +248,7 @@ static void set_gpu_lists(struct env *e, const struct td_inventory *inv, const u
         amd |= is_amd(d);
     }
     const char *list = td_buf_str(&indices);
-    set(e, "SLURM_JOB_GPUS", list);
+    set(e, name, list);
     set(e, "GPU_DEVICE_ORDINAL", list);
     set(e, amd ? "ROCR_VISIBLE_DEVICES" : "CUDA_VISIBLE_DEVICES", list);
     if (!amd) {
@@ -278,7 +278,7 @@ static void set_gpus(struct env *e, const struct environ_facts *f)
     if (count)
         set_number(e, "SLURM_GPUS_ON_NODE", count);
     if (any)
-        set_gpu_lists(e, f->inventory, devices);
+        set_gpu_lists(e, f->inventory, devices, "SLURM_JOB_GPUS");
     else if (node_has_gpus(f->inventory))
         set(e, "NVIDIA_VISIBLE_DEVICES", "void");
 }
@@ -324,5 +324,136 @@ void environ_make(const struct environ_facts *f, struct td_strs base, struct td_
     set(&e, "TENDER_ATTEMPT", attempt);
     set(&e, "TENDER_NODE_DIR", f->node_dir);
     add(&e, "SLURM_TASK_PID=0"); /* the shepherd puts in the process it made */
+    *ret = (struct td_strs){e.v, e.n};
+}
+
+/* --- steps --------------------------------------------------------------------------------------------------------------------- */
+
+/* Of another step, or what this node says better. The job's own variables stay. */
+static const char *const step_stale[] = {
+    "SLURM_STEP*", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_GTIDS", "SLURM_TASK_PID", "SLURMD_*",
+    "SLURM_CPUS_ON_NODE", "SLURM_TOPOLOGY_ADDR*", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NNODES", "SLURM_TASKS_PER_NODE",
+    "SLURM_JOB_ID", "SLURM_JOBID", "SLURM_PTY_*", "SLURM_CLUSTER_NAME", "SLURM_GPUS_ON_NODE", "TENDER_ATTEMPT", "TENDER_STEP",
+    "TENDER_NODE_DIR", "ENVIRONMENT", "HOSTNAME",
+};
+
+/* Bitmap of the GPUs that the step holds here; returns how many. */
+static uint32_t step_gpus(const struct td_step_launch *l, uint8_t devices[TD_MAX_CPU_BYTES])
+{
+    memset(devices, 0, TD_MAX_CPU_BYTES);
+    for (uint32_t i = 0; i < l->place.gres.n; i++) {
+        const struct td_gres_held *g = &l->place.gres.v[i];
+        for (uint32_t k = 0; td_str_equal(g->name, "gpu") && k < g->devices.n && k < TD_MAX_CPU_BYTES; k++)
+            devices[k] |= g->devices.v[k];
+    }
+    return td_bits_count(devices, TD_MAX_CPU_BYTES);
+}
+
+/* GPUs for each task; 0 = all tasks see all of them. */
+static uint64_t gpus_each(const struct td_step_launch *l)
+{
+    for (uint32_t i = 0; i < l->spec.gres_task.n; i++)
+        if (td_str_equal(l->spec.gres_task.v[i].name, "gpu"))
+            return l->spec.gres_task.v[i].count;
+    return 0;
+}
+
+static void set_ranks(struct env *e, const struct td_step_launch *l)
+{
+    struct td_buf b = {0};
+    for (uint32_t i = 0; i < l->place.ranks.n; i++)
+        td_buf_putf(&b, "%s%u", i ? "," : "", l->place.ranks.v[i]);
+    set(e, "SLURM_GTIDS", td_buf_str(&b));
+    td_buf_release(&b);
+}
+
+static void set_step(struct env *e, const struct environ_step_facts *f)
+{
+    const struct td_step_launch *l = f->launch;
+    char text[48];
+    set_number(e, "SLURM_JOB_ID", l->job);
+    set_number(e, "SLURM_JOBID", l->job);
+    set_number(e, "SLURM_STEP_ID", l->step);
+    set_number(e, "SLURM_STEPID", l->step);
+    set_if(e, "SLURM_STEP_NODELIST", l->nodelist);
+    set_number(e, "SLURM_STEP_NUM_NODES", l->nodes);
+    set_number(e, "SLURM_STEP_NUM_TASKS", l->ntasks);
+    set_if(e, "SLURM_STEP_TASKS_PER_NODE", l->tasks_per_node);
+    set_if(e, "SLURM_TASKS_PER_NODE", l->tasks_per_node);
+    set_number(e, "SLURM_NTASKS", l->ntasks);
+    set_number(e, "SLURM_NPROCS", l->ntasks);
+    set_number(e, "SLURM_NNODES", l->nodes);
+    set_number(e, "SLURM_NODEID", l->node_rank);
+    set_number(e, "SLURM_CPUS_ON_NODE", td_bits_count(l->place.cpus.v, l->place.cpus.n));
+    set_ranks(e, l);
+    set_if(e, "SLURM_CLUSTER_NAME", f->cluster);
+    set_if(e, "SLURM_CONF", f->conf);
+    set(e, "SLURMD_NODENAME", f->node);
+    set(e, "SLURM_TOPOLOGY_ADDR", f->node);
+    set(e, "SLURM_TOPOLOGY_ADDR_PATTERN", "node");
+    set_if(e, "HOSTNAME", td_str_empty(f->inventory->hostname) ? f->node : f->inventory->hostname);
+    if (l->spec.pty) {
+        set_number_if(e, "SLURM_PTY_WIN_ROW", l->spec.rows);
+        set_number_if(e, "SLURM_PTY_WIN_COL", l->spec.columns);
+    }
+    td_format(text, sizeof(text), "%u.%u", l->job, l->attempt);
+    set(e, "TENDER_ATTEMPT", text);
+    td_format(text, sizeof(text), "%u.%u.%u", l->job, l->attempt, l->step);
+    set(e, "TENDER_STEP", text);
+    set(e, "TENDER_NODE_DIR", f->node_dir);
+}
+
+static void add_submitted(struct env *e, const struct environ_step_facts *f, struct td_bin blob)
+{
+    bool gpus = node_has_gpus(f->inventory);
+    for (uint32_t at = 0; at < blob.n;) {
+        const char *var = (const char *)blob.v + at;
+        size_t len = strnlen(var, blob.n - at);
+        if (len == blob.n - at) { /* the last one, without its NUL */
+            char *whole = td_arena_alloc(e->a, len + 1);
+            memcpy(whole, var, len);
+            var = whole;
+        }
+        at += (uint32_t)len + 1;
+        bool ours = name_listed(var, step_stale, TD_ARRAY_LEN(step_stale)) || (gpus && name_listed(var, gpu_names, TD_ARRAY_LEN(gpu_names)));
+        ours |= !td_str_empty(f->conf) && td_str_prefix(var, "SLURM_CONF=");
+        if (len && strchr(var, '=') && var[0] != '=' && !ours)
+            add(e, td_arena_strdup(e->a, var));
+    }
+}
+
+void environ_step(const struct environ_step_facts *f, struct td_bin submitted, struct td_arena *a, struct td_strs *ret)
+{
+    struct env e = {.a = a, .cap = 128};
+    uint8_t devices[TD_MAX_CPU_BYTES];
+    uint32_t gpus = step_gpus(f->launch, devices);
+    e.v = td_arena_alloc(a, e.cap * sizeof(*e.v));
+    add_submitted(&e, f, submitted);
+    if (!has((struct td_strs){e.v, e.n}, "PATH"))
+        set(&e, "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+    set_step(&e, f);
+    if (gpus)
+        set_number(&e, "SLURM_GPUS_ON_NODE", gpus);
+    if (gpus && !gpus_each(f->launch))
+        set_gpu_lists(&e, f->inventory, devices, "SLURM_STEP_GPUS");
+    else if (!gpus && node_has_gpus(f->inventory))
+        set(&e, "NVIDIA_VISIBLE_DEVICES", "void");
+    *ret = (struct td_strs){e.v, e.n};
+}
+
+void environ_task(const struct environ_step_facts *f, uint32_t local, struct td_arena *a, struct td_strs *ret)
+{
+    struct env e = {.a = a, .cap = 16};
+    uint8_t devices[TD_MAX_CPU_BYTES], own[TD_MAX_CPU_BYTES] = {0};
+    uint64_t each = gpus_each(f->launch), n = 0;
+    e.v = td_arena_alloc(a, e.cap * sizeof(*e.v));
+    set_number(&e, "SLURM_PROCID", f->launch->place.ranks.v[local]);
+    set_number(&e, "SLURM_LOCALID", local);
+    if (each && step_gpus(f->launch, devices)) {
+        for (int64_t i = td_bits_next(devices, sizeof(devices), 0); i >= 0; i = td_bits_next(devices, sizeof(devices), (uint32_t)i + 1), n++)
+            if (n / each == local)
+                td_bits_set(own, (uint32_t)i);
+        set_gpu_lists(&e, f->inventory, own, "SLURM_STEP_GPUS");
+    }
     *ret = (struct td_strs){e.v, e.n};
 }

@@ -25,4 +25,15 @@ void environ_split(struct td_bin blob, struct td_arena *a, struct td_strs *ret);
 /* base: as environ_split left it, borrowed; the rest lives in the arena. */
 void environ_make(const struct environ_facts *f, struct td_strs base, struct td_arena *a, struct td_strs *ret);
 
+/* --- a step's tasks: what srun exported, with what this node knows --- */
+struct environ_step_facts {
+    const struct td_step_launch *launch;
+    const struct td_inventory *inventory;
+    const char *node, *cluster, *conf, *node_dir;
+};
+/* What all tasks here have in common. The submitted variables keep those of the job, which srun made or stood in. */
+void environ_step(const struct environ_step_facts *f, struct td_bin submitted, struct td_arena *a, struct td_strs *ret);
+/* What the local-th task here has of its own. */
+void environ_task(const struct environ_step_facts *f, uint32_t local, struct td_arena *a, struct td_strs *ret);
+
 #endif

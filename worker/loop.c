@@ -59,8 +59,16 @@ static void to_shepherd(struct worker *w, const struct td_agent_effect *e)
         launch_take(w, e->body);
         return;
     }
-    if (e->id == TD_MSG_SH_KILL)
-        launch_killed(w, &((const struct td_sh_kill *)e->body)->kill);
+    if (e->id == TD_MSG_SH_STEP) {
+        step_take(w, e->body);
+        return;
+    }
+    if (e->id == TD_MSG_SH_KILL) {
+        const struct td_kill *k = &((const struct td_sh_kill *)e->body)->kill;
+        step_killed(w, k);
+        if (!k->step)
+            launch_killed(w, k);
+    }
     keeper_send(w, e->id, e->body);
 }
 
@@ -170,7 +178,7 @@ static void on_signals(struct worker *w, int fd)
 
 static int wait_ms(const struct worker *w)
 {
-    int64_t due = TD_MIN(TD_MIN(uplink_due(w), keeper_due(w)), launch_due(w));
+    int64_t due = TD_MIN(TD_MIN(uplink_due(w), keeper_due(w)), TD_MIN(launch_due(w), step_due(w)));
     if (w->agent)
         due = TD_MIN(due, td_agent_deadline(w->agent));
     int64_t now = boot_ms();
@@ -235,6 +243,7 @@ int worker_run(struct worker *w)
         uplink_tick(w);
         keeper_tick(w);
         launch_tick(w);
+        step_tick(w);
         if (w->agent && w->now_ms >= td_agent_deadline(w->agent))
             worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_TICK});
         look_after_dir(w);

@@ -283,6 +283,7 @@ int main(int argc, char **argv)
     td_log("info", "worker of %s starts in %s, version %s", w.node, w.dir, TD_VERSION);
     r = worker_run(&w);
     launch_release(&w);
+    step_release(&w);
     td_bus_client_destroy(&w.bus);
     td_stream_release(&w.keeper);
     td_agent_destroy(&w.agent);

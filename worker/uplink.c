@@ -238,8 +238,12 @@ static void on_message(struct worker *w, const struct td_frame *f, bool publishe
         return;
     if (f->id == TD_MSG_BLOB) {
         launch_blob(w, &((const struct td_blob_data *)f->body)->blob, true);
+        step_blob(w, &((const struct td_blob_data *)f->body)->blob);
         return;
     }
+    if (f->id == TD_MSG_STEP_START)
+        for (uint32_t i = 0; i < ((const struct td_step_start *)f->body)->blobs.n; i++)
+            launch_blob(w, &((const struct td_step_start *)f->body)->blobs.v[i], false);
     if (f->id == TD_MSG_AWARD)
         on_award(w, f->body);
     if (!w->agent)

@@ -83,6 +83,11 @@ struct worker {
     bool full_told;                /* to the agent */
     uint32_t full_bytes;           /* a file of this size shall be possible again */
     int64_t full_look_ms;
+
+    /* step.c */
+    struct held_step *held_steps;
+    int64_t steps_want_at_ms;
+    uint32_t relays;               /* started and not reaped */
 };
 
 /* inventory.c */
@@ -116,6 +121,14 @@ void launch_heard(struct worker *w, const struct td_frame *f); /* the shepherd's
 void launch_tick(struct worker *w);
 int64_t launch_due(const struct worker *w);
 void launch_release(struct worker *w);
+
+/* step.c */
+void step_take(struct worker *w, const struct td_sh_step *m);
+void step_blob(struct worker *w, const struct td_blob *b); /* the answer to BLOB_WANTED */
+void step_killed(struct worker *w, const struct td_kill *k);
+void step_tick(struct worker *w);
+int64_t step_due(const struct worker *w);
+void step_release(struct worker *w);
 
 /* loop.c */
 int worker_run(struct worker *w);

@@ -45,6 +45,8 @@ static bool put_letter(struct td_buf *out, char letter, uint32_t pad, const stru
     case 'j':
     case 'J': /* job.step of a step; a batch script's step has no number of its own */
         put_number(out, f->job, pad);
+        if (letter == 'J' && f->step)
+            td_buf_putf(out, ".%u", f->step - 1);
         return true;
     case 'N':
         if (!f->node)
@@ -52,11 +54,16 @@ static bool put_letter(struct td_buf *out, char letter, uint32_t pad, const stru
         put_short_name(out, f->node);
         return true;
     case 'n': /* node and task within the job: the batch script is the first of both */
+        put_number(out, f->node_rank, pad);
+        return true;
     case 't':
-        put_number(out, 0, pad);
+        put_number(out, f->task, pad);
         return true;
     case 's':
-        td_buf_puts(out, "batch");
+        if (f->step)
+            put_number(out, f->step - 1, pad);
+        else
+            td_buf_puts(out, "batch");
         return true;
     case 'u':
         td_buf_puts(out, f->user ? f->user : "");

@@ -10,6 +10,8 @@ struct td_pattern_facts {
     uint32_t array_task; /* TD_NO_TASK: tasks that still wait: %a %b %j %J stay as typed */
     const char *node;    /* %N: its first label; NULL: not known yet, stays as typed */
     const char *user, *name;
+    uint32_t step;       /* one above the step's number; 0: a batch script */
+    uint32_t task, node_rank;
 };
 
 /* The worker makes the files by it, and commands show by it where they are. */

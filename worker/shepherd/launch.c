@@ -327,8 +327,6 @@ static void make_group(struct launch_thread *t, struct launch *l)
         return;
     cage_path(home, l->msg->award.job, l->msg->award.attempt, t->group, sizeof(t->group));
     int r = cgroup_make(t->group);
-    if (r == -EEXIST && l->task)
-        r = 0; /* the attempt's, made for what it ran before */
     l->caged = r == 0;
     if (l->caged)
         return;

@@ -20,7 +20,8 @@ enum attempt_state {
 struct attempt {
     uint32_t job, attempt;
     enum attempt_state state;
-    uint32_t uid, gid;
+    uint32_t uid;
+    uint32_t owner, gid;     /* of its steps: whoever submitted it */
     struct td_buf groups;    /* uint32_t each: of the user its steps become */
     struct td_buf steps;     /* bitmap: step numbers that were ever started here */
     pid_t pid;               /* leader, session and process group */

@@ -89,6 +89,7 @@ void start_attempt(struct shepherd *sh, struct launch *what)
 
     struct attempt *a = ledger_add(&sh->ledger, award->job, award->attempt);
     a->uid = m->become_user ? award->uid : 0;
+    a->owner = award->uid;
     a->gid = award->gid;
     td_buf_put(&a->groups, m->spec.groups.v, m->spec.groups.n * sizeof(uint32_t));
     a->limit_s = award->limit_s;

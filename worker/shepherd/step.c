@@ -136,7 +136,7 @@ static void fill_launch(struct launch *what, const struct step *st, struct task 
 {
     const struct td_step_spec *spec = &st->msg.launch.spec;
     struct td_sh_launch *m = td_arena_alloc(&what->arena, sizeof(*m));
-    m->award = (struct td_award){.job = st->job, .attempt = st->attempt, .uid = a->uid, .gid = a->gid};
+    m->award = (struct td_award){.job = st->job, .attempt = st->attempt, .uid = a->owner, .gid = a->gid};
     m->spec.groups = (struct td_u32s){(const uint32_t *)(void *)a->groups.data, (uint32_t)(a->groups.len / sizeof(uint32_t))};
     m->spec.rlimits = spec->rlimits;
     m->spec.umask = spec->umask;
@@ -148,7 +148,7 @@ static void fill_launch(struct launch *what, const struct step *st, struct task 
     m->out = t->row->out;
     m->err = t->row->err;
     m->bind = t->row->bind;
-    m->become_user = st->msg.become_user;
+    m->become_user = geteuid() == 0 && a->owner != 0;
     m->cgroup = st->msg.cgroup;
     m->cannot = st->msg.cannot;
     what->msg = m;
@@ -186,8 +186,8 @@ static void put_task(struct shepherd *sh, struct step *st)
         task_failed(sh, st, t, 1, err.text);
         return;
     }
-    if (t->row->pty && st->msg.become_user && fchown(t->child_fds[0], a->uid, (gid_t)-1) < 0)
-        td_log("warn", "job=%u.%u step=%u: the terminal cannot be given to user %u: %s", st->job, st->attempt, st->no, a->uid,
+    if (t->row->pty && geteuid() == 0 && fchown(t->child_fds[0], a->owner, (gid_t)-1) < 0)
+        td_log("warn", "job=%u.%u step=%u: the terminal cannot be given to user %u: %s", st->job, st->attempt, st->no, a->owner,
                strerror(errno));
     struct launch *what = launch_spare(sh);
     what->attempt = a;
@@ -248,8 +248,8 @@ static const char *cannot_be(const struct shepherd *sh, const struct td_sh_step 
         return "the number of the step is too large";
     if (m->tasks.n == 0)
         return "the step has no task on this node";
-    if (m->become_user && a->uid == 0)
-        return "the job was started without its user";
+    if (geteuid() != 0 && a->owner != geteuid())
+        return "the node's worker does not run as root and cannot run a step of this user";
     return NULL;
 }
 

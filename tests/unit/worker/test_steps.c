@@ -197,7 +197,7 @@ static int setup(void **state)
         pump(r);
     /* the allocation of a session */
     struct td_sh_launch m = {.kill_wait_s = 1};
-    m.award = (struct td_award){.job = 1, .attempt = 1, .limit_s = TD_INFINITE, .node_rank = 1};
+    m.award = (struct td_award){.job = 1, .attempt = 1, .limit_s = TD_INFINITE, .node_rank = 1, .uid = getuid(), .gid = getgid()};
     m.award.place.node = "n1";
     put(&r->worker, TD_MSG_SH_LAUNCH, &m);
     wait_for(r, TD_STEP_BATCH, TD_REPORT_ACCEPTED);
