@@ -51,6 +51,8 @@ static int check_spec(const struct td_step_spec *s, struct td_error *err)
     return check_gres(s, err);
 }
 
+static const char back_in_queue[] = "Job is pending execution: it has no nodes for a step";
+
 /* The job a step is asked for, with an allocation that steps may use (or soon). */
 static struct core_job *job_for(struct td_core *c, const struct td_input *in, uint32_t id)
 {
@@ -67,10 +69,36 @@ static struct core_job *job_for(struct td_core *c, const struct td_input *in, ui
         return NULL;
     }
     if (j->state == TD_JOB_PENDING) {
-        core_refuse(c, in, TD_E_INVALID_STATE, "Job is pending execution: it has no nodes for a step");
+        core_refuse(c, in, TD_E_INVALID_STATE, "%s", back_in_queue);
         return NULL;
     }
     return j;
+}
+
+/* CPUs of a task where nobody said so: what the allocation has for each of its tasks, or for as many
+ * as the step wants on a node (one for each node is a launcher of others: mpirun's); fewer where
+ * there are more tasks. So what runs in a step has no less than it would have without one. */
+static void set_cpus(struct td_core *c, const struct core_job *j, struct td_step_spec *s)
+{
+    struct td_step_place_list places;
+    struct td_error err;
+    uint32_t most = UINT32_MAX, least = 1;
+    if (s->cpus_per_task || s->interactive ||
+        core_step_place(c, j, s, &places, &err) == CORE_STEP_NEVER)
+        return;
+    for (uint32_t i = 0; i < j->alloc->nparts; i++) {
+        const struct td_placement *p = j->alloc->parts[i].place;
+        uint32_t tasks = s->ntasks_per_node ? s->ntasks_per_node : p->tasks;
+        most = TD_MIN(most, td_bits_count(p->cpus.v, p->cpus.n) / TD_MAX(tasks, 1u));
+    }
+    while (least < most) {
+        s->cpus_per_task = most - (most - least) / 2;
+        if (core_step_place(c, j, s, &places, &err) == CORE_STEP_NEVER)
+            most = s->cpus_per_task - 1;
+        else
+            least = s->cpus_per_task;
+    }
+    s->cpus_per_task = least > 1 ? least : 0;
 }
 
 /* --- creation --------------------------------------------------------------------------------- */
@@ -196,8 +224,10 @@ static bool is_repeat(struct td_core *c, const struct td_input *in, struct core_
     return false;
 }
 
-void core_request_step(struct td_core *c, const struct td_input *in, const struct td_step_create *m)
+void core_request_step(struct td_core *c, const struct td_input *in,
+                       const struct td_step_create *asked)
 {
+    struct td_step_create is = *asked, *m = &is;
     struct td_error err = {0};
     struct td_step_place_list places = {0};
     if (c->low_space) {
@@ -213,6 +243,7 @@ void core_request_step(struct td_core *c, const struct td_input *in, const struc
     }
     if (too_many(c, in, j))
         return;
+    set_cpus(c, j, &m->spec);
     enum core_step_fit fit = core_step_place(c, j, &m->spec, &places, &err);
     if (fit == CORE_STEP_NEVER) {
         core_refuse_error(c, in, &err);
@@ -249,7 +280,10 @@ static bool wait_settle(struct td_core *c, struct core_step_wait *w, uint64_t ma
     struct td_error err = {0};
     if (!j || j->attempt != w->attempt ||
         (j->state != TD_JOB_RUNNING && j->state != TD_JOB_AWARDED)) {
-        core_refuse(c, &in, TD_E_ALREADY_DONE, "%s", td_error_words(TD_E_ALREADY_DONE));
+        if (j && j->state == TD_JOB_PENDING)
+            core_refuse(c, &in, TD_E_INVALID_STATE, "%s", back_in_queue);
+        else
+            core_refuse(c, &in, TD_E_ALREADY_DONE, "%s", td_error_words(TD_E_ALREADY_DONE));
         return true;
     }
     if (j->state == TD_JOB_AWARDED || j->alloc->step_mark == mark || core_errors_full(c) ||

@@ -97,11 +97,9 @@ static struct sim_request *some_step(struct sim *s, bool answered)
 
 static void abandon(struct sim *s, struct sim_request *r)
 {
-    struct td_buf none = {0};
-
     r->answered = true; /* nobody asks again */
     if (s->core)
-        sim_push(s, 0, SIM_REQUEST, (uint32_t)(r - s->requests.v), 1, s->life, &none);
+        sim_push(s, 0, SIM_REQUEST, (uint32_t)(r - s->requests.v), 1, s->life, NULL);
 }
 
 void sim_step_act(struct sim *s)

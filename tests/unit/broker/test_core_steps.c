@@ -139,6 +139,40 @@ static void tasks_are_laid_out_in_blocks(void **state)
     }
 }
 
+/* What runs in a step has no less than without one, and several small ones go side by side. */
+static void tasks_have_the_cpus_that_the_allocation_has_for_them(void **state)
+{
+    static const struct {
+        uint32_t tasks, cores; /* of the job; it has 16 CPUs */
+        struct film_ask a;
+        uint32_t want;
+    } cases[] = {
+        {2, 8, {0}, 16},          {2, 8, {.tasks = 1}, 8}, {2, 8, {.tasks = 3}, 15},
+        {2, 8, {.tasks = 16}, 16}, {2, 8, {.tasks = 1, .cores = 1}, 1},
+        {16, 1, {.tasks = 1}, 1},
+        {16, 1, {.tasks = 1, .per_node = 1, .nodes = 1}, 16}, /* mpirun starts its own that way */
+        {16, 1, {.per_node = 4}, 16},
+        {1, 16, {.tasks = 1, .interactive = true}, 16},
+        {1, 16, {.tasks = 1, .overlap = true}, 16},
+    };
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 16, 0);
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(cases); i++) {
+        uint32_t job = film_submit(f, .tasks = cases[i].tasks, .cores = cases[i].cores);
+        struct film_ask a = cases[i].a;
+        a.job = job;
+        uint32_t n = film_ask_(f, a);
+        expect_step(n, 0);
+        assert_int_equal(cpus_of(&ANSWER(n).places.v[0]), cases[i].want);
+        film_exit(f, job, 0);
+    }
+    uint32_t job = film_submit(f, .tasks = 4, .cores = 4);
+    for (uint32_t i = 0; i < 4; i++)
+        expect_step(film_ask(f, .job = job, .tasks = 1), i); /* side by side */
+    expect_waits(film_ask(f, .job = job, .tasks = 1));
+}
+
 static void the_roomiest_nodes_when_the_first_do_not_do(void **state)
 {
     uint32_t job;
@@ -357,6 +391,23 @@ static void those_who_wait_are_bounded(void **state)
     film_step_exit(f, &f->workers[0], job, 0, 0);
     expect_step(1, 1);
     expect_waits(film_ask(f, .job = job));
+}
+
+static void what_they_hold_while_they_wait_is_bounded(void **state)
+{
+    uint32_t job;
+    struct film *f = one_node(state, 1, &job);
+    size_t size = 8u << 20;
+    char *large = td_alloc(size);
+    memset(large, 'x', size - 1);
+    expect_step(film_ask(f, .job = job), 0);
+    for (uint32_t i = 0; i < TD_MAX_STEPS_WAITING_BYTES / size - 1; i++)
+        expect_waits(film_ask(f, .job = job, .program = large));
+    uint32_t over = film_ask(f, .job = job, .program = large);
+    expect_refused(over, TD_E_BUSY);
+    assert_non_null(strstr(ANSWER(over).text, "STEPS_WAITING_BYTES"));
+    expect_waits(film_ask(f, .job = job));
+    td_free(large);
 }
 
 static void the_steps_of_one_job_are_bounded(void **state)
@@ -823,6 +874,7 @@ int main(void)
         film_test(a_shell_holds_nothing_against_the_steps_started_in_it),
         film_test(a_shell_is_on_the_first_node_or_the_one_named),
         film_test(tasks_are_laid_out_in_blocks),
+        film_test(tasks_have_the_cpus_that_the_allocation_has_for_them),
         film_test(the_roomiest_nodes_when_the_first_do_not_do),
         film_test(what_can_never_be_is_refused_in_words),
         film_test(only_a_job_with_nodes_has_steps),
@@ -835,6 +887,7 @@ int main(void)
         film_test(who_goes_lets_the_next_one_in),
         film_test(a_repeated_request_is_the_same_step),
         film_test(those_who_wait_are_bounded),
+        film_test(what_they_hold_while_they_wait_is_bounded),
         film_test(the_steps_of_one_job_are_bounded),
         film_test(a_start_is_sent_until_it_is_answered),
         film_test(a_start_that_was_lost_is_told_by_its_end),
