@@ -201,6 +201,7 @@ static void shepherd_hello(struct sim *s, uint32_t i, const struct td_sh_hello *
     struct td_running running[SIM_JOBS_MAX];
     struct td_placement places[SIM_JOBS_MAX];
     struct td_buf frame = {0};
+    struct td_arena lists = {0};
     uint32_t count = 0;
     char id[32];
     (void)m;
@@ -212,12 +213,14 @@ static void shepherd_hello(struct sim *s, uint32_t i, const struct td_sh_hello *
             spooled |= sh->spool.v[r].job == a->job && sh->spool.v[r].attempt == a->attempt;
         if (!a->alive && !spooled)
             continue;
-        running[count] = (struct td_running){.job = a->job, .attempt = a->attempt, .exited = a->exited};
+        running[count] = (struct td_running){.job = a->job, .attempt = a->attempt, .exited = a->exited, .with_steps = true};
+        running[count].steps = sim_steps_list(sh, a, &lists);
         places[count++] = a->place;
     }
     boot_id(n, id);
     struct td_sh_state st = {.running = {running, count}, .places = {places, count}, .next_no = sh->next_no, .pid = 1, .boot_id = id};
     td_wire_put_frame(&frame, TD_MSG_SH_STATE, 0, &st);
+    td_arena_release(&lists);
     sim_push(s, 0, SIM_STATUS, i, 0, n->life, &frame);
     td_buf_release(&frame);
     sim_status_push(s, i, sh->spool.v, sh->spool.n);
@@ -231,6 +234,10 @@ static void shepherd_message(struct sim *s, uint32_t i, uint32_t id, const void 
         shepherd_hello(s, i, body);
     } else if (id == TD_MSG_SH_LAUNCH) {
         launch(s, i, body);
+    } else if (id == TD_MSG_SH_STEP) {
+        sim_step_start(s, i, &((const struct td_sh_step *)body)->launch);
+    } else if (id == TD_MSG_SH_KILL && ((const struct td_sh_kill *)body)->kill.step) {
+        sim_step_kill(s, i, &((const struct td_sh_kill *)body)->kill);
     } else if (id == TD_MSG_SH_KILL) {
         shepherd_kill(s, i, &((const struct td_sh_kill *)body)->kill);
     } else if (id == TD_MSG_SH_ACK) {
@@ -309,9 +316,8 @@ static void frame_step(struct sim *s, uint32_t i, const struct sim_item *it, str
         sim_fail(s, "frame to %s does not decode: %s", s->nodes[i].name, err.text);
     } else {
         in.id = f.id;
-        in.body = in.kind == TD_AGENT_BUS ? sim_step_message(s, i, f.id, f.body, &a) : f.body;
-        if (in.body)
-            worker_step(s, i, &in);
+        in.body = f.body;
+        worker_step(s, i, &in);
     }
     td_arena_release(&a);
 }

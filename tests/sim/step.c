@@ -155,38 +155,34 @@ static struct sim_step *step_find(struct sim_shepherd *sh, uint32_t job, uint32_
     return NULL;
 }
 
-/* What is not in the spool is the worker's own word: it goes past the agent, which knows no steps. */
-static void send_loose(struct sim *s, uint32_t i, const struct td_report *r)
-{
-    const struct td_agent *g = s->nodes[i].agent;
-    struct td_buf frame = {0};
-
-    if (!g || !td_agent_registered(g))
-        return;
-    struct td_report_batch m = {.incarnation = td_agent_welcome(g)->incarnation,
-                                .reports = {r, 1},
-                                .node_version = td_node_version(td_agent_node(g))};
-    td_wire_put_frame(&frame, TD_MSG_REPORT, 0, &m);
-    sim_to_broker(s, i, &frame);
-    td_buf_release(&frame);
-}
-
-static void say(struct sim *s, uint32_t i, const struct sim_step *t, enum td_report_kind kind, bool spooled)
+static void say(struct sim *s, uint32_t i, const struct sim_step *t, enum td_report_kind kind)
 {
     struct sim_shepherd *sh = &s->nodes[i].shepherd;
-    struct td_report r = {.kind = kind, .job = t->job, .attempt = t->attempt, .step = t->step};
+    struct td_report r = {.no = sh->next_no++, .kind = kind, .job = t->job, .attempt = t->attempt, .step = t->step};
 
     if (kind == TD_REPORT_EXITED) {
         r.exit_code = t->exit_code;
         r.signal = t->signal;
     }
-    if (!spooled) {
-        send_loose(s, i, &r);
-        return;
-    }
-    r.no = sh->next_no++;
     td_vec_push(&sh->spool, r);
     sim_status_push(s, i, &r, 1);
+}
+
+/* What is in the spool still; else where it stands. */
+static void say_again(struct sim *s, uint32_t i, const struct sim_step *t)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+    bool any = false;
+
+    for (uint32_t k = 0; k < sh->spool.n; k++) {
+        const struct td_report *r = &sh->spool.v[k];
+        if (r->job != t->job || r->attempt != t->attempt || r->step != t->step)
+            continue;
+        any = true;
+        sim_status_push(s, i, r, 1);
+    }
+    if (!any)
+        say(s, i, t, t->declined ? TD_REPORT_DECLINED : t->alive ? TD_REPORT_STARTED : TD_REPORT_EXITED);
 }
 
 static bool devices_overlap(const struct td_step_place *a, const struct td_step_place *b)
@@ -223,7 +219,7 @@ static void check_start(struct sim *s, uint32_t i, const struct sim_attempt *a, 
     }
 }
 
-static void start(struct sim *s, uint32_t i, const struct td_step_launch *m)
+void sim_step_start(struct sim *s, uint32_t i, const struct td_step_launch *m)
 {
     struct sim_shepherd *sh = &s->nodes[i].shepherd;
     const struct sim_step *known = step_find(sh, m->job, m->attempt, m->step);
@@ -231,7 +227,7 @@ static void start(struct sim *s, uint32_t i, const struct td_step_launch *m)
     const struct td_step_spec *spec = &m->spec;
 
     if (known) { /* at most once: only what became of it, again */
-        say(s, i, known, known->declined ? TD_REPORT_DECLINED : known->alive ? TD_REPORT_STARTED : TD_REPORT_EXITED, false);
+        say_again(s, i, known);
         return;
     }
     struct sim_step t = {.job = m->job, .attempt = m->attempt, .step = m->step};
@@ -243,11 +239,11 @@ static void start(struct sim *s, uint32_t i, const struct td_step_launch *m)
     td_vec_push(&sh->steps, t);
     const struct sim_step *kept = &sh->steps.v[sh->steps.n - 1];
     if (t.declined) {
-        say(s, i, kept, TD_REPORT_DECLINED, false);
+        say(s, i, kept, TD_REPORT_DECLINED);
         return;
     }
     check_start(s, i, a, kept);
-    say(s, i, kept, TD_REPORT_STARTED, true);
+    say(s, i, kept, TD_REPORT_STARTED);
     sim_push(s, roll(s, 3) ? roll(s, 3000) : roll(s, 60000), SIM_STEP_EXIT, i, sh->steps.n - 1, sh->boots, NULL);
 }
 
@@ -260,7 +256,7 @@ void sim_step_exit(struct sim *s, uint32_t i, uint32_t no)
     t->alive = false;
     t->exit_code = t->signal ? 0 : (t->job + t->step) % 3 == 0;
     sim_log(s, "%s: step %u.%u of attempt %u exits", s->nodes[i].name, t->job, t->step, t->attempt);
-    say(s, i, t, TD_REPORT_EXITED, true);
+    say(s, i, t, TD_REPORT_EXITED);
 }
 
 /* The attempt ends on the node: its steps first. */
@@ -277,55 +273,38 @@ void sim_steps_end(struct sim *s, uint32_t i, const struct sim_attempt *a)
     }
 }
 
-static void kill_step(struct sim *s, uint32_t i, const struct td_kill *k)
+void sim_step_kill(struct sim *s, uint32_t i, const struct td_kill *k)
 {
     struct sim_shepherd *sh = &s->nodes[i].shepherd;
     struct sim_step *t = step_find(sh, k->job, k->attempt, k->step - 1);
 
-    if (!t) { /* remembered, so that its start, overtaken, starts nothing */
+    if (!t) {
         struct sim_step never = {.job = k->job, .attempt = k->attempt, .step = k->step - 1, .declined = true};
-        td_vec_push(&sh->steps, never);
-        say(s, i, &never, TD_REPORT_DECLINED, false);
+        if (!k->signal)
+            td_vec_push(&sh->steps, never);
+        say(s, i, &never, k->signal ? TD_REPORT_SIGNALLED : TD_REPORT_DECLINED);
     } else if (!t->alive) {
-        say(s, i, t, t->declined ? TD_REPORT_DECLINED : TD_REPORT_EXITED, false);
+        say_again(s, i, t);
     } else if (k->signal) {
-        say(s, i, t, TD_REPORT_SIGNALLED, false);
+        say(s, i, t, TD_REPORT_SIGNALLED);
     } else {
         t->signal = 15;
         sim_push(s, roll(s, 300), SIM_STEP_EXIT, i, (uint32_t)(t - sh->steps.v), sh->boots, NULL);
     }
 }
 
-static bool meant_for_us(const struct sim *s, uint32_t i, uint64_t epoch)
+/* Those that run, or whose end is not acknowledged yet. */
+struct td_u32s sim_steps_list(const struct sim_shepherd *sh, const struct sim_attempt *a, struct td_arena *arena)
 {
-    const struct td_agent *g = s->nodes[i].agent;
-    const struct td_welcome *w = td_agent_registered(g) ? td_agent_welcome(g) : NULL;
+    uint32_t *v = td_arena_alloc(arena, (sh->steps.n + 1) * sizeof(*v)), n = 0;
 
-    return w && w->epoch == epoch;
-}
-
-/* What is left of a message for the agent; NULL: it was all about steps. */
-const void *sim_step_message(struct sim *s, uint32_t i, uint32_t id, const void *body, struct td_arena *a)
-{
-    if (id == TD_MSG_STEP_START) {
-        const struct td_step_start *m = body;
-        bool ours = meant_for_us(s, i, m->epoch) && td_agent_welcome(s->nodes[i].agent)->incarnation == m->incarnation;
-        for (uint32_t k = 0; k < m->steps.n && ours; k++)
-            start(s, i, &m->steps.v[k]);
-        return NULL;
+    for (uint32_t k = 0; k < sh->steps.n; k++) {
+        const struct sim_step *t = &sh->steps.v[k];
+        bool here = t->alive;
+        for (uint32_t r = 0; r < sh->spool.n && !here; r++)
+            here = sh->spool.v[r].job == t->job && sh->spool.v[r].attempt == t->attempt && sh->spool.v[r].step == t->step;
+        if (here && t->job == a->job && t->attempt == a->attempt)
+            v[n++] = t->step;
     }
-    if (id != TD_MSG_KILL)
-        return body;
-    const struct td_kill_batch *m = body;
-    struct td_kill *rest = td_arena_alloc(a, (m->kills.n + 1) * sizeof(*rest));
-    struct td_kill_batch *left = td_arena_alloc(a, sizeof(*left));
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < m->kills.n; k++) {
-        if (!m->kills.v[k].step)
-            rest[n++] = m->kills.v[k];
-        else if (meant_for_us(s, i, m->epoch))
-            kill_step(s, i, &m->kills.v[k]);
-    }
-    *left = (struct td_kill_batch){.epoch = m->epoch, .kills = {rest, n}};
-    return n ? left : NULL;
+    return (struct td_u32s){v, n};
 }

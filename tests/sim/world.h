@@ -177,7 +177,9 @@ void sim_to_worker(struct sim *s, uint32_t node, bool published, const struct td
 void sim_status_push(struct sim *s, uint32_t i, const struct td_report *reports, uint32_t count);
 struct sim_attempt *sim_attempt_find(struct sim_shepherd *sh, uint32_t job, uint32_t attempt);
 /* step.c */
-const void *sim_step_message(struct sim *s, uint32_t i, uint32_t id, const void *body, struct td_arena *a);
+void sim_step_start(struct sim *s, uint32_t i, const struct td_step_launch *m);
+void sim_step_kill(struct sim *s, uint32_t i, const struct td_kill *k);
+struct td_u32s sim_steps_list(const struct sim_shepherd *sh, const struct sim_attempt *a, struct td_arena *arena);
 void sim_steps_end(struct sim *s, uint32_t i, const struct sim_attempt *a);
 void sim_step_exit(struct sim *s, uint32_t i, uint32_t no);
 void sim_steps_choose(struct sim *s);
