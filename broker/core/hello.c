@@ -119,14 +119,15 @@ static void lose_what_is_gone(struct td_core *c, struct core_node *n, const stru
     }
 }
 
-static void compare_steps(struct td_core *c, struct core_node *n, const struct td_hello *m)
+static void compare_steps(struct td_core *c, struct core_node *n, const struct td_hello *m,
+                          bool registers)
 {
     struct core_part **parts;
     uint32_t k = core_node_parts(c, n, &parts);
     for (uint32_t i = 0; i < k; i++) {
         const struct td_running *is = listed(m, parts[i]);
         if (is)
-            core_steps_hello(c, parts[i], is);
+            core_steps_hello(c, parts[i], is, registers);
     }
 }
 
@@ -270,6 +271,6 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
     n->heard_ms = c->now_ms;
     n->lease_until_ms = c->now_ms + core_node_lease_ms(c);
     core_sooner(&c->leases_next_ms, n->lease_until_ms);
-    compare_steps(c, n, m);
+    compare_steps(c, n, m, !same);
     welcome(c, in, n, m);
 }

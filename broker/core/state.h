@@ -653,7 +653,8 @@ void core_step_waits_free(struct td_core *c);
 bool core_step_report(struct td_core *c, struct core_part *p,
                       const struct td_report *r); /* true: it was about a step */
 void core_steps_leave(struct td_core *c, const struct core_part *p); /* its node lets go of all */
-void core_steps_hello(struct td_core *c, const struct core_part *p, const struct td_running *is);
+void core_steps_hello(struct td_core *c, const struct core_part *p, const struct td_running *is,
+                      bool registers);
 
 /* step_send.c */
 void core_step_due(struct td_core *c, struct core_step_part *p, int64_t at_ms);

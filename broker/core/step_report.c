@@ -156,15 +156,18 @@ static bool lists(const struct td_running *is, uint32_t step)
     return false;
 }
 
-/* HELLO of a node that still has the attempt. A start or a kill goes again at once. */
-void core_steps_hello(struct td_core *c, const struct core_part *in, const struct td_running *is)
+/* HELLO of a node that still has the attempt. A start or a kill goes again at once. That a step is
+ * missing is believed of a worker that registers, not of one that only says its list again: such a
+ * HELLO may be older than a STARTED that overtook it. */
+void core_steps_hello(struct td_core *c, const struct core_part *in, const struct td_running *is,
+                      bool registers)
 {
     const struct core_job *j = in->job;
     for (struct core_step_part *p = in->node->step_parts, *next; p; p = next) {
         next = p->next;
         if (p->step->job != j)
             continue;
-        if (is->with_steps && p->state != TD_STEP_SENT && !lists(is, p->step->no)) {
+        if (registers && is->with_steps && p->state != TD_STEP_SENT && !lists(is, p->step->no)) {
             lose(c, p, "the node no longer knows it");
             continue;
         }

@@ -585,6 +585,11 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
     }
 }
 
+void film_hear(struct film *f, struct film_worker *w, uint32_t id, const void *body)
+{
+    take_message(f, w, id, body);
+}
+
 void film_let_go(struct film *f, struct film_worker *w, uint32_t job)
 {
     int at = held_at(w, job, 0);

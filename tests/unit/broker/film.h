@@ -127,6 +127,7 @@ void film_advance(struct film *f, int64_t ms); /* heartbeats go on */
 void film_run(struct film *f);                 /* until quiet */
 void film_clock(struct film *f, int64_t ms);   /* the wall clock is set, and the broker is told */
 void film_say(struct film *f, struct film_worker *w, uint32_t id, const void *body);
+void film_hear(struct film *f, struct film_worker *w, uint32_t id, const void *body);
 void film_report(struct film *f, struct film_worker *w, struct td_report r, bool numbered);
 void film_exit(struct film *f, uint32_t job, uint32_t code); /* leader says EXITED and GONE */
 void film_let_go(struct film *f, struct film_worker *w, uint32_t job);

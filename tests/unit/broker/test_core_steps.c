@@ -642,6 +642,27 @@ static void hello_tells_which_steps_are_there(void **state)
     film_expect(f, job, "RUNNING");
 }
 
+static void a_list_that_was_said_before_a_step_started_is_not_believed(void **state)
+{
+    uint32_t job;
+    struct film *f = one_node(state, 4, &job);
+    struct film_worker *w = &f->workers[0];
+    expect_step(film_ask(f, .job = job), 0);
+    struct film_step there = w->steps.v[0];
+    w->says_steps = true;
+    w->steps.n = 0;
+    struct td_refused again = {.hello_again = true}; /* the same process says hello once more */
+    film_hear(f, w, TD_MSG_REFUSED, &again);
+    td_vec_push(&w->steps, there);
+    film_run(f);
+    assert_int_equal(w->hello_agains, 1);
+    assert_int_equal(film_steps(f, job), 1);
+    /* the twin: one that registers anew has read what is there */
+    w->steps.n = 0;
+    film_worker_again(f, w, false, false);
+    assert_int_equal(film_steps(f, job), 0);
+}
+
 static void a_start_goes_again_to_a_worker_that_began_anew(void **state)
 {
     uint32_t job;
@@ -899,6 +920,7 @@ int main(void)
         film_test(a_signal_to_the_job_is_not_answered_for_its_step),
         film_test(a_step_that_is_over_here_and_runs_there_is_killed),
         film_test(hello_tells_which_steps_are_there),
+        film_test(a_list_that_was_said_before_a_step_started_is_not_believed),
         film_test(a_start_goes_again_to_a_worker_that_began_anew),
         film_test(the_end_of_a_job_is_the_end_of_its_steps),
         film_test(an_ending_job_sends_no_starts),
