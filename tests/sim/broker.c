@@ -72,8 +72,7 @@ static void commit(struct sim *s)
         td_vec_push(&s->journal, j);
         s->last_time = ev[i].time_ms;
         struct td_event again = {j.seq, j.time_ms, j.id, event_decode(s, &s->scratch, j.id, j.data, j.len)};
-        if (j.id == TD_EV_STEP_CREATED)
-            sim_step_created(s, &again);
+        sim_step_event(s, &again);
         td_core_apply(s->replica, &again);
         if (s->verbose) {
             struct td_buf json = {0};

@@ -43,6 +43,7 @@ void sim_check_step(struct sim *s)
 
     if (s->core && !sim_failed(s) && !td_core_check(s->core, &err))
         sim_fail(s, "invariant: %s", err.text);
+    sim_check_steps(s);
 }
 
 struct count {

@@ -237,6 +237,7 @@ static void fire_deadlines(struct sim *s)
 static void calm_down(struct sim *s)
 {
     s->calm = true;
+    s->calm_at = s->now;
     s->faults.drop = s->faults.dup = 0;
     s->faults.delay_ms = TD_MIN(s->faults.delay_ms, 5u);
     for (uint32_t i = 0; i < s->nnodes; i++)
@@ -316,5 +317,6 @@ void sim_release(struct sim *s)
     td_map_release(&s->started);
     td_map_release(&s->completed);
     td_map_release(&s->step_started);
+    td_vec_release(&s->unanswered);
     td_arena_release(&s->scratch);
 }

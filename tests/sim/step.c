@@ -1,12 +1,14 @@
 /* step.c - steps: users who create, signal and abandon them, shepherds that run, lose and repeat, and what must hold
  *
  * A step's tasks run at most once on a node, only inside an attempt that lives there, on CPUs and devices of its
- * allocation that no other step holds; one whose client went away while it waited is not created any more. Its own dice:
- * runs without steps stay what they were. */
+ * allocation that no other step holds; one whose client went away while it waited is not created any more; when it is calm,
+ * one that was created is answered by its node before long. Its own dice: runs without steps stay what they were. */
 #include "world.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define UNANSWERED_MS 60000 /* of calm */
 
 static char one;
 
@@ -132,15 +134,56 @@ static uint32_t request_of(const struct td_step_spec *spec)
 }
 
 /* As the journal tells it. Within the wake of its going the step may have been made before; later it may not. */
-void sim_step_created(struct sim *s, const struct td_event *ev)
+static void created(struct sim *s, const struct td_event *ev)
 {
     const struct td_ev_step_created *e = ev->body;
     uint32_t no = request_of(&e->spec);
+
+    for (uint32_t i = 0; i < e->places.n; i++) {
+        struct sim_unanswered u = {.job = e->job, .step = e->step, .since = s->now};
+        snprintf(u.node, sizeof(u.node), "%s", e->places.v[i].node);
+        td_vec_push(&s->unanswered, u);
+    }
 
     if (no >= s->requests.n)
         sim_fail(s, "step %u.%u was asked for by nobody", e->job, e->step);
     else if (s->requests.v[no].gone_seq && ev->seq > s->requests.v[no].gone_seq)
         sim_fail(s, "step %u.%u was made for a client that had gone", e->job, e->step);
+}
+
+static void answered(struct sim *s, uint32_t job, uint32_t step, const char *node)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->unanswered.n; i++) {
+        const struct sim_unanswered *u = &s->unanswered.v[i];
+        if (u->job != job || u->step != step || !td_str_equal(u->node, node))
+            s->unanswered.v[n++] = *u;
+    }
+    s->unanswered.n = n;
+}
+
+void sim_step_event(struct sim *s, const struct td_event *ev)
+{
+    if (ev->id == TD_EV_STEP_CREATED) {
+        created(s, ev);
+    } else if (ev->id == TD_EV_STEP_STARTED) {
+        const struct td_ev_step_started *e = ev->body;
+        answered(s, e->job, e->step, e->node);
+    } else if (ev->id == TD_EV_STEP_EXITED) {
+        const struct td_ev_step_exited *e = ev->body;
+        answered(s, e->job, e->step, e->node);
+    }
+}
+
+void sim_check_steps(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->unanswered.n && s->calm; i++) {
+        struct sim_unanswered *u = &s->unanswered.v[i];
+        u->since = TD_MAX(u->since, s->calm_at);
+        if (s->now - u->since > UNANSWERED_MS)
+            sim_fail(s, "step %u.%u was made and never came to %s", u->job, u->step, u->node);
+    }
 }
 
 /* --- shepherds ------------------------------------------------------------------------------------------------------ */

@@ -57,6 +57,12 @@ struct sim_step {
     struct td_step_place place;
     uint32_t exit_code, signal;
 };
+/* A part of a step that was made and not answered yet. */
+struct sim_unanswered {
+    uint32_t job, step;
+    char node[16];
+    int64_t since;
+};
 struct sim_shepherd {
     struct td_arena arena;
     TD_VEC(struct sim_step) steps;
@@ -135,8 +141,10 @@ struct sim {
     struct td_rng dice; /* of steps: runs without them stay what they were */
     bool with_steps;
     uint64_t job_steps;
+    TD_VEC(struct sim_unanswered) unanswered;
     struct td_map step_started; /* (job, attempt, step, node) */
     bool calm; /* faults are over */
+    int64_t calm_at;
     struct td_arena scratch;
     /* checks */
     struct td_map started;   /* (job, attempt) leader launches */
@@ -184,7 +192,8 @@ void sim_steps_end(struct sim *s, uint32_t i, const struct sim_attempt *a);
 void sim_step_exit(struct sim *s, uint32_t i, uint32_t no);
 void sim_steps_choose(struct sim *s);
 void sim_step_act(struct sim *s);
-void sim_step_created(struct sim *s, const struct td_event *ev);
+void sim_step_event(struct sim *s, const struct td_event *ev);
+void sim_check_steps(struct sim *s);
 /* client.c */
 void sim_request_add(struct sim *s, uint32_t id, const void *body);
 void sim_client_act(struct sim *s);
