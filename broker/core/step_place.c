@@ -1,8 +1,8 @@
 /* step_place.c - where the tasks of a step go inside the allocation of its job
  *
  * No round: the allocation is known, so this is arithmetic. Block distribution, as Slurm's default:
- * nodes in the allocation's order, the first ones filled, every node at least one task. Asked twice,
- * once with what other steps hold and once without, it tells "not now" from "never". */
+ * nodes in the allocation's order, the first ones filled, every node at least one task. Asked
+ * twice, once with what other steps hold and once without, it tells "not now" from "never". */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -10,9 +10,9 @@
 /* What one node of the allocation has for this step. */
 struct room {
     const struct core_part *part;
-    uint8_t *free;   /* CPUs nobody holds */
+    uint8_t *free; /* CPUs nobody holds */
     uint32_t nbytes, nfree, ncpus;
-    uint64_t memory_mb; /* UINT64_MAX: not counted */
+    uint64_t memory_mb;        /* UINT64_MAX: not counted */
     struct td_gres_held *gres; /* devices nobody holds */
     uint32_t ngres;
     bool named; /* -w */
@@ -133,7 +133,8 @@ static int find_rooms(struct placing *pl, struct td_error *err)
         const struct core_node *n = core_node_find(pl->c, named.names.v[i]);
         if (n && core_job_part(pl->j, n) && !td_hostlist_match(s->exc_nodes, n->name))
             continue;
-        td_fail(err, TD_E_NODE_CONFIG, "%s: node %s is not in the allocation of job %u, or excluded",
+        td_fail(err, TD_E_NODE_CONFIG,
+                "%s: node %s is not in the allocation of job %u, or excluded",
                 td_error_words(TD_E_NODE_CONFIG), named.names.v[i], pl->j->id);
         td_hostlist_release(&named);
         return -TD_E_NODE_CONFIG;
@@ -155,7 +156,8 @@ static uint32_t own_tasks(const struct placing *pl, const struct room *r)
 {
     if (pl->spec->interactive)
         return 1;
-    return pl->spec->ntasks_per_node ? pl->spec->ntasks_per_node : TD_MAX(r->part->place->tasks, 1u);
+    return pl->spec->ntasks_per_node ? pl->spec->ntasks_per_node
+                                     : TD_MAX(r->part->place->tasks, 1u);
 }
 
 /* Neither -n nor a count that it follows from: each node taken has its own tasks. */
@@ -279,7 +281,8 @@ static struct td_bin take_cpus(const struct placing *pl, struct room *r)
     uint8_t *v = td_arena_alloc(&pl->c->wake, r->nbytes + 1);
     uint32_t have = take_from(inv, r->free, r->nbytes, want, v);
     if (have < want) {
-        struct td_bin rest = less(&pl->c->wake, r->part->place->cpus, (struct td_bin){v, r->nbytes});
+        struct td_bin rest =
+            less(&pl->c->wake, r->part->place->cpus, (struct td_bin){v, r->nbytes});
         have += take_from(inv, (uint8_t *)(uintptr_t)rest.v, rest.n, want - have, v);
     }
     TD_ASSERT(have == want);
@@ -334,7 +337,8 @@ static struct td_gres_held_list take_gres(const struct placing *pl, struct room 
         struct td_gres_need need = s->gres_task.v[k];
         bool done = false;
         for (uint32_t i = 0; i < s->gres.n; i++)
-            done |= td_str_equal(s->gres.v[i].name, need.name) && td_str_equal(s->gres.v[i].type, need.type);
+            done |= td_str_equal(s->gres.v[i].name, need.name) &&
+                    td_str_equal(s->gres.v[i].type, need.type);
         need.count *= r->tasks;
         if (!done)
             n += take_devices(a, r, &need, &v[n]);

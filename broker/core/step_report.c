@@ -1,4 +1,5 @@
-/* step_report.c - what happens to a step's part on a node: told by its worker, or by the node's loss
+/* step_report.c - what happens to a step's part on a node: told by its worker, or by the node's
+ * loss
  *
  * Told apart by (job, attempt, step, node), as reports on attempts are; the last part of a step
  * ends it. */

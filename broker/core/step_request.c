@@ -75,9 +75,9 @@ static struct core_job *job_for(struct td_core *c, const struct td_input *in, ui
     return j;
 }
 
-/* CPUs of a task where nobody said so: what the allocation has for each of its tasks, or for as many
- * as the step wants on a node (one for each node is a launcher of others: mpirun's); fewer where
- * there are more tasks. So what runs in a step has no less than it would have without one. */
+/* CPUs of a task where nobody said so: what the allocation has for each of its tasks, or for as
+ * many as the step wants on a node (one for each node is a launcher of others: mpirun's); fewer
+ * where there are more tasks. So what runs in a step has no less than it would have without one. */
 static void set_cpus(struct td_core *c, const struct core_job *j, struct td_step_spec *s)
 {
     struct td_step_place_list places;

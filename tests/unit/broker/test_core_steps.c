@@ -30,7 +30,8 @@ static const char *layout(struct film *f, uint32_t n)
         const struct td_step_place *p = &ANSWER(n).places.v[i];
         at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s:", i ? " " : "", p->node);
         for (uint32_t k = 0; k < p->ranks.n; k++)
-            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u", k ? "," : "", p->ranks.v[k]);
+            at +=
+                (size_t)snprintf(text + at, sizeof(text) - at, "%s%u", k ? "," : "", p->ranks.v[k]);
     }
     return text;
 }
@@ -147,8 +148,11 @@ static void tasks_have_the_cpus_that_the_allocation_has_for_them(void **state)
         struct film_ask a;
         uint32_t want;
     } cases[] = {
-        {2, 8, {0}, 16},          {2, 8, {.tasks = 1}, 8}, {2, 8, {.tasks = 3}, 15},
-        {2, 8, {.tasks = 16}, 16}, {2, 8, {.tasks = 1, .cores = 1}, 1},
+        {2, 8, {0}, 16},
+        {2, 8, {.tasks = 1}, 8},
+        {2, 8, {.tasks = 3}, 15},
+        {2, 8, {.tasks = 16}, 16},
+        {2, 8, {.tasks = 1, .cores = 1}, 1},
         {16, 1, {.tasks = 1}, 1},
         {16, 1, {.tasks = 1, .per_node = 1, .nodes = 1}, 16}, /* mpirun starts its own that way */
         {16, 1, {.per_node = 4}, 16},
@@ -267,7 +271,8 @@ static void memory_and_devices_are_held_where_they_are_named(void **state)
     uint32_t b = film_ask(f, .job = job, .tasks = 2, .gpus_task = 1);
     expect_step(b, 3);
     assert_int_equal(ANSWER(b).places.v[0].gres.v[0].devices.v[0], 12);
-    expect_refused(film_ask(f, .job = job, .tasks = 1, .gpus = 1, .immediate = true), TD_E_STEP_BUSY);
+    expect_refused(film_ask(f, .job = job, .tasks = 1, .gpus = 1, .immediate = true),
+                   TD_E_STEP_BUSY);
     /* not named: the allocation's, shared; so for one that shares */
     uint32_t c = film_ask(f, .job = job, .tasks = 1);
     expect_step(c, 4);
@@ -280,7 +285,8 @@ static void a_kind_named_twice_is_refused(void **state)
 {
     uint32_t job;
     struct film *f = one_node(state, 10, &job);
-    struct td_gres_need two[] = {{.name = "gpu", .count = 1}, {.name = "gpu", .type = "t4", .count = 1}};
+    struct td_gres_need two[] = {{.name = "gpu", .count = 1},
+                                 {.name = "gpu", .type = "t4", .count = 1}};
     const char *argv[] = {"hostname"};
     struct td_step_create m = {.job = job, .spec = {.argv = {argv, 1}, .gres = {two, 2}}};
     film_request(f, 1000, TD_MSG_STEP_CREATE, &m);
@@ -306,7 +312,8 @@ static void steps_wait_in_order(void **state)
     expect_waits(large);
     expect_waits(small); /* it would fit, and waits behind the large one */
     expect_refused(film_ask(f, .job = job, .tasks = 1, .immediate = true), TD_E_STEP_BUSY);
-    expect_step(film_ask(f, .job = job, .tasks = 4, .overlap = true), 1); /* shares, so never waits */
+    expect_step(film_ask(f, .job = job, .tasks = 4, .overlap = true),
+                1); /* shares, so never waits */
     film_step_exit(f, &f->workers[0], job, 0, 0);
     expect_step(large, 2);
     expect_waits(small);
@@ -534,7 +541,7 @@ static void a_step_is_ended_and_asked_again_until_it_is(void **state)
     assert_int_equal(film_events(f, TD_EV_STEP_ENDING), 1);
     assert_int_equal(w->step_kills, 1);
     expect_waits(film_ask(f, .job = job)); /* the CPUs are busy until it is gone */
-    film_restart(f, true);                  /* its end was acknowledged, so it is durable */
+    film_restart(f, true);                 /* its end was acknowledged, so it is durable */
     w->lazy_steps = false;
     film_advance(f, 5 * SEC);
     assert_int_equal(film_steps(f, job), 0);
@@ -841,9 +848,8 @@ static void rows_and_blobs(void **state)
     struct film *f = three_nodes(state, &job);
     uint8_t hash[32] = "s";
     const char *argv[] = {"hostname"};
-    struct td_step_create m = {
-        .job = job,
-        .spec = {.name = "x", .argv = {argv, 1}, .env_hash = {hash, 32}}};
+    struct td_step_create m = {.job = job,
+                               .spec = {.name = "x", .argv = {argv, 1}, .env_hash = {hash, 32}}};
     film_request(f, 1000, TD_MSG_STEP_CREATE, &m);
     struct td_step_info row = {0};
     struct td_step_query q = {.asker_uid = 1000};
