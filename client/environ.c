@@ -163,14 +163,14 @@ int environ_make(const struct submit *s, char *const *env, const char *cwd, cons
         bool overridden = false;
         for (uint32_t i = 0; eq && i < l.entries.n; i++)
             overridden |= strncmp(l.entries.v[i], *e, (size_t)(eq - *e) + 1) == 0;
-        if (eq && !overridden && !of_outer_job(*e) && (all || (of_slurm(*e) && !l.nil)))
+        if (eq && !overridden && (s->in_job || !of_outer_job(*e)) && (all || (of_slurm(*e) && !l.nil)))
             put(ret, *e);
     }
     for (uint32_t i = 0; r == 0 && i < l.entries.n; i++)
         put(ret, l.entries.v[i]);
     if (r == 0 && s->export_file)
         r = put_file(s->export_file, ret, err);
-    if (r == 0)
+    if (r == 0 && !s->in_job)
         put_own(s, cwd, host, ret);
     if (r == 0 && ret->len > TD_MAX_ENV_BYTES)
         r = td_fail(err, TD_E_TOO_BIG, "the environment is longer than %d bytes (see --export)", TD_MAX_ENV_BYTES);

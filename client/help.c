@@ -248,7 +248,7 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
                      "        scancel) COMPREPLY=($(compgen -W \"$(squeue -h --me -o %A 2>/dev/null)\" -- \"$cur\")) ;;\n"
                      "        'tender manual') COMPREPLY=($(compgen -W \"$pages\" -- \"$cur\")) ;;\n"
                      "        'tender journal') COMPREPLY=($(compgen -W 'dump verify' -- \"$cur\")) ;;\n"
-                     "        sbatch) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+                     "        sbatch|srun|salloc) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
                      "        esac ;;\n"
                      "    esac\n}\n"
                      "complete -F _tender_complete");

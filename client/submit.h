@@ -11,6 +11,7 @@ struct submit {
     struct td_job_spec spec;       /* needs are filled in at the end, from need */
     struct td_job_need need;
     bool parsable, test_only, wait, quiet, get_user_env;
+    bool in_job;                   /* the environment is a step's: what describes its job stays */
     uint32_t verbose;
     const char *wrap, *export, *export_file, *chdir, *propagate;
     const char *mem_by;            /* which of --mem, --mem-per-cpu, --mem-per-gpu was given in this pass */

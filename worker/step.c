@@ -14,7 +14,7 @@
 
 #include "worker/environ.h"
 #include "worker/log.h"
-#include "worker/pattern.h"
+#include "types/pattern.h"
 #include "worker/worker.h"
 
 #define ENV_VARS_MAX 65536u /* as sh_step's row says */
@@ -28,12 +28,12 @@ struct held_step { /* waits for its environment */
 
 /* --- tasks ------------------------------------------------------------------------------------------------------------------ */
 
-static const char *expand(struct worker *w, const char *pattern, const struct pattern_facts *facts, const char *cwd)
+static const char *expand(struct worker *w, const char *pattern, const struct td_pattern_facts *facts, const char *cwd)
 {
     struct td_buf path = {0};
     if (td_str_empty(pattern))
         return "";
-    pattern_expand(pattern, facts, cwd, &path);
+    td_pattern_expand(pattern, facts, cwd, &path);
     const char *text = td_arena_strdup(&w->arena, td_buf_str(&path));
     td_buf_release(&path);
     if (strlen(text) > TD_MAX_PATH_BYTES) /* the task's open then names a path that is too long */
@@ -74,7 +74,7 @@ static void make_tasks(struct worker *w, const struct environ_step_facts *facts,
     struct td_sh_task *v = td_arena_alloc(&w->arena, (l->place.ranks.n + 1u) * sizeof(*v));
     for (uint32_t i = 0; i < l->place.ranks.n; i++) {
         struct td_sh_task *t = &v[i];
-        struct pattern_facts p = {.job = l->job, .node = w->node, .step = l->step + 1, .task = l->place.ranks.v[i], .node_rank = l->node_rank};
+        struct td_pattern_facts p = {.job = l->job, .node = w->node, .step = l->step + 1, .task = l->place.ranks.v[i], .node_rank = l->node_rank};
         t->rank = l->place.ranks.v[i];
         t->pty = s->pty && t->rank == 0;
         environ_task(facts, i, &w->arena, &t->env);
