@@ -205,17 +205,21 @@ static int direct_streams(struct srun *o, const struct session *s, struct step_i
     io->err.fd = STDERR_FILENO;
     if (o->out && strcmp(o->out, "all") != 0) {
         const char *name = strcmp(o->out, "none") == 0 ? "/dev/null" : file_name(o->s.arena, o->out, s, 0, &on_node);
-        if (has_node_letter(o->out))
+        if (has_node_letter(o->out)) {
             spec->out = name;
-        else if ((io->out.fd = open_file(name, spec->append, err)) < 0)
+            io->out_elsewhere = io->err_elsewhere = true;
+        } else if ((io->out.fd = open_file(name, spec->append, err)) < 0)
             return io->out.fd;
         if (!o->err)
             io->err.fd = -1;
     }
     if (o->err && strcmp(o->err, "all") != 0) {
         const char *name = strcmp(o->err, "none") == 0 ? "/dev/null" : file_name(o->s.arena, o->err, s, 0, &on_node);
-        if (has_node_letter(o->err))
+        io->err_elsewhere = has_node_letter(o->err);
+        if (io->err_elsewhere)
             spec->err = name;
+        else if (io->out_elsewhere)
+            return td_fail(err, TD_E_NOT_SUPPORTED, "--output with a file for each task needs --error with one too, or none");
         else if ((io->err.fd = open_file(name, spec->append, err)) < 0)
             return io->err.fd;
     }
@@ -330,7 +334,7 @@ static void on_signal(struct running *r, uint32_t sig)
             io_size(&r->io, size.ws_row, size.ws_col);
         return;
     default:
-        if (!r->created) {
+        if (!r->created || (r->ended_it && sig == SIGTERM)) {
             r->died_of = sig;
             return;
         }

@@ -107,8 +107,13 @@ void io_begin(struct step_io *io, const struct td_step_created *m)
     }
     io->tasks = td_arena_alloc(&io->arena, (io->ntasks + 1) * sizeof(*io->tasks));
     for (uint32_t i = 0; i < io->nnodes; i++)
-        for (uint32_t k = 0; k < io->nodes[i].ranks.n; k++)
-            io->tasks[io->nodes[i].ranks.v[k]].node = i;
+        for (uint32_t k = 0; k < io->nodes[i].ranks.n; k++) {
+            struct io_task *t = &io->tasks[io->nodes[i].ranks.v[k]];
+            bool on_pty = io->pty && io->nodes[i].ranks.v[k] == 0;
+            t->node = i;
+            t->flow[0].eof = io->out_elsewhere;
+            t->flow[1].eof = on_pty || io->err_elsewhere;
+        }
     io->out.regular = fstat(io->out.fd, &st) == 0 && S_ISREG(st.st_mode);
     io->err.regular = io->err.fd >= 0 && fstat(io->err.fd, &st) == 0 && S_ISREG(st.st_mode);
 }
@@ -473,8 +478,7 @@ static bool node_finished(const struct step_io *io, const struct io_node *n)
 {
     for (uint32_t k = 0; k < n->ranks.n; k++) {
         const struct io_task *t = &io->tasks[n->ranks.v[k]];
-        bool pty = io->pty && n->ranks.v[k] == 0;
-        if (!t->over || !t->flow[0].eof || (!pty && !t->flow[1].eof))
+        if (!t->over || !t->flow[0].eof || !t->flow[1].eof)
             return false;
     }
     return target_drained(&io->out) && target_drained(&io->err);

@@ -61,6 +61,7 @@ struct step_io {
     uint32_t nunproven;
     /* what is wanted */
     bool label, pty, no_input;
+    bool out_elsewhere, err_elsewhere; /* files on the nodes take them: nothing comes here */
     int in_fd;                     /* -1 = none, or over */
     struct io_target out, err;     /* err.fd == -1: with out */
     struct td_buf in;
