@@ -12,6 +12,12 @@ static const struct option broker_options[] = {
 #undef BROKER_OPTION
     {0},
 };
+static const struct option front_options[] = {
+#define FRONT_OPTION(ID, name, arg, help) ROW(name, arg, help)
+#include "tbl/daemons.def"
+#undef FRONT_OPTION
+    {0},
+};
 static const struct option worker_options[] = {
 #define WORKER_OPTION(ID, name, arg, help) ROW(name, arg, help)
 #include "tbl/daemons.def"
@@ -38,6 +44,21 @@ static const struct command broker_page = {
     .options = broker_options,
     .section = 8,
     .files = "In the state directory: journal.db, journal.lock, broker.key, broker.ports, run/broker.sock, run/broker.pid.",
+};
+static const struct command front_page = {
+    .name = "tender-front",
+    .synopsis = "[--conf FILE] [--dir DIR] [OPTIONS]",
+    .summary = "answer the commands of a host and tell watchers what happens",
+    .about = "One beside the broker. It follows the events that the broker commits and keeps the same picture of the cluster by\n"
+             "them; it answers squeue, sinfo and scontrol show from that, passes everything else on with the user the kernel\n"
+             "told, and tells tender events and squeue --watch what happens as it happens. While the broker is away it goes on\n"
+             "answering, and says how old the answer is. Where no front runs, commands find the broker's own socket.\n"
+             "\n"
+             "It goes to the background once it has a picture. SIGTERM and SIGINT end it; nothing is lost by its death. Exit\n"
+             "status 0 when told to stop, 1 when it could not start, with the cause in its log.",
+    .options = front_options,
+    .section = 8,
+    .files = "In the broker's state directory: run/front.sock, run/front.pid.",
 };
 static const struct command worker_page = {
     .name = "tender-worker",
@@ -70,4 +91,4 @@ static const struct command shepherd_page = {
     .files = "In the worker's directory: shepherd.pid, shepherd.sock, shepherd.log, spool.",
 };
 
-const struct command *const daemons[] = {&broker_page, &worker_page, &shepherd_page, NULL};
+const struct command *const daemons[] = {&broker_page, &front_page, &worker_page, &shepherd_page, NULL};

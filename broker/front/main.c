@@ -23,14 +23,9 @@ static const struct {
     const char *arg; /* NULL: takes none */
     const char *help;
 } options[] = {
-    {"conf", "FILE", "slurm.conf; says where the broker's state directory is"},
-    {"state", "DIR", "the broker's state directory (default: StateSaveLocation)"},
-    {"dir", "DIR", "the cluster's folder: the state directory is DIR/state unless named; shows in the process list"},
-    {"log", "FILE", "log file (default: standard error)"},
-    {"ready-fd", "N", "write one line to this descriptor when the front answers"},
-    {"foreground", NULL, "do not go to the background"},
-    {"help", NULL, "print this"},
-    {"version", NULL, "print the version"},
+#define FRONT_OPTION(ID, name, arg, help) {name, arg, help},
+#include "tbl/daemons.def"
+#undef FRONT_OPTION
 };
 
 static void help(FILE *to)
