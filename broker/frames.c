@@ -189,6 +189,9 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
             shell_refuse(s, from->peer, f->request, &err);
         return true;
     }
+    case TD_MSG_RELAY_GONE:
+        shell_request_gone(s, from->peer, ((const struct td_relay_gone *)f->body)->request);
+        return true;
     case TD_MSG_FOLLOW_ACK:
         shell_follow_ack(s, from, f->body);
         return true;

@@ -111,7 +111,7 @@ static void client_remove(struct shell *s, uint32_t at)
 {
     struct shell_client *c = s->clients.v[at];
     if (s->core)
-        shell_peer_gone(s, c->handle);
+        s->peer_gone(s, c->handle);
     td_map_del(&s->client_by_handle, c->handle);
     recount(s, c, 0);
     tenant_drop(s, c->tenant);
@@ -242,7 +242,7 @@ static void client_read(struct shell *s, struct shell_client *c)
     }
     if (r < 0) {
         c->gone = true;
-        shell_peer_gone(s, c->handle); /* before this wake serves who waits */
+        s->peer_gone(s, c->handle); /* before this wake serves who waits */
         touch(s, c);
         return;
     }

@@ -244,6 +244,7 @@ static int broker_run(const struct shell_options *o)
     s->ops = &td_store_sqlite;
     s->log.fd = STDERR_FILENO;
     s->take_frame = shell_take_frame;
+    s->peer_gone = shell_peer_gone;
     s->door = "broker.sock";
     s->signal_fd = s->epoll_fd = s->listen_fd = -1;
     s->next_handle = SHELL_HANDLE_FIRST;

@@ -203,6 +203,7 @@ struct shell {
 
     /* The local door's: who takes its frames (the broker's frames.c, or a front), and the name of its socket. */
     void (*take_frame)(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
+    void (*peer_gone)(struct shell *s, uint64_t handle);
     const char *door;
     void *owner;       /* a front's own */
     uint32_t stale_ms; /* a front's: so long it has not heard the broker */
@@ -213,7 +214,7 @@ struct shell {
     TD_VEC(struct shell_client *) dirty;
     struct td_map tenant_by_uid;
     size_t unread; /* of all tenants */
-    TD_VEC(uint64_t) gone; /* handles: what they wait for in the core is given up in the next wake */
+    TD_VEC(struct shell_asked) gone; /* what they wait for in the core is given up in the next wake; request 0: all of it */
     uint32_t clients_max;
     bool accept_more, local_has_more, listen_off;
     bool query_left;          /* in this wake, for want of room */
@@ -267,6 +268,7 @@ struct shell {
 void shell_input(struct shell *s, const struct td_input *in); /* opens the wake when it is the first */
 void shell_answer_later(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body);
 void shell_peer_gone(struct shell *s, uint64_t handle);
+void shell_request_gone(struct shell *s, uint64_t handle, uint64_t request);
 int shell_wake_end(struct shell *s, struct td_error *err); /* <0: the broker must stop */
 int64_t shell_now_ms(struct shell *s);
 bool shell_full(const struct shell *s);

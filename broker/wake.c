@@ -52,29 +52,34 @@ void shell_answer_later(struct shell *s, uint64_t peer, uint64_t request, uint32
 }
 
 struct waits_of {
-    uint64_t peer;
+    uint64_t peer, request;
     bool found;
 };
 static void is_of(void *ctx, uint64_t peer, uint64_t request)
 {
     struct waits_of *w = ctx;
-    (void)request;
-    w->found = w->found || w->peer == peer;
+    w->found = w->found || (w->peer == peer && (!w->request || w->request == request));
 }
 
-/* A connection is over. Told to the core only if it waits for something there: most do not. */
-void shell_peer_gone(struct shell *s, uint64_t handle)
+/* Whoever asked is gone (request 0: for all he asked). Told to the core only if he waits for something there: most do not. */
+void shell_request_gone(struct shell *s, uint64_t handle, uint64_t request)
 {
-    struct waits_of w = {.peer = handle};
+    struct waits_of w = {.peer = handle, .request = request};
     td_core_waits(s->core, is_of, &w);
     if (w.found)
-        td_vec_push(&s->gone, handle);
+        td_vec_push(&s->gone, ((struct shell_asked){handle, request}));
+}
+
+/* A connection is over. */
+void shell_peer_gone(struct shell *s, uint64_t handle)
+{
+    shell_request_gone(s, handle, 0);
 }
 
 static void tell_gone(struct shell *s)
 {
     for (uint32_t i = 0; i < s->gone.n && !s->down; i++)
-        shell_input(s, &(struct td_input){.kind = TD_IN_GONE, .peer = s->gone.v[i]});
+        shell_input(s, &(struct td_input){.kind = TD_IN_GONE, .peer = s->gone.v[i].peer, .request = s->gone.v[i].request});
     s->gone.n = 0;
 }
 

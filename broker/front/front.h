@@ -80,6 +80,7 @@ struct front {
     /* relay.c */
     struct td_map relays; /* number of the request to the broker -> front_relay */
     uint64_t next_relay;
+    TD_VEC(uint64_t) patient; /* numbers of those that may wait for long, ascending */
     TD_VEC(struct front_late) late;
 
     /* watch.c */
@@ -112,6 +113,7 @@ void front_committed_take(struct front *f, const struct td_committed *m);
 
 /* relay.c */
 void front_relay(struct front *f, const struct shell_from *from, uint32_t id, uint64_t request, const uint8_t *body, size_t len);
+void front_peer_gone(struct shell *s, uint64_t handle); /* the broker is told of what it asked and waits for */
 void front_answer_take(struct front *f, uint32_t id, uint64_t request, const uint8_t *body, size_t len);
 void front_late_send(struct front *f);
 void front_relays_refuse(struct front *f); /* the broker is gone: whether it heard them nobody knows */

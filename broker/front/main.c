@@ -218,6 +218,7 @@ static int front_run(const struct shell_options *o)
     f.s->opt = *o;
     f.s->owner = &f;
     f.s->take_frame = front_take_frame;
+    f.s->peer_gone = front_peer_gone;
     f.s->door = "front.sock";
     f.s->log.fd = STDERR_FILENO;
     f.s->signal_fd = f.s->epoll_fd = f.s->listen_fd = -1;

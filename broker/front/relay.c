@@ -39,7 +39,27 @@ void front_relay(struct front *f, const struct shell_from *from, uint32_t id, ui
         struct front_relay *relay = td_alloc(sizeof(*relay));
         *relay = (struct front_relay){.client = from->peer, .request = request};
         td_map_put(&f->relays, no, relay);
+        if (id == TD_MSG_STEP_CREATE)
+            td_vec_push(&f->patient, no);
     }
+}
+
+/* Answered ones leave the list as they are met. What the broker cannot be told now is nobody's (client 0), and said again
+ * when the next client goes. */
+void front_peer_gone(struct shell *s, uint64_t handle)
+{
+    struct front *f = front_of(s);
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < f->patient.n; i++) {
+        struct front_relay *relay = td_map_get(&f->relays, f->patient.v[i]);
+        const struct td_relay_gone m = {.request = f->patient.v[i]};
+        if (!relay)
+            continue;
+        relay->client = relay->client == handle ? 0 : relay->client;
+        if (relay->client || front_uplink_send(f, TD_MSG_RELAY_GONE, 0, &m) == -TD_E_BUSY)
+            f->patient.v[k++] = f->patient.v[i];
+    }
+    f->patient.n = k;
 }
 
 /* Answers of several frames say that more follow; the journal number an answer speaks of. */
@@ -148,5 +168,6 @@ void front_relay_release(struct front *f)
     for (uint32_t i = 0; i < f->late.n; i++)
         td_buf_release(&f->late.v[i].frame);
     td_vec_release(&f->late);
+    td_vec_release(&f->patient);
     td_map_release(&f->relays);
 }

@@ -45,6 +45,7 @@ static int setup(void **state)
     s->next_handle = SHELL_HANDLE_FIRST;
     s->clients_max = 100;
     s->take_frame = shell_take_frame;
+    s->peer_gone = shell_peer_gone;
     s->door = "broker.sock";
     static char log[64]; /* borrowed by the log */
     snprintf(log, sizeof(log), "%s/log", dir);
@@ -196,15 +197,20 @@ static void doors(struct shell *s)
     shell_local_take(s);
 }
 
-static void ask(struct shell *s, int fd, uint32_t id, const void *body)
+static void ask_as(struct shell *s, int fd, uint32_t id, uint64_t request, const void *body)
 {
     struct td_buf frame = {0};
-    td_wire_put_frame(&frame, id, 1, body);
+    td_wire_put_frame(&frame, id, request, body);
     uint8_t head[4] = {(uint8_t)(frame.len >> 24), (uint8_t)(frame.len >> 16), (uint8_t)(frame.len >> 8), (uint8_t)frame.len};
     assert_int_equal(send(fd, head, 4, 0), 4);
     assert_int_equal(send(fd, frame.data, frame.len, 0), frame.len);
     td_buf_release(&frame);
     doors(s);
+}
+
+static void ask(struct shell *s, int fd, uint32_t id, const void *body)
+{
+    ask_as(s, fd, id, 1, body);
 }
 
 static void ask_step(struct shell *s, int fd, const char *env)
@@ -335,6 +341,42 @@ static void a_client_that_went_gets_no_step(void **state)
     td_buf_release(&report_text);
 }
 
+/* Two users behind one front, which vouches for them and numbers their requests. */
+static void a_user_behind_a_front_that_went_gets_no_step(void **state)
+{
+    struct shell *s = *state;
+    job_runs(s);
+    int a = client(s), front = client(s);
+    ask_step(s, a, "A=1");
+    run(s);
+    assert_int_equal(code_of(a), CREATED);
+    const char *argv[] = {"hostname"};
+    struct td_step_create m = {.job = 1, .spec = {.argv = {argv, 1}}};
+    struct td_buf body = {0};
+    td_wire_put_record(&body, &td_rec_step_create, &m);
+    const struct td_relay relay = {.uid = geteuid(), .gid = getegid(), .id = TD_MSG_STEP_CREATE, .body = {body.data, (uint32_t)body.len}};
+    ask_as(s, front, TD_MSG_RELAY, 7, &relay);
+    ask_as(s, front, TD_MSG_RELAY, 8, &relay);
+    run(s);
+    assert_int_equal(td_core_nwaits(s->core), 2);
+    const struct td_relay_gone gone = {.request = 7}, unknown = {.request = 9};
+    ask_as(s, front, TD_MSG_RELAY_GONE, 0, &gone);
+    ask_as(s, front, TD_MSG_RELAY_GONE, 0, &unknown);
+    run(s);
+    assert_int_equal(td_core_nwaits(s->core), 1);
+    report(s, TD_REPORT_EXITED, 0);
+    run(s);
+    struct td_arena arena = {0};
+    const void *ignored;
+    assert_int_equal(answer(front, &arena, &ignored), TD_MSG_STEP_CREATED); /* of the other one */
+    assert_int_equal(answer(front, &arena, &ignored), 0);
+    assert_int_equal(starts, 2);
+    td_arena_release(&arena);
+    td_buf_release(&body);
+    close(a);
+    close(front);
+}
+
 static void who_waits_in_a_core_that_is_given_up_is_told(void **state)
 {
     struct shell *s = *state;
@@ -415,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_environment_is_kept_for_a_step_that_waits),
         T(a_client_that_went_gets_no_step),
+        T(a_user_behind_a_front_that_went_gets_no_step),
         T(who_waits_in_a_core_that_is_given_up_is_told),
         T(steps_are_shown),
         T(what_no_node_could_start_is_refused),
