@@ -111,7 +111,7 @@ void front_answer_take(struct front *f, uint32_t id, uint64_t request, const uin
     bool more = false;
     uint64_t seq = 0;
     if (!relay || !td_msg_row(id)) {
-        if (id == TD_MSG_ERROR && !relay)
+        if (id == TD_MSG_ERROR && request == 0) /* of FOLLOW; others are late, their users are gone */
             front_uplink_close(f, "the broker refuses this front (its log says why)");
         return;
     }
