@@ -5,6 +5,7 @@
 
 #define ASK_FIRST_US 500
 #define ASK_LAST_US 50000
+#define ASK_OFTEN_MS 100 /* an allocation that can stand does so within this */
 #define AWAY_US 200000
 
 static void pause_us(long us)
@@ -81,7 +82,8 @@ static int by_asking(struct client *c, const struct client_wait *w, int64_t sinc
         if (given_up(w))
             return say_given_up(w, err);
         pause_us(us);
-        us = TD_MIN(us * 3 / 2, ASK_LAST_US);
+        if (client_now_ms() - since_ms > ASK_OFTEN_MS)
+            us = TD_MIN(us * 3 / 2, ASK_LAST_US);
         int r = look(c, w, since_ms, err);
         if (r > 0)
             return 0;

@@ -69,7 +69,11 @@ void attempt_end(struct shepherd *sh, struct attempt *a)
         return;
     case ATTEMPT_HELD:
         a->ending = true; /* its last step says GONE */
-        if (!steps_end(sh, a, false))
+        if (steps_end(sh, a, false))
+            return;
+        if (a->caged)
+            attempt_leaves(sh, a);
+        else
             report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});
         return;
     case ATTEMPT_RUNNING:

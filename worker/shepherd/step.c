@@ -279,6 +279,7 @@ void step_task_started(struct shepherd *sh, struct launch *what)
     struct task *t = what->task;
     struct step *st = t->step;
     st->launched++;
+    what->attempt->caged |= what->caged; /* tasks are in their attempt's group; it is not gone before they are over */
     if (what->err_fd >= 0)
         close(what->err_fd);
     if (what->failed != LAUNCH_OK) {
@@ -464,7 +465,7 @@ static void say_end(struct shepherd *sh, struct step *st)
     say(sh, st, &r);
     struct attempt *a = ledger_find(&sh->ledger, st->job, st->attempt);
     if (a && a->state == ATTEMPT_HELD && a->ending && !steps_alive(sh, a))
-        report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE, .usage = a->usage});
+        attempt_leaves(sh, a);
     if (a && a->state == ATTEMPT_LEFTOVERS)
         sh->look_at_ms = sh->now_ms;
 }
