@@ -464,7 +464,8 @@ static void accept_all(struct step_io *io)
             memmove(io->unproven, io->unproven + 1, (IO_PEERS_UNPROVEN - 1) * sizeof(io->unproven[0]));
             io->nunproven--;
         }
-        td_sealed_init(&io->unproven[io->nunproven++], fd, io->key, false);
+        td_sealed_init(&io->unproven[io->nunproven], fd, io->key, false);
+        td_sealed_flush(&io->unproven[io->nunproven++]);
     }
 }
 
@@ -504,7 +505,7 @@ nfds_t io_poll(struct step_io *io, struct pollfd *p)
     p[n++] = (struct pollfd){.fd = io->nodes && io->in.len < IO_IN_BYTES ? io->in_fd : -1, .events = POLLIN};
     p[n++] = (struct pollfd){.fd = target_drained(&io->out) || io->out.regular ? -1 : io->out.fd, .events = POLLOUT};
     p[n++] = (struct pollfd){.fd = target_drained(&io->err) || io->err.regular ? -1 : io->err.fd, .events = POLLOUT};
-    for (uint32_t i = 0; i < io->nunproven; i++)
+    for (uint32_t i = 0; i < io->nunproven && io->nodes; i++) /* who they are is told by the step's places, which may come later */
         p[n++] = (struct pollfd){.fd = io->unproven[i].fd, .events = (short)(POLLIN | (td_sealed_wants_write(&io->unproven[i]) ? POLLOUT : 0))};
     for (uint32_t i = 0; i < io->nnodes; i++)
         if (io->nodes[i].up)
