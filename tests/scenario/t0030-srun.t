@@ -71,7 +71,7 @@ is "$(tail -n 2 out | sort)" "0: in
 wait_until "nothing is left in the queue" queue_is_empty
 
 if command -v python3 >/dev/null; then
-    timeout 60 python3 "$HERE/terminal.py" 33 77 'READY' 'stty size; echo A''GAIN' AGAIN 'size 44 99' -- srun -n 3 --pty sh -c \
+    timeout 60 python3 "$HERE/terminal.py" 33 77 'READY' 'stty size; echo AG\AIN' AGAIN 'size 44 99' -- srun -n 3 --pty sh -c \
         'echo READY; read line; eval "$line"; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ "$(stty size)" = "44 99" ] && break; sleep 0.2; done; stty size; [ "$SLURM_PROCID" != 0 ] || srun sh -c "echo inner \$SLURM_PROCID"; exit 3' >out 2>&1 </dev/null
     is "$?" 3 "--pty ends as its shell does"
     like "$(cat out)" '^33 77$' "it has the terminal's size"

@@ -279,7 +279,6 @@ void step_task_started(struct shepherd *sh, struct launch *what)
     struct task *t = what->task;
     struct step *st = t->step;
     st->launched++;
-    what->attempt->caged |= what->caged; /* tasks are in their attempt's group; it is not gone before they are over */
     if (what->err_fd >= 0)
         close(what->err_fd);
     if (what->failed != LAUNCH_OK) {

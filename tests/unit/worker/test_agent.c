@@ -925,6 +925,114 @@ static void is_deterministic(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* --- steps ------------------------------------------------------------------------------------------------------- */
+
+static void step_start(struct film *f, uint32_t job, uint32_t no)
+{
+    struct td_step_launch l = {.job = job, .attempt = 1, .step = no};
+    const struct td_welcome *m = td_agent_welcome(f->agent);
+
+    BUS(f, STEP_START, td_step_start, .epoch = m->epoch, .incarnation = m->incarnation, .steps = {&l, 1});
+}
+
+static void step_status(struct film *f, uint64_t no, uint32_t kind, uint32_t job, uint32_t step_no)
+{
+    struct td_report r = {.no = no, .kind = kind, .job = job, .attempt = 1, .step = step_no};
+
+    SHEPHERD(f, SH_STATUS, td_sh_status, .reports = {&r, 1});
+}
+
+static void step_kill(struct film *f, uint32_t job, uint32_t no)
+{
+    struct td_kill k = {.job = job, .attempt = 1, .step = no + 1};
+
+    BUS(f, KILL, td_kill_batch, .epoch = td_agent_welcome(f->agent)->epoch, .kills = {&k, 1});
+}
+
+static void holding(struct film *f, uint32_t job)
+{
+    registered(f);
+    award(f, job, 1, 0);
+    TOLD_SHEPHERD(f, SH_LAUNCH);
+    status(f, 1, TD_REPORT_ACCEPTED, job, 1);
+    expect_report(f, TD_REPORT_ACCEPTED, job, 1);
+}
+
+static void a_step_is_given_to_the_shepherd_once(void **state)
+{
+    struct film *f = *state;
+
+    holding(f, 1);
+    step_start(f, 1, 0);
+    assert_int_equal(((const struct td_sh_step *)TOLD_SHEPHERD(f, SH_STEP))->launch.step, 0);
+    step_start(f, 1, 0); /* not answered yet, nor started again */
+    expect_nothing(f);
+    step_status(f, 2, TD_REPORT_STARTED, 1, 0);
+    expect_report(f, TD_REPORT_STARTED, 1, 2);
+    step_start(f, 1, 0);
+    assert_int_equal(expect_report(f, TD_REPORT_STARTED, 1, 2)->step, 0);
+    step_status(f, 3, TD_REPORT_EXITED, 1, 0);
+    expect_report(f, TD_REPORT_EXITED, 1, 3);
+    expect_nothing(f);
+    kill(f, 1, 1); /* its end was the step's, not the attempt's */
+    TOLD_SHEPHERD(f, SH_KILL);
+    expect_nothing(f);
+}
+
+static void a_step_without_its_allocation_is_declined(void **state)
+{
+    struct film *f = *state;
+
+    registered(f);
+    step_start(f, 5, 2);
+    const struct td_report *r = expect_report(f, TD_REPORT_DECLINED, 5, 0);
+    assert_int_equal(r->step, 2);
+    assert_non_null(strstr(r->text, "not on this node"));
+    expect_nothing(f);
+}
+
+static void a_kill_that_overtakes_a_step_is_remembered(void **state)
+{
+    struct film *f = *state;
+
+    holding(f, 1);
+    step_kill(f, 1, 4);
+    assert_int_equal(expect_report(f, TD_REPORT_DECLINED, 1, 0)->step, 4);
+    step_start(f, 1, 4);
+    assert_int_equal(expect_report(f, TD_REPORT_DECLINED, 1, 0)->step, 4);
+    expect_nothing(f);
+    step_start(f, 1, 5);
+    TOLD_SHEPHERD(f, SH_STEP);
+    step_status(f, 2, TD_REPORT_STARTED, 1, 5);
+    expect_report(f, TD_REPORT_STARTED, 1, 2);
+    step_kill(f, 1, 5);
+    assert_int_equal(((const struct td_sh_kill *)TOLD_SHEPHERD(f, SH_KILL))->kill.step, 6);
+    expect_nothing(f);
+}
+
+/* What the shepherd holds is said in HELLO; a start that was lost on its way to it is made again when it is asked for. */
+static void steps_come_with_the_shepherds_word(void **state)
+{
+    struct film *f = *state;
+    static const uint32_t steps[] = {3};
+    struct td_running running = {.job = 1, .attempt = 1, .steps = {steps, 1}, .with_steps = true};
+    struct td_placement place = {.node = "n1", .tasks = 1, .cpus = {one_bit[0], 1}};
+
+    holding(f, 1);
+    step_start(f, 1, 4);
+    TOLD_SHEPHERD(f, SH_STEP);
+    step(f, TD_AGENT_SHEPHERD_LOST, 0, NULL);
+    step(f, TD_AGENT_SHEPHERD_UP, 0, NULL);
+    TOLD_SHEPHERD(f, SH_HELLO);
+    shepherd_speaks(f, "boot1", &running, &place, 1);
+    expect_nothing(f);
+    step_start(f, 1, 4);
+    TOLD_SHEPHERD(f, SH_STEP);
+    step_start(f, 1, 3);
+    assert_int_equal(expect_report(f, TD_REPORT_STARTED, 1, 0)->step, 3);
+    expect_nothing(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -963,6 +1071,10 @@ int main(void)
         T(a_drain_without_a_broker_leaves_the_reports_to_the_spool),
         T(a_draining_worker_says_so_when_it_registers),
         T(a_new_inventory_is_told),
+        T(a_step_is_given_to_the_shepherd_once),
+        T(a_step_without_its_allocation_is_declined),
+        T(a_kill_that_overtakes_a_step_is_remembered),
+        T(steps_come_with_the_shepherds_word),
         T(is_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
