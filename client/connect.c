@@ -12,17 +12,32 @@ int client_find(struct client *c, struct td_error *err)
                         err);
 }
 
-int client_open(struct client *c, struct td_error *err)
+/* A front that is gone, or not there yet, leaves the broker's own door. */
+static int open_any(struct client *c, struct td_error *err)
 {
-    int r = client_find(c, err);
+    int r = td_call_open(c->place.front, CLIENT_TIMEOUT_MS, &c->call, err);
 
-    /* A front that is gone, or not there yet, leaves the broker's own door. */
-    if (r == 0 && td_call_open(c->place.front, CLIENT_TIMEOUT_MS, &c->call, err) < 0) {
+    if (r < 0) {
         *err = (struct td_error){0};
         r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err);
     }
     c->open = r == 0;
     return r;
+}
+
+int client_open(struct client *c, struct td_error *err)
+{
+    int r = client_find(c, err);
+
+    return r < 0 ? r : open_any(c, err);
+}
+
+int client_reopen(struct client *c, struct td_error *err)
+{
+    if (c->open)
+        td_call_close(&c->call);
+    c->open = false;
+    return open_any(c, err);
 }
 
 static int open_door(struct client *c, const char *door, struct td_error *err)

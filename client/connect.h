@@ -16,6 +16,7 @@ struct client {
 /* Finds the cluster from SLURM_CONF, the user's default, /etc/slurm. Does not connect. */
 int client_find(struct client *c, struct td_error *err);
 int client_open(struct client *c, struct td_error *err); /* finds and connects */
+int client_reopen(struct client *c, struct td_error *err); /* the connection was lost: again, by whatever door stands */
 int client_open_front(struct client *c, struct td_error *err); /* and no other door */
 int client_open_broker(struct client *c, struct td_error *err); /* its own door, past any front: who starts and ends it */
 void client_close(struct client *c);

@@ -3,19 +3,23 @@
  * Reads the command line once to find the script, then puts the request together in the order of rights (submit.h),
  * sends it with a random key, so that a repeat after a lost answer gets the first answer, and prints the number. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "connect.h"
 #include "say.h"
 #include "submit.h"
+#include "watch.h"
+
+#define WATCH_WHILE_MS 5000   /* looked at without news all the same */
+#define NEWS_TOGETHER_MS 20   /* of an array, news come in crowds */
 
 extern char **environ;
 
@@ -163,47 +167,68 @@ static int settle(struct submit *s, const char *script_path, struct td_buf *env,
     return r;
 }
 
-static void pause_ms(long ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-
-    nanosleep(&t, NULL);
-}
-
-/* Asks until every task is over; gently, because a later issue brings events. Returns the exit status. */
-static int wait_for_end(struct client *c, uint32_t job, struct td_error *err)
+/* Every task over: 1 and the worst exit status; some not: 0. */
+static int is_over(struct client *c, uint32_t job, int *ret_status, struct td_error *err)
 {
     static const char *const all[] = {"all"};
     struct td_job_sel id = {.job = job};
     struct td_query_jobs q = {
         .filter = {.ids = {.v = &id, .n = 1}, .states = {.v = all, .n = 1}}, .history = true, .all = true};
-    long ms = 20;
+    struct client_jobs jobs = {0};
+    int r = client_jobs(c, &q, &jobs, err);
+    bool over = jobs.rows.n > 0;
+
+    *ret_status = 0;
+    for (uint32_t i = 0; i < jobs.rows.n; i++) {
+        const struct td_job_info *j = &jobs.rows.v[i];
+        int code = j->exit_code ? (int)j->exit_code : j->outcome == TD_OUTCOME_COMPLETED ? 0 : 1;
+        over &= j->state == TD_JOB_DONE;
+        *ret_status = TD_MAX(*ret_status, code);
+    }
+    td_vec_release(&jobs.rows);
+    td_arena_reset(&c->arena);
+    return r < 0 ? r : over;
+}
+
+/* Until something happens to the job, or a while goes by: where no front tells, that is how it is learnt. */
+static int next_news(struct watch *w, bool told, int while_ms, struct td_error *err)
+{
+    const struct td_events *m = NULL;
+    enum watch_got got = WATCH_TIME;
+    int r = 0;
+
+    if (!told)
+        return poll(NULL, 0, while_ms) < 0 && errno != EINTR ? td_fail(err, TD_E_IO, "waiting: %s", strerror(errno)) : 0;
+    do {
+        r = watch_next(w, WATCH_WHILE_MS, -1, &got, &m, err);
+    } while (r == 0 && got == WATCH_FRAME && !m->notes.n && !m->resync);
+    return r < 0 ? r : got != WATCH_TIME && poll(NULL, 0, NEWS_TOGETHER_MS) < 0 && errno != EINTR ? -TD_E_IO : 0;
+}
+
+/* Returns the exit status. The job is not away when the broker is. */
+static int wait_for_end(struct client *c, uint32_t job, uint64_t since, struct td_error *err)
+{
+    const struct td_subscribe what = {.since = since, .jobs = {&job, 1}};
+    struct watch w = {0};
+    struct td_error why = {0};
+    bool told = watch_open(&w, &what, &why) == 0;
+    int ms = 20, r = 0, status = 0;
 
     for (;;) {
-        struct client_jobs jobs = {0};
-        int status = 0;
-        bool over = true;
-        int r = client_jobs(c, &q, &jobs, err);
-        for (uint32_t i = 0; i < jobs.rows.n; i++) {
-            const struct td_job_info *j = &jobs.rows.v[i];
-            over &= j->state == TD_JOB_DONE;
-            int code = j->exit_code ? (int)j->exit_code : j->outcome == TD_OUTCOME_COMPLETED ? 0 : 1;
-            status = TD_MAX(status, code);
-        }
-        over &= jobs.rows.n > 0;
-        td_vec_release(&jobs.rows);
-        if (r < 0 && err->code != TD_E_UNREACHABLE && err->code != TD_E_TIMED_OUT)
-            return r;
-        if (r == 0 && over)
-            return status;
-        pause_ms(ms);
-        ms = TD_MIN(ms * 2, 1000L);
-        if (r < 0) { /* the broker is away: the job is not */
-            td_call_close(&c->call);
-            c->open = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err) == 0;
-            *err = (struct td_error){0};
-        }
+        r = is_over(c, job, &status, err);
+        if (r > 0 || (r < 0 && err->code != TD_E_UNREACHABLE && err->code != TD_E_TIMED_OUT))
+            break;
+        bool lost = r < 0;
+        *err = (struct td_error){0};
+        told = told && next_news(&w, true, ms, &why) == 0;
+        if (!told || lost)
+            next_news(&w, false, ms, &why);
+        ms = TD_MIN(ms * 2, 1000);
+        if (lost)
+            client_reopen(c, &why);
     }
+    watch_close(&w);
+    return r < 0 ? r : status;
 }
 
 static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
@@ -237,7 +262,7 @@ static int send_it(struct submit *s, const struct script *script, const struct t
         td_buf_putf(&out, "Submitted batch job %u\n", done->job);
     say_out(&out);
     if (s->wait && !s->test_only)
-        r = wait_for_end(&c, done->job, err);
+        r = wait_for_end(&c, done->job, done->seq, err);
     td_buf_release(&out);
     client_close(&c);
     return r;

@@ -66,7 +66,7 @@ static int subscribe(const struct client *c, uint32_t job, struct client *events
     struct td_subscribe m = {.from_now = true, .jobs = {&job, 1}};
     struct td_frame f = {0};
     events->place = c->place;
-    int r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &events->call, err);
+    int r = td_call_open(c->place.front, CLIENT_TIMEOUT_MS, &events->call, err);
     events->open = r == 0;
     if (r == 0)
         r = td_call(&events->call, TD_MSG_SUBSCRIBE, &m, &events->arena, &f, err);
@@ -93,9 +93,8 @@ static int by_asking(struct client *c, const struct client_wait *w, int64_t sinc
             return r;
         *err = (struct td_error){0}; /* the broker is away; the job is not */
         us = AWAY_US;
-        td_call_close(&c->call);
-        struct td_error why;
-        c->open = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, &why) == 0;
+        struct td_error why = {0};
+        client_reopen(c, &why); /* not yet: asked again after the pause */
     }
 }
 

@@ -169,6 +169,9 @@ static void look_at_processes(struct visit *v, const struct cluster *c)
 
     if (workers_load(c, &l, &err) < 0)
         ill(v, "%s", err.text);
+    if (!process_find(c, PROCESS_FRONT, NULL))
+        ill(v, "the front does not run: commands ask the broker itself, and nothing can be watched; start it with: tender up --dir %s",
+            c->dir);
     for (uint32_t i = 0; i < l.v.n; i++)
         if (!process_find(c, PROCESS_WORKER, l.v.v[i].node))
             ill(v, "the worker of %s does not run; start it with: tender up --dir %s", l.v.v[i].node, c->dir);

@@ -40,6 +40,14 @@ like "$(grep '"type":"JOB_SUBMITTED"' all.json | tail -n 1)" "\"job\":$second,.*
     "an event says whom it concerns and how it stands"
 ok "nobody is told a script or an environment" [ "$(grep -c 'script_hash\|env_hash' all.json)" -eq 0 ]
 
+# --- sbatch --wait is told, whether a front runs or not
+sbatch --wait --wrap='exit 4' >/dev/null
+is "$?" 4 "sbatch --wait gives the job's exit status"
+sbatch --wait --array=0-3 --wrap='exit $SLURM_ARRAY_TASK_ID' >/dev/null
+is "$?" 3 "and the worst of an array"
+sbatch --wait --wrap='while [ ! -e go ]; do sleep 0.05; done; exit 5' >wait.out 2>&1 & waiter=$!
+wait_until "one that waits" grep -q Submitted wait.out
+
 # --- the front dies: commands find the broker, the watcher goes on where it was
 pid=$(front)
 kill -9 "$pid"
@@ -48,6 +56,10 @@ third=$(submit --wrap=true) && ok "a job is taken without a front" [ -n "$third"
 ok "and the queue is shown" squeue -h -o %i
 tender events --since 0 >/dev/null 2>no.err
 like "$?:$(cat no.err)" '^1:.*no front answers at .*tender up' "a watch without a front says how to get one"
+touch go
+wait "$waiter"
+is "$?" 5 "who waited by the front is answered without it"
+like "$(tender doctor 2>&1)" 'the front does not run' "tender doctor names it"
 ok "tender up starts it again" tender up --dir "$DIR"
 wait_until "the watcher was told of what happened meanwhile" ended "$third"
 ok "and its numbers have no hole over the front's death" gapless all.json
