@@ -81,6 +81,11 @@ else
     echo "# no python3: --pty is not tried"
 fi
 
+run -t 0:01 sh -c 'exec sleep 600'
+is "$status" 143 "a time limit ends the tasks"
+wait_until "and the allocation" queue_is_empty
+is "$(squeue -h -t timeout -o %j | sort -u)" sh "which says why"
+
 # a killed srun holds nothing for long
 timeout 100 srun -n2 sleep 600 </dev/null >/dev/null 2>&1 & watch=$!
 wait_until "a step runs" sh -c 'squeue -h -t R -o %j | grep -q sleep'

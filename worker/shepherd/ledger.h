@@ -27,6 +27,7 @@ struct attempt {
     pid_t pid;               /* leader, session and process group */
     int64_t started_ms;      /* all times are CLOCK_BOOTTIME; INT64_MAX = never */
     uint32_t limit_s, kill_wait_s;
+    bool session;            /* no script anywhere: HELD keeps the limit too */
     int64_t warn_at_ms, limit_at_ms, kill_at_ms;
     uint32_t warn_signal, warn_before_s;
     bool warn_leader_only;

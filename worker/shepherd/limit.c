@@ -124,7 +124,7 @@ void attempt_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wa
     }
     if (k->limit_s) {
         a->limit_s = k->limit_s; /* one that is being launched takes it when it starts */
-        if (a->state == ATTEMPT_RUNNING && !a->ending)
+        if ((a->state == ATTEMPT_RUNNING || (a->state == ATTEMPT_HELD && a->session)) && !a->ending)
             limit_set(sh, a, k->limit_s);
         report(sh, a, &(struct td_report){.kind = TD_REPORT_ADJUSTED});
         return;
@@ -134,6 +134,22 @@ void attempt_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wa
         return;
     }
     a->kill_wait_s = kill_wait_s;
+    attempt_end(sh, a);
+}
+
+/* A session's allocation has no leader to say how it ended: this node says that its time was over. */
+static void limit_keep_held(struct shepherd *sh, struct attempt *a)
+{
+    if (a->warn_at_ms <= sh->now_ms) {
+        a->warn_at_ms = INT64_MAX;
+        a->warned = true;
+        steps_signal(sh, a, a->warn_signal);
+    }
+    if (a->limit_at_ms > sh->now_ms)
+        return;
+    a->warn_at_ms = a->limit_at_ms = INT64_MAX;
+    a->timed_out = true;
+    report(sh, a, &(struct td_report){.kind = TD_REPORT_EXITED, .timed_out = true});
     attempt_end(sh, a);
 }
 
@@ -159,9 +175,12 @@ void limits_keep(struct shepherd *sh)
     steps_keep(sh);
     int64_t due = TD_MIN(start_overdue(sh), steps_due(sh));
     for (struct attempt *a = sh->ledger.first; a; a = a->next) {
-        if (a->state != ATTEMPT_RUNNING)
+        if (a->state == ATTEMPT_HELD)
+            limit_keep_held(sh, a);
+        else if (a->state == ATTEMPT_RUNNING)
+            limit_keep_one(sh, a);
+        else
             continue;
-        limit_keep_one(sh, a);
         due = TD_MIN(due, TD_MIN(a->warn_at_ms, TD_MIN(a->limit_at_ms, a->kill_at_ms)));
     }
     sh->next_due_ms = due;

@@ -99,6 +99,9 @@ void start_attempt(struct shepherd *sh, struct launch *what)
     limit_warn_parse(a, m->spec.signal);
     if (award->node_rank > 0) {
         a->state = ATTEMPT_HELD;
+        a->session = m->spec.session;
+        if (a->session)
+            limit_set(sh, a, a->limit_s);
         report(sh, a, &(struct td_report){.kind = TD_REPORT_ACCEPTED});
         launch_recycle(sh, what);
         return;

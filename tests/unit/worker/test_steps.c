@@ -489,6 +489,23 @@ static void a_time_limit_ends_it(void **state)
     assert_int_equal(e->signal, SIGTERM);
 }
 
+/* The limit of an allocation without a script is kept here as well: its steps are ended, and it says why. */
+static void a_session_has_its_limit(void **state)
+{
+    struct rig *r = *state;
+    struct td_sh_launch m = {.kill_wait_s = 1, .spec.session = true};
+    m.award = (struct td_award){.job = 2, .attempt = 1, .limit_s = 1, .node_rank = 1, .uid = getuid(), .gid = getgid()};
+    m.award.place.node = "n1";
+    put(&r->worker, TD_MSG_SH_LAUNCH, &m);
+    step_make(r, 0, 1, "sleep 600")->launch.job = 2;
+    put(&r->worker, TD_MSG_SH_STEP, &r->m);
+    assert_int_equal(wait_for(r, 0, TD_REPORT_EXITED)->signal, SIGTERM);
+    const struct td_report *e = wait_for(r, TD_STEP_BATCH, TD_REPORT_EXITED);
+    assert_true(e->timed_out);
+    assert_int_equal(e->job, 2);
+    assert_true(wait_for(r, TD_STEP_BATCH, TD_REPORT_GONE)->no > find(r, 0, TD_REPORT_EXITED)->no);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -498,7 +515,7 @@ int main(void)
         T(input_reaches_every_task), T(nothing_is_lost_when_the_relay_changes),
         T(a_stopped_reader_stops_only_his_step), T(a_terminal_is_one),
         T(what_a_task_leaves_behind_is_ended), T(files_of_tasks),
-        T(a_time_limit_ends_it),
+        T(a_time_limit_ends_it), T(a_session_has_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
