@@ -79,7 +79,7 @@ static int watch(struct client *c, struct session *s, pid_t pid, int signal_fd)
     uint64_t heard_no = 0;
     bool told = false;
     int status = 0;
-    link_init(&link, c->place.socket);
+    link_init(&link, &c->place);
     for (;;) {
         int64_t now = elapsed_ms();
         struct td_arena arena = {0};

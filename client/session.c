@@ -232,9 +232,9 @@ void session_environ(const struct session *s, const struct submit *request, stru
 
 /* --- the connection beside ------------------------------------------------------------------------------------------------------ */
 
-void link_init(struct session_link *l, const char *socket)
+void link_init(struct session_link *l, const struct td_conf_place *place)
 {
-    *l = (struct session_link){.socket = socket};
+    *l = (struct session_link){.front = place->front, .broker = place->socket};
     td_stream_init(&l->stream, -1, 0);
 }
 
@@ -250,7 +250,9 @@ bool link_up(struct session_link *l, int64_t now_ms)
     if (l->up || now_ms < l->dial_at_ms)
         return l->up;
     l->dial_at_ms = now_ms + DIAL_AGAIN_MS;
-    int fd = td_local_connect(l->socket, &err);
+    int fd = td_local_connect(l->front, &err);
+    if (fd < 0)
+        fd = td_local_connect(l->broker, &err);
     if (fd < 0)
         return false;
     fcntl(fd, F_SETFL, O_NONBLOCK);

@@ -26,13 +26,13 @@ int session_cwd(char *out, size_t cap, struct td_error *err);
 /* A connection that only says SESSION_HEARD, and the two questions srun asks meanwhile; never waits for an answer. */
 #define SESSION_BEAT_MS 3000
 struct session_link {
-    const char *socket;
+    const char *front, *broker; /* their doors, tried in this order */
     struct td_stream stream;
     bool up;
     int64_t beat_at_ms, dial_at_ms;
     uint64_t request;
 };
-void link_init(struct session_link *l, const char *socket);
+void link_init(struct session_link *l, const struct td_conf_place *place);
 void link_release(struct session_link *l);
 bool link_up(struct session_link *l, int64_t now_ms); /* dials when it is time */
 uint64_t link_ask(struct session_link *l, uint32_t id, const void *body); /* the request's number, 0 = not sent */

@@ -536,7 +536,7 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
     if (res == 0) {
         if (o->pty)
             tty_take();
-        link_init(&r.link, c->place.socket);
+        link_init(&r.link, &c->place);
         run_step(&r);
         tty_restore();
         link_release(&r.link);
