@@ -95,7 +95,7 @@ like "$?:$(cat opt.err)" '^1:.*--watch does not go with --array' "what does not 
 if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
     as() { setpriv --reuid=65534 --regid=65534 --clear-groups env SLURM_CONF="$SLURM_CONF" PATH="$PATH" "$@"; }
     if as squeue -h >/dev/null 2>&1; then
-        as tender events --since 0 >other.json 2>other.err & other=$!
+        setpriv --reuid=65534 --regid=65534 --clear-groups tender events --since 0 >other.json 2>other.err & other=$!
         ON_EXIT="kill $watcher $rows $table $other 2>/dev/null; wait $watcher $rows $table $other 2>/dev/null"
         printf '#!/bin/sh\ntrue\n' >script.sh
         sixth=$(submit --hold script.sh private-argument)
