@@ -333,5 +333,10 @@ int main(int argc, char **argv)
         return 1;
     }
     close(0);
-    return carry(&r);
+    int status = carry(&r);
+    td_sealed_release(&r.client);
+    td_stream_release(&r.shepherd);
+    td_vec_release(&r.exited);
+    td_arena_release(&r.arena);
+    return status;
 }
