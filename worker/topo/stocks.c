@@ -85,7 +85,6 @@ static int asked_item(struct maker *m, char *item)
         *open = '\0';
     }
     uint32_t part = 0;
-    bool counted = false;
     for (char *at = item, *next; at; at = next, part++) {
         next = strchr(at, ':');
         if (next)
@@ -94,8 +93,8 @@ static int asked_item(struct maker *m, char *item)
             x->name = at;
         else if (td_str_equal(at, "no_consume"))
             return td_fail(m->err, TD_E_CONF, "Gres=%s: no_consume is not supported", m->p->gres);
-        else if (!counted && parse_count(at, &x->count))
-            counted = true;
+        else if (!next && parse_count(at, &x->count))
+            break; /* only the last part counts: there are models called 1080 */
         else if (part == 1 && *at != '\0')
             x->type = at;
         else

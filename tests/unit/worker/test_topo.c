@@ -384,6 +384,10 @@ static void gres_without_lines_pretends(void **state)
     assert_int_equal(gres_of(&f->inv, "tape"), 1);
     assert_int_equal(f->inv.gres.v[1].devices.n, 0);
     read_fails(f, &(struct td_topo_params){.topology = "synthetic:8", .gres = "gpu:TitanXp:four"}, TD_E_CONF, "four");
+    read_fails(f, &(struct td_topo_params){.topology = "synthetic:8", .gres = "gpu:1080:2:2"}, TD_E_CONF, "not a count");
+    read_ok(f, &(struct td_topo_params){.topology = "synthetic:8", .gres = "gpu:1080:2"}); /* a model's name may be a number */
+    assert_string_equal(f->inv.gres.v[0].type, "1080");
+    assert_int_equal(f->inv.gres.v[0].count, 2);
     read_fails(f, &(struct td_topo_params){.topology = "synthetic:8", .gres = "gpu:no_consume:4"}, TD_E_CONF, "no_consume");
     read_fails(f, &(struct td_topo_params){.topology = "synthetic:8", .gres = "gpu:4(X:1)"}, TD_E_CONF, "(S:sockets)");
     read_fails(f, &(struct td_topo_params){.topology = "synthetic:8", .gres = ":4"}, TD_E_CONF, "no name");
