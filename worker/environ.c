@@ -177,7 +177,7 @@ static void set_nodes(struct env *e, const struct environ_facts *f)
     set_if(e, "HOSTNAME", td_str_empty(f->inventory->hostname) ? f->node : f->inventory->hostname);
 }
 
-/* --gpus and --gpus-per-task as they were asked: [type:]count */
+/* --gpus, --gpus-per-node (--gres=gpu is the same wish) and --gpus-per-task as they were asked: [type:]count */
 static void set_gpu_need(struct env *e, const char *name, struct td_gres_need_list needs)
 {
     char text[TD_MAX_NAME_BYTES + 32];
@@ -202,7 +202,9 @@ static void set_needs(struct env *e, const struct environ_facts *f)
     set_number_if(e, "SLURM_MEM_PER_NODE", need->mem_all ? f->award->place.memory_mb : need->mem_mb_per_node);
     set_number_if(e, "SLURM_MEM_PER_CPU", need->mem_mb_per_cpu);
     set_number_if(e, "SLURM_MEM_PER_GPU", need->mem_mb_per_gpu);
+    set_number_if(e, "SLURM_CPUS_PER_GPU", need->cpus_per_gpu);
     set_gpu_need(e, "SLURM_GPUS", need->gres_job);
+    set_gpu_need(e, "SLURM_GPUS_PER_NODE", need->gres);
     set_gpu_need(e, "SLURM_GPUS_PER_TASK", need->gres_task);
 }
 
