@@ -385,6 +385,29 @@ static void a_session_closes(void **state)
     film_expect_refused(f, TD_E_ALREADY_DONE);
 }
 
+/* The time limit ends the tasks, their srun says goodbye, and only then the node is heard. */
+static void a_session_closed_by_its_time_limit_says_so(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 2, 0);
+    uint32_t job = film_submit(f, .cores = 1, .session = true);
+    struct td_session_close close = {.job = job};
+    w->silent = true;
+    film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
+    film_expect(f, job, "COMPLETING");
+    w->silent = false;
+    struct td_report r = {
+        .kind = TD_REPORT_EXITED, .job = job, .attempt = 1, .step = TD_STEP_BATCH};
+    film_report(f, w, r, true); /* an end like others changes nothing */
+    r.timed_out = true;
+    film_report(f, w, r, true);
+    film_advance(f, 10 * SEC);
+    film_expect(f, job, "TIMEOUT");
+    film_expect_reason(f, job, "TimeLimit");
+    assert_int_equal(film_events(f, TD_EV_JOB_ENDING), 2);
+}
+
 static void rows_show_what_squeue_needs(void **state)
 {
     struct film *f = *state;
@@ -525,6 +548,7 @@ int main(void)
         FILM(low_space_refuses_new_work),
         FILM(a_session_that_falls_silent_gives_its_nodes_back),
         FILM(a_session_closes),
+        FILM(a_session_closed_by_its_time_limit_says_so),
         FILM(rows_show_what_squeue_needs),
         FILM(rounds_can_be_looked_at),
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
