@@ -109,10 +109,9 @@ void io_begin(struct step_io *io, const struct td_step_created *m)
     for (uint32_t i = 0; i < io->nnodes; i++)
         for (uint32_t k = 0; k < io->nodes[i].ranks.n; k++) {
             struct io_task *t = &io->tasks[io->nodes[i].ranks.v[k]];
-            bool on_pty = io->pty && io->nodes[i].ranks.v[k] == 0;
             t->node = i;
-            t->flow[0].eof = io->out_elsewhere;
-            t->flow[1].eof = on_pty || io->err_elsewhere;
+            t->flow[0].eof = io->out_elsewhere || (io->pty && io->nodes[i].ranks.v[k] != 0); /* as worker/step.c lays it out */
+            t->flow[1].eof = io->pty || io->err_elsewhere;
         }
     io->out.regular = fstat(io->out.fd, &st) == 0 && S_ISREG(st.st_mode);
     io->err.regular = io->err.fd >= 0 && fstat(io->err.fd, &st) == 0 && S_ISREG(st.st_mode);

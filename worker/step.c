@@ -81,10 +81,14 @@ static void make_tasks(struct worker *w, const struct environ_step_facts *facts,
         t->bind = task_cpus(w, l, i);
         if (t->pty)
             continue;
+        if (s->pty) { /* one terminal, one task: the others have nothing to do with it */
+            t->in = t->out = t->err = "/dev/null";
+            continue;
+        }
         t->out = expand(w, s->out, &p, s->cwd);
         t->err = expand(w, s->err, &p, s->cwd);
         t->in = expand(w, s->in, &p, s->cwd);
-        t->no_input = s->pty || (s->in_task && s->in_task != t->rank + 1);
+        t->no_input = s->in_task && s->in_task != t->rank + 1;
     }
     m->tasks = (struct td_sh_task_list){v, l->place.ranks.n};
 }

@@ -124,14 +124,14 @@ void io_started(struct shepherd *sh, struct step *st, struct task *t)
 {
     for (int i = 0; i < 3; i++)
         close_fd(&t->child_fds[i]);
+    if (t->row->pty)
+        st->pty_watch = (struct watch){.kind = WATCH_PTY, .step = st, .task = t};
     for (uint32_t k = 0; k < 2; k++) {
         t->out[k].watch = (struct watch){.kind = WATCH_OUT, .step = st, .task = t, .stream = k};
         if (t->out[k].used)
             set_out_watch(sh, st, t, k);
     }
     t->in_watch = (struct watch){.kind = WATCH_IN, .step = st, .task = t};
-    if (t->row->pty)
-        st->pty_watch = (struct watch){.kind = WATCH_PTY, .step = st, .task = t}, set_out_watch(sh, st, t, 0);
     in_settle(sh, st); /* input may have come before there was anybody to read it */
 }
 
