@@ -471,9 +471,9 @@ static void say_end(struct shepherd *sh, struct step *st)
 
 /* --- what tasks left behind ------------------------------------------------------------------------------------------------------ */
 
-static bool left_by(const struct step *st, const struct proc *p)
+static bool left_by(const struct shepherd *sh, const struct step *st, const struct proc *p)
 {
-    char text[64];
+    char text[64], dir[TD_MAX_PATH_BYTES];
     unsigned job, attempt, no;
     for (uint32_t i = 0; i < st->ntasks; i++) {
         const struct task *t = &st->tasks[i];
@@ -481,7 +481,8 @@ static bool left_by(const struct step *st, const struct proc *p)
             return p->start_ticks + 1 >= start_ticks_of(t->started_ms);
     }
     return proc_env(p->pid, "TENDER_STEP", text, sizeof(text)) && sscanf(text, "%u.%u.%u", &job, &attempt, &no) == 3 &&
-           job == st->job && attempt == st->attempt && no == st->no;
+           job == st->job && attempt == st->attempt && no == st->no &&
+           proc_env(p->pid, "TENDER_NODE_DIR", dir, sizeof(dir)) && strcmp(dir, sh->dir) == 0; /* nodes may share a host */
 }
 
 /* Returns how many are left. The walk over /proc is made only where somebody lost his parent. */
@@ -498,7 +499,7 @@ static uint32_t end_leftovers(struct shepherd *sh, const struct step *st)
     sh->tab_fresh = true;
     for (uint32_t i = 0; i < sh->tab.procs.n; i++) {
         const struct proc *p = &sh->tab.procs.v[i];
-        if (p->pid == getpid() || p->state == 'Z' || !left_by(st, p))
+        if (p->pid == getpid() || p->state == 'Z' || !left_by(sh, st, p))
             continue;
         left++;
         if (kill(p->pid, SIGKILL) < 0 && errno == EPERM)

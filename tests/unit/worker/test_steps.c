@@ -461,6 +461,30 @@ static void what_a_task_leaves_behind_is_ended(void **state)
     assert_int_equal(kill((pid_t)atoi(pid), 0), -1);
 }
 
+/* Another node of the same host may have a step of the same name: what runs in it is none of ours. */
+static void another_nodes_step_is_left_alone(void **state)
+{
+    struct rig *r = *state;
+    char *argv[] = {(char *)(uintptr_t)"sleep", (char *)(uintptr_t)"600", NULL};
+    char *env[] = {(char *)(uintptr_t)"TENDER_ATTEMPT=1.1", (char *)(uintptr_t)"TENDER_STEP=1.1.0",
+                   (char *)(uintptr_t)"TENDER_NODE_DIR=/another/node", NULL};
+    int status, ready[2];
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t stranger = fork();
+    if (stranger == 0) {
+        execve("/bin/sleep", argv, env);
+        _exit(126);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &status, 1), 0); /* it runs */
+    close(ready[0]);
+    run(r, 0, 1, "setsid sleep 601 >&- 2>&- &"); /* somebody lost his parent: the process list is read */
+    assert_int_equal(waitpid(stranger, &status, WNOHANG), 0);
+    kill(stranger, SIGTERM);
+    assert_int_equal(waitpid(stranger, &status, 0), stranger);
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
 static void files_of_tasks(void **state)
 {
     struct rig *r = *state;
@@ -514,7 +538,8 @@ int main(void)
         T(an_unknown_job_is_declined), T(what_cannot_start_says_why),
         T(input_reaches_every_task), T(nothing_is_lost_when_the_relay_changes),
         T(a_stopped_reader_stops_only_his_step), T(a_terminal_is_one),
-        T(what_a_task_leaves_behind_is_ended), T(files_of_tasks),
+        T(what_a_task_leaves_behind_is_ended), T(another_nodes_step_is_left_alone),
+        T(files_of_tasks),
         T(a_time_limit_ends_it), T(a_session_has_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
