@@ -352,8 +352,9 @@ static void read_steps(struct shell *s, const struct shell_read *r)
 {
     struct answer a;
     answer_begin(&a, s, r, TD_MSG_STEPS, sizeof(struct td_step_info));
+    const struct td_query_steps *m = r->body;
     const struct td_step_query q = {
-        .job = ((const struct td_query_steps *)r->body)->job, .asker_uid = r->from.uid, .asker_operator = a.is_operator};
+        .job = m->job, .batch = m->batch, .asker_uid = r->from.uid, .asker_operator = a.is_operator};
     td_core_steps(s->core, &q, &a.arena, visit_step, &a);
     answer_end(&a);
 }

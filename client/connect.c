@@ -135,6 +135,23 @@ int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, 
     return r;
 }
 
+int client_steps(struct client *c, uint32_t job, struct client_steps *ret, struct td_error *err)
+{
+    struct td_query_steps q = {.job = job, .batch = true};
+    void *body = NULL;
+    int r = client_ask(c, TD_MSG_QUERY_STEPS, &q, TD_MSG_STEPS, &body, err);
+
+    for (; r == 0; r = more(c, TD_MSG_STEPS, &body, err)) {
+        const struct td_steps *m = body;
+        for (uint32_t i = 0; i < m->rows.n; i++)
+            td_vec_push(&ret->rows, m->rows.v[i]);
+        ret->now_ms = m->now_ms;
+        if (!m->more)
+            return 0;
+    }
+    return r;
+}
+
 int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err)
 {
     struct td_query_partitions q = {.name = name};
@@ -201,6 +218,35 @@ int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *re
         return bad_id(text, err);
     *ret = (struct td_job_sel){.job = (uint32_t)id};
     return under ? parse_tasks(a, text, under + 1, ret, err) : 0;
+}
+
+int client_step_parse(const char *text, struct client_step_id *ret, struct td_error *err)
+{
+    const char *dot = strchr(text, '.');
+    td_autofree char *head = dot ? td_strndup(text, (size_t)(dot - text)) : td_strdup(text);
+    char *under = strchr(head, '_');
+    uint64_t job, task = 0, step = TD_INFINITE;
+    bool ok = true;
+
+    if (under) {
+        *under = 0;
+        ok = td_parse_u64(under + 1, &task) && task < UINT32_MAX;
+    }
+    if (dot && td_str_casecmp(dot + 1, "batch") == 0)
+        step = TD_STEP_BATCH;
+    else if (dot)
+        ok &= td_parse_u64(dot + 1, &step) && step < TD_STEP_BATCH;
+    if (!ok || !td_parse_u64(head, &job) || job == 0 || job >= UINT32_MAX)
+        return td_fail(err, TD_E_INVALID_JOB, "Invalid job_step id: %s", text);
+    *ret = (struct client_step_id){.job = (uint32_t)job, .task = (uint32_t)task, .step = (uint32_t)step, .array = under != NULL};
+    return 0;
+}
+
+bool client_step_is(const struct client_step_id *id, const struct td_step_info *row)
+{
+    bool job = id->array ? row->array_job == id->job && row->array_task == id->task : row->job == id->job || row->array_job == id->job;
+
+    return job && (id->step == TD_INFINITE || id->step == row->step);
 }
 
 int64_t client_now_ms(void)

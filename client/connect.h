@@ -31,12 +31,24 @@ struct client_nodes {
     TD_VEC(struct td_node_info) rows;
     int64_t now_ms;
 };
+struct client_steps {
+    TD_VEC(struct td_step_info) rows;
+    int64_t now_ms;
+};
 int client_jobs(struct client *c, const struct td_query_jobs *q, struct client_jobs *ret, struct td_error *err);
 int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, struct td_error *err);
+int client_steps(struct client *c, uint32_t job, struct client_steps *ret, struct td_error *err); /* 0: of all; scripts too */
 int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err);
 
 /* "12", "12_3", "12_[1-3,7]", "12_*". Error: INVALID_JOB naming the text. */
 int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *ret, struct td_error *err);
+/* "12", "12_3", with ".0" or ".batch" for one of its steps; TD_INFINITE: all of them. */
+struct client_step_id {
+    uint32_t job, task, step;
+    bool array; /* task is said */
+};
+int client_step_parse(const char *text, struct client_step_id *ret, struct td_error *err);
+bool client_step_is(const struct client_step_id *id, const struct td_step_info *row);
 /* The wall clock in milliseconds, and the zone east of UTC at an instant: the only places commands ask. */
 int64_t client_now_ms(void);
 int32_t client_zone_s(int64_t at_ms);

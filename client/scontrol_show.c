@@ -5,6 +5,7 @@
 
 #include "render/job.h"
 #include "render/node.h"
+#include "render/step.h"
 #include "render/value.h"
 #include "say.h"
 #include "scontrol.h"
@@ -54,6 +55,59 @@ static int show_job(struct scontrol *s, const char *name, struct td_error *err)
     say_out(&out);
     td_buf_release(&out);
     td_vec_release(&jobs.rows);
+    return r;
+}
+
+static int no_step(struct scontrol *s, const char *name, const struct client_step_id *id, struct td_error *err)
+{
+    struct td_job_sel sel = {.job = id->job};
+    static const char *const all[] = {"all"};
+    struct td_query_jobs q = {.filter = {.ids = {.v = &sel, .n = 1}, .states = {.v = all, .n = 1}}, .all = true};
+    struct client_jobs jobs = {0};
+    int r = client_jobs(&s->client, &q, &jobs, err);
+
+    if (r == 0 && jobs.rows.n == 0)
+        r = td_fail(err, TD_E_INVALID_JOB, "slurm_get_job_steps error: %s", td_error_words(TD_E_INVALID_JOB));
+    else if (r == 0)
+        r = td_fail(err, TD_E_INVALID_JOB, "Job step %s not found", name);
+    td_vec_release(&jobs.rows);
+    return r;
+}
+
+static int show_step(struct scontrol *s, const char *name, struct td_error *err)
+{
+    struct client_steps steps = {0};
+    struct client_step_id id = {0};
+    struct td_buf out = {0};
+    bool one = !td_str_empty(name);
+    uint32_t shown = 0;
+    int r = one ? client_step_parse(name, &id, err) : 0;
+
+    if (r == 0)
+        r = client_steps(&s->client, id.array ? 0 : id.job, &steps, err);
+    if (r == 0 && one && !id.array && !steps.rows.n) /* an array is not a job that runs: its tasks are */
+        r = client_steps(&s->client, 0, &steps, err);
+    for (uint32_t i = 0; r == 0 && i < steps.rows.n; i++) {
+        if (one && !client_step_is(&id, &steps.rows.v[i]))
+            continue;
+        if (s->json) {
+            td_buf_puts(&out, shown ? ",\n    " : "{\n  \"steps\": [\n    ");
+            td_wire_json(&out, &td_rec_step_info, &steps.rows.v[i], TD_SEE_OWNER);
+        } else {
+            step_text(&out, &steps.rows.v[i], s->oneliner);
+        }
+        shown++;
+    }
+    if (r == 0 && !shown && one)
+        r = no_step(s, name, &id, err);
+    else if (r == 0 && s->json)
+        td_buf_puts(&out, shown ? "\n  ]\n}\n" : "{\n  \"steps\": []\n}\n");
+    else if (r == 0 && !shown)
+        td_buf_puts(&out, "No job steps in the system\n");
+    if (r == 0)
+        say_out(&out);
+    td_buf_release(&out);
+    td_vec_release(&steps.rows);
     return r;
 }
 
@@ -202,13 +256,14 @@ static const struct entity {
     {"jobid", 1, show_job, "slurm_load_jobs error: "},
     {"nodes", 1, show_node, ""},
     {"partitions", 1, show_partition, ""},
+    {"steps", 2, show_step, ""},
     {"configuration", 1, show_config, "slurm_load_ctl_conf error: "},
 };
 
 int scontrol_show(struct scontrol *s, char **words, uint32_t n)
 {
     static const char *const absent[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat",
-                                         "federation", "licenses", "reservations", "steps", "slurmd", "topology"};
+                                         "federation", "licenses", "reservations", "slurmd", "topology"};
     const char *what = words[1], *name = n > 2 ? words[2] : NULL;
     td_autofree char *key = td_strndup(what, strcspn(what, "="));
     struct td_error err = {0};

@@ -125,6 +125,7 @@ struct td_step_query {
     uint32_t job;
     uint32_t asker_uid;
     bool asker_operator;
+    bool batch; /* a running batch script is a row too, the first of its job: step TD_STEP_BATCH */
 };
 typedef bool td_step_visit_fn(void *ctx, const struct td_step_info *row);
 void td_core_steps(const struct td_core *c, const struct td_step_query *q, struct td_arena *a, td_step_visit_fn *visit, void *ctx);

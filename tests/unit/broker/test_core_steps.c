@@ -862,6 +862,12 @@ static void rows_and_blobs(void **state)
     assert_string_equal(row.name, "x");
     assert_string_equal(row.partition, "main");
     assert_int_equal(row.gres.v[0].count, 3);
+    assert_int_equal(row.limit_s, TD_INFINITE);
+    q.batch = true;
+    td_core_steps(f->core, &q, &f->arena, first_row, &row);
+    assert_int_equal(row.step, TD_STEP_BATCH); /* the script is the first of its job */
+    assert_string_equal(row.name, "batch");
+    assert_string_equal(row.nodelist, "n1");
     q.job = job + 1;
     row.job = 0;
     td_core_steps(f->core, &q, &f->arena, first_row, &row);
