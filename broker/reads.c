@@ -73,6 +73,7 @@ struct answer {
     int failed;
     /* jobs */
     const struct td_query_jobs *query;
+    struct td_step_end_list ends; /* of steps: with the last frame */
 };
 
 static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool more)
@@ -88,7 +89,8 @@ static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool mor
         return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
     if (a->id == TD_MSG_STEPS) {
-        const struct td_steps m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
+        const struct td_steps m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
+                                   .ends = more ? (struct td_step_end_list){0} : a->ends};
         return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
     const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
@@ -356,6 +358,8 @@ static void read_steps(struct shell *s, const struct shell_read *r)
     const struct td_step_query q = {
         .job = m->job, .batch = m->batch, .asker_uid = r->from.uid, .asker_operator = a.is_operator};
     td_core_steps(s->core, &q, &a.arena, visit_step, &a);
+    if (q.job)
+        a.ends.n = td_core_step_ends(s->core, &q, &a.arena, &a.ends.v);
     answer_end(&a);
 }
 

@@ -104,7 +104,7 @@ static void refuse_all(struct shell *s, const struct td_error *why)
     uint32_t n;
     const struct td_effect *e = td_core_effects(s->core, &n);
     for (uint32_t i = 0; i < n; i++)
-        if (e[i].kind == TD_DO_REPLY)
+        if (e[i].kind == TD_DO_REPLY && e[i].id != TD_MSG_STEP_WAITS) /* who was to be told that he waits is among those below */
             refuse_wait(&earlier, e[i].peer, e[i].request);
     td_core_waits(s->core, refuse_wait, &earlier);
     for (uint32_t i = 0; i < s->asked.n; i++)

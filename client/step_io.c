@@ -374,6 +374,7 @@ static void node_down(struct io_node *n)
 
 static bool node_take(struct step_io *io, struct io_node *n, const struct td_frame *f)
 {
+    n->heard = true;
     switch (f->id) {
     case TD_MSG_SH_DATA:
         return take_data(io, n, f->body);
@@ -557,17 +558,20 @@ void io_size(struct step_io *io, uint32_t rows, uint32_t columns)
         }
 }
 
+void io_lost_node(struct step_io *io, struct io_node *n, const char *why)
+{
+    for (uint32_t k = 0; k < n->ranks.n && !n->done; k++) {
+        struct io_task *t = &io->tasks[n->ranks.v[k]];
+        if (!t->over)
+            task_over(io, n->ranks.v[k], 1, 0, why), t->fresh = false;
+        t->flow[0].eof = t->flow[1].eof = true;
+    }
+}
+
 void io_lost(struct step_io *io, const char *why)
 {
-    for (uint32_t i = 0; i < io->nnodes; i++) {
-        struct io_node *n = &io->nodes[i];
-        for (uint32_t k = 0; k < n->ranks.n && !n->done; k++) {
-            struct io_task *t = &io->tasks[n->ranks.v[k]];
-            if (!t->over)
-                task_over(io, n->ranks.v[k], 1, 0, why), t->fresh = false;
-            t->flow[0].eof = t->flow[1].eof = true;
-        }
-    }
+    for (uint32_t i = 0; i < io->nnodes; i++)
+        io_lost_node(io, &io->nodes[i], td_str_empty(io->nodes[i].why) ? why : io->nodes[i].why);
 }
 
 bool io_over(const struct step_io *io)

@@ -51,6 +51,7 @@ void td_core_destroy(struct td_core **p)
         return;
     core_round_release(c);
     core_step_waits_free(c);
+    core_step_ends_free(c);
     for (uint32_t i = 0; i < c->jobs.n; i++)
         core_job_free(c, c->jobs.v[i]);
     td_vec_release(&c->jobs);

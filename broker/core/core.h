@@ -129,6 +129,8 @@ struct td_step_query {
 };
 typedef bool td_step_visit_fn(void *ctx, const struct td_step_info *row);
 void td_core_steps(const struct td_core *c, const struct td_step_query *q, struct td_arena *a, td_step_visit_fn *visit, void *ctx);
+/* What is known of ends of the steps of q->job, oldest first; nothing to others than its owner and operators. */
+uint32_t td_core_step_ends(const struct td_core *c, const struct td_step_query *q, struct td_arena *a, const struct td_step_end **ret);
 /* Requests that wait for their turn (STEP_CREATE), in order of arrival: whoever destroys the core answers them, and when
  * a peer is gone that one of them is of, the core must be told (TD_IN_GONE). */
 typedef void td_wait_visit_fn(void *ctx, uint64_t peer, uint64_t request);

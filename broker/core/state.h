@@ -104,6 +104,10 @@ struct core_step {
     struct core_step_part parts[];
 };
 /* A step that waits for its turn: soft, its client asks again. */
+struct core_step_end {
+    uint32_t job, attempt, step, outcome;
+    char *node, *text;
+};
 struct core_step_wait {
     uint32_t job, attempt, uid;
     uint64_t peer, request;
@@ -338,6 +342,8 @@ struct td_core {
     TD_VEC(struct td_effect) effects;
     TD_VEC(uint32_t) stirred;
     TD_VEC(struct core_step_wait) step_waits; /* in order of arrival */
+    struct core_step_end step_ends[TD_MAX_STEP_ENDS_KEPT]; /* soft: the last ones that said why; a ring */
+    uint32_t nstep_ends;                                   /* ever put there */
     size_t step_waits_bytes;
     bool steps_stirred; /* something a waiting step waits for may have happened */
     int64_t leases_next_ms, resend_next_ms, purge_next_ms, retry_ms, probe_ms, sessions_next_ms;
@@ -648,6 +654,7 @@ void core_request_step_signal(struct td_core *c, const struct td_input *in,
 void core_steps_peer_gone(struct td_core *c, uint64_t peer, uint64_t request);
 void core_steps_run(struct td_core *c); /* those that wait */
 void core_step_waits_free(struct td_core *c);
+void core_step_ends_free(struct td_core *c);
 
 /* step_report.c */
 bool core_step_report(struct td_core *c, struct core_part *p,

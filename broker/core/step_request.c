@@ -167,6 +167,13 @@ static struct td_input asker(const struct core_step_wait *w)
                              .body = w->ask};
 }
 
+static void say_waits(struct td_core *c, const struct td_input *in, const struct td_step_create *m)
+{
+    struct td_step_waits w = {.job = m->job, .code = TD_E_STEP_BUSY};
+    if (m->tell)
+        core_reply(c, in, TD_MSG_STEP_WAITS, &w);
+}
+
 static void wait_for_turn(struct td_core *c, const struct td_input *in, struct core_job *j,
                           const struct td_step_create *m)
 {
@@ -197,6 +204,7 @@ static void wait_for_turn(struct td_core *c, const struct td_input *in, struct c
     c->step_waits_bytes += bytes;
     j->alloc->nsteps_waiting++;
     c->counters.steps_waited++;
+    say_waits(c, in, m);
 }
 
 /* The same request once more: its client lost the answer, or its connection. */
@@ -218,6 +226,7 @@ static bool is_repeat(struct td_core *c, const struct td_input *in, struct core_
         if (w->job == j->id && w->uid == in->uid && td_bin_equal(w->ask->spec.io_key, key)) {
             w->peer = in->peer;
             w->request = in->request;
+            say_waits(c, in, m);
             return true;
         }
     }

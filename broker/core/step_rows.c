@@ -82,6 +82,24 @@ void td_core_steps(const struct td_core *c, const struct td_step_query *q, struc
     }
 }
 
+uint32_t td_core_step_ends(const struct td_core *c, const struct td_step_query *q,
+                           struct td_arena *a, const struct td_step_end **ret)
+{
+    const struct core_job *j = core_job_find(c, q->job);
+    struct td_step_end *v = td_arena_alloc(a, TD_MAX_STEP_ENDS_KEPT * sizeof(*v));
+    uint32_t n = 0;
+    for (uint32_t i = 0; j && i < TD_MAX_STEP_ENDS_KEPT; i++) {
+        const struct core_step_end *e = &c->step_ends[(c->nstep_ends + i) % TD_MAX_STEP_ENDS_KEPT];
+        if (e->job != j->id || e->attempt != j->attempt ||
+            (!q->asker_operator && q->asker_uid != j->uid))
+            continue;
+        v[n++] = (struct td_step_end){
+            .step = e->step, .outcome = e->outcome, .node = e->node, .text = e->text};
+    }
+    *ret = v;
+    return n;
+}
+
 void td_core_waits(const struct td_core *c, td_wait_visit_fn *visit, void *ctx)
 {
     for (uint32_t i = 0; i < c->step_waits.n; i++)

@@ -108,7 +108,7 @@ static bool is_looked_into(uint32_t id)
 void front_answer_take(struct front *f, uint32_t id, uint64_t request, const uint8_t *body, size_t len)
 {
     struct front_relay *relay = td_map_get(&f->relays, request);
-    bool more = false;
+    bool more = id == TD_MSG_STEP_WAITS;
     uint64_t seq = 0;
     if (!relay || !td_msg_row(id)) {
         if (id == TD_MSG_ERROR && request == 0) /* of FOLLOW; others are late, their users are gone */

@@ -178,7 +178,8 @@ static void say_shepherd_gone(struct relay *r)
         for (uint32_t k = 0; k < r->exited.n; k++)
             known |= r->exited.v[k] == ranks->v[i];
         struct td_sh_task_exit m = {
-            .rank = ranks->v[i], .signal = SIGKILL, .text = "the node's shepherd is gone, and its tasks with it", .last = true};
+            .rank = ranks->v[i], .signal = SIGKILL, .last = true};
+        m.text = r->ever ? "the node's shepherd is gone, and its tasks with it" : "the node's shepherd does not have the step";
         if (!known)
             td_sealed_put(&r->client, TD_MSG_SH_TASK_EXIT, &m);
     }
