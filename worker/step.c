@@ -186,7 +186,7 @@ static int relay_spawn(const char *program, const char *socket, int words)
     return r;
 }
 
-static void relay_start(struct worker *w, const struct td_step_launch *l)
+void step_relay(struct worker *w, const struct td_step_launch *l)
 {
     char program[TD_MAX_PATH_BYTES], socket[TD_MAX_PATH_BYTES + 32];
     if (l->spec.io.n == 0)
@@ -227,7 +227,7 @@ static void send_step(struct worker *w, const struct td_sh_step *given)
     keep_limits(w, &m.launch.spec);
     keeper_send(w, TD_MSG_SH_STEP, &m);
     keeper_flush(w);
-    relay_start(w, &m.launch);
+    step_relay(w, &m.launch);
     td_arena_reset(&w->arena);
 }
 

@@ -125,6 +125,7 @@ void launch_release(struct worker *w);
 /* step.c */
 void step_take(struct worker *w, const struct td_sh_step *m);
 void step_blob(struct worker *w, const struct td_blob *b); /* the answer to BLOB_WANTED */
+void step_relay(struct worker *w, const struct td_step_launch *l); /* starts the process that carries its stdio */
 void step_killed(struct worker *w, const struct td_kill *k);
 void step_tick(struct worker *w);
 int64_t step_due(const struct worker *w);

@@ -61,6 +61,11 @@ static bool put(struct shepherd *sh, uint32_t id, const void *body)
     return td_stream_put(&sh->worker, id, 0, body) == 0;
 }
 
+bool link_relay(struct shepherd *sh, const struct td_step_launch *l)
+{
+    return sh->has_worker && put(sh, TD_MSG_SH_RELAY, &(struct td_sh_relay){.launch = *l});
+}
+
 static void say_state(struct shepherd *sh)
 {
     struct td_arena arena = {0};

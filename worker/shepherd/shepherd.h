@@ -91,6 +91,7 @@ void link_accept(struct shepherd *sh);
 void link_read(struct shepherd *sh);
 void link_report(struct shepherd *sh);
 void link_repeat(struct shepherd *sh, struct attempt *a);        /* sends its waiting statuses again */
+bool link_relay(struct shepherd *sh, const struct td_step_launch *l); /* asks the worker for another; false: none is there */
 void link_close(struct shepherd *sh);
 void shepherd_quit(struct shepherd *sh, bool now); /* leave when nothing runs; now: end what runs */
 

@@ -217,7 +217,8 @@ static struct step *step_new(struct shepherd *sh, const struct td_sh_step *m, co
     st->kill_wait_s = a->kill_wait_s;
     st->kill_at_ms = INT64_MAX;
     st->limit_at_ms = l->limit_s && l->limit_s != TD_INFINITE ? sh->now_ms + (int64_t)l->limit_s * 1000 : INT64_MAX;
-    st->pty = -1;
+    st->pty = st->relay_pidfd = -1;
+    st->relay_look_ms = sh->now_ms + RELAY_FIRST_MS;
     st->alone_since_ms = sh->now_ms;
     td_stream_init(&st->relay, -1, 0);
     st->ntasks = st->msg.tasks.n;
@@ -518,6 +519,23 @@ static void step_drop(struct shepherd *sh, struct step **at)
     td_free(st);
 }
 
+static bool wants_relay(const struct step *st)
+{
+    return !st->has_relay && !st->detached && st->msg.launch.spec.io.n > 0;
+}
+
+/* A relay keeps nothing, so another one can take its place; only the worker may start it. */
+static void relay_keep(struct shepherd *sh, struct step *st)
+{
+    if (!wants_relay(st) || sh->now_ms < st->relay_look_ms)
+        return;
+    st->relay_look_ms = sh->now_ms + RELAY_LOOK_MS;
+    if (!io_relay_dead(sh, st) || !link_relay(sh, &st->msg.launch))
+        return;
+    st->relay_look_ms = sh->now_ms + RELAY_AGAIN_MS;
+    td_log("warn", "job=%u.%u step=%u: its relay died; the worker is asked for another", st->job, st->attempt, st->no);
+}
+
 static void keep_one(struct shepherd *sh, struct step *st)
 {
     if (st->state == STEP_LEFTOVERS && sh->now_ms >= st->look_at_ms) {
@@ -526,6 +544,7 @@ static void keep_one(struct shepherd *sh, struct step *st)
         st->look_at_ms = sh->now_ms + st->look_wait_ms;
         st->look_wait_ms = TD_MIN(st->look_wait_ms * 2, LOOK_LAST_MS);
     }
+    relay_keep(sh, st);
     if (st->limit_at_ms <= sh->now_ms) {
         st->limit_at_ms = INT64_MAX;
         st->timed_out = true;
@@ -550,6 +569,8 @@ int64_t steps_due(const struct shepherd *sh)
     int64_t due = INT64_MAX;
     for (const struct step *st = sh->steps; st; st = st->next) {
         due = TD_MIN(due, TD_MIN(st->limit_at_ms, st->kill_at_ms));
+        if (wants_relay(st))
+            due = TD_MIN(due, st->relay_look_ms);
         if (st->state == STEP_LEFTOVERS)
             due = TD_MIN(due, st->look_at_ms);
         if (!st->has_relay && !(st->ending && st->state <= STEP_RUNNING) && st->state != STEP_LEFTOVERS)
