@@ -145,25 +145,6 @@ struct td_counters *td_core_counters(struct td_core *c)
     return &c->counters;
 }
 
-static bool has_uid(const struct td_u32s *l, uint32_t uid)
-{
-    for (uint32_t i = 0; i < l->n; i++) {
-        if (l->v[i] == uid)
-            return true;
-    }
-    return false;
-}
-
-bool td_core_is_admin(const struct td_core *c, uint32_t uid)
-{
-    return uid == 0 || has_uid(&c->settings.admins, uid);
-}
-
-bool td_core_is_operator(const struct td_core *c, uint32_t uid)
-{
-    return td_core_is_admin(c, uid) || has_uid(&c->settings.operators, uid);
-}
-
 void core_sooner(int64_t *at_ms, int64_t than_ms)
 {
     *at_ms = TD_MIN(*at_ms, than_ms);

@@ -88,7 +88,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 4u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 5u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -138,8 +138,12 @@ typedef void td_forecast_visit_fn(void *ctx, uint32_t job, int64_t start_ms);
 void td_core_forecasts(const struct td_core *c, td_forecast_visit_fn *visit, void *ctx);
 void td_core_forecast_set(struct td_core *c, uint32_t job, int64_t start_ms); /* 0 = not foreseen; unknown jobs are passed over */
 const struct td_settings *td_core_settings(const struct td_core *c);
+/* Who may do and see what (rights.c). */
+enum td_admin_level td_core_admin_level(const struct td_core *c, uint32_t uid);
 bool td_core_is_admin(const struct td_core *c, uint32_t uid);
 bool td_core_is_operator(const struct td_core *c, uint32_t uid);
+bool td_core_hides(const struct td_core *c, enum td_private what, uint32_t uid); /* PrivateData, from this user */
+bool td_core_sees_job_of(const struct td_core *c, uint32_t owner, uint32_t uid);
 /* The job as a history row needs it (also for one being purged, while its JOBS_PURGED event is committed). */
 bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret);
 /* Where a job stands, cheaply. False if the core does not hold it. */

@@ -25,11 +25,6 @@ void core_errors_reply(struct td_core *c, const struct td_input *in, struct core
     td_vec_release(&e->v);
 }
 
-bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid)
-{
-    return j->uid == uid || td_core_is_operator(c, uid);
-}
-
 /* Events of one wake are bounded; a request that would go over ends early and says so. */
 bool core_errors_full(const struct td_core *c)
 {
@@ -281,31 +276,12 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     core_errors_reply(c, in, &e);
 }
 
-static bool right_ok(const struct td_core *c, enum td_right right, uint32_t uid)
-{
-    switch (right) {
-    case TD_RIGHT_ANYONE:
-    case TD_RIGHT_USER:
-        return true;
-    case TD_RIGHT_OPERATOR:
-        return td_core_is_operator(c, uid);
-    case TD_RIGHT_ADMIN:
-        return td_core_is_admin(c, uid);
-    case TD_RIGHT_WORKER:
-    case TD_RIGHT_BROKER:
-    case TD_RIGHT_LOCAL:
-    case TD_RIGHT_FRONT:
-        return false;
-    }
-    return false;
-}
-
 bool core_request(struct td_core *c, const struct td_input *in)
 {
     const struct td_msg_row *row = td_msg_row(in->id);
     if (!row)
         return false;
-    if (!right_ok(c, row->right, in->uid)) {
+    if (!core_right_ok(c, row->right, in->uid)) {
         core_refuse(c, in, TD_E_DENIED, "%s: %s is not for user %u", td_error_words(TD_E_DENIED),
                     row->name, in->uid);
         return true;

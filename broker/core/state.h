@@ -560,6 +560,7 @@ struct core_errors {
 void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
                      uint32_t id, int code, const char *text);
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
+bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
 bool core_errors_full(const struct td_core *c);
 /* A set of jobs a person named, waiting array tasks apart. */
@@ -631,7 +632,8 @@ int core_step_restore(struct td_core *c, const struct td_snap_step *r, struct td
 const char *core_steps_check(const struct core_job *j); /* NULL: sound */
 
 /* rows.c, for step_rows.c too */
-bool core_job_hidden(const struct td_core *c, const struct core_job *j); /* in hidden partitions */
+/* May this user be shown it: PrivateData, and hidden partitions unless `all` are asked for. */
+bool core_job_seen(const struct td_core *c, const struct core_job *j, uint32_t uid, bool all);
 void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
                    uint64_t count);
 

@@ -40,7 +40,7 @@ void td_core_steps(const struct td_core *c, const struct td_step_query *q, struc
         const struct core_job *j = c->jobs.v[i];
         if (q->job && j->id != q->job)
             return;
-        if (!j->alloc || (!q->asker_operator && j->uid != q->asker_uid && core_job_hidden(c, j)))
+        if (!j->alloc || (!q->asker_operator && !core_job_seen(c, j, q->asker_uid, false)))
             continue;
         for (uint32_t k = 0; k < j->alloc->steps.n; k++) {
             if (!show(c, j->alloc->steps.v[k], a, visit, ctx))

@@ -23,13 +23,18 @@ typedef TD_VEC(uint32_t) front_ids;
 /* `core` has applied the event. */
 void front_note_make(const struct td_core *core, const struct td_event *ev, struct td_arena *a, struct front_note *ret);
 void front_note_release(struct front_note *n);
-struct td_event_note front_note_for(const struct front_note *n, uint32_t uid, bool is_operator);
+/* As this watcher may see it; its body is the note's, or the arena's. */
+struct front_watcher;
+struct td_event_note front_note_for(const struct front_note *n, const struct td_core *core, const struct front_watcher *w,
+                                    struct td_arena *a);
+bool front_job_is_of(const struct td_core *core, uint32_t job, uint32_t uid); /* false of one that has left the core */
 
 /* --- the ring of notes, and who watches -------------------------------------------------------------------------------- */
 struct front_watcher {
     uint64_t client, request;
     uint32_t uid;
     bool is_operator, own, rows, quiet;
+    uint32_t hides; /* enum td_private: what it may not see, as of its last frame */
     struct td_map jobs; /* ids asked for; of arrays too */
     bool some_jobs;
     uint64_t at;      /* last event it was told of */

@@ -171,6 +171,58 @@ static void a_repeated_submission_gets_the_first_answer(void **state)
     assert_int_not_equal(film_submit(f, .cores = 1, .key = "k1"), job);
 }
 
+static bool count_job(void *ctx, const struct td_job_info *row)
+{
+    (void)row;
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+static bool count_step(void *ctx, const struct td_step_info *row)
+{
+    (void)row;
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+static void expect_seen(struct film *f, uint32_t uid, uint32_t jobs, uint32_t steps)
+{
+    const struct td_job_query q = {.all = true, .asker_uid = uid, .asker_operator = td_core_is_operator(f->core, uid)};
+    const struct td_step_query s = {.asker_uid = uid, .asker_operator = q.asker_operator};
+    struct td_arena a = {0};
+    uint32_t n = 0, k = 0;
+    td_core_jobs(f->core, &q, &a, count_job, &n);
+    td_core_steps(f->core, &s, &a, count_step, &k);
+    td_arena_release(&a);
+    assert_int_equal(n, jobs);
+    assert_int_equal(k, steps);
+}
+
+static void private_jobs_are_seen_by_their_owner(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1);
+    film_submit(f, .uid = 1001, .cores = 1, .hold = true);
+    film_expect(f, job, "RUNNING");
+    film_ask(f, .job = job, .uid = 1000);
+    expect_seen(f, 1001, 2, 1);
+    f->settings.private_data = TD_PRIVATE_JOBS;
+    film_configure(f);
+    expect_seen(f, 1000, 1, 1);
+    expect_seen(f, 1001, 1, 0);
+    expect_seen(f, 1002, 0, 0);
+    expect_seen(f, 77, 2, 1);
+    expect_seen(f, 0, 2, 1);
+    assert_true(td_core_hides(f->core, TD_PRIVATE_JOBS, 1001));
+    assert_false(td_core_hides(f->core, TD_PRIVATE_NODES, 1001));
+    assert_false(td_core_hides(f->core, TD_PRIVATE_JOBS, 77));
+    assert_string_equal(td_admin_level_word(td_core_admin_level(f->core, 77)), "Operator");
+    assert_string_equal(td_admin_level_word(td_core_admin_level(f->core, 0)), "Administrator");
+    assert_string_equal(td_admin_level_word(td_core_admin_level(f->core, 1000)), "None");
+}
+
 static void rights_over_jobs(void **state)
 {
     struct film *f = *state;
@@ -516,6 +568,7 @@ int main(void)
         FILM(the_tier_goes_before_the_order),
         FILM(several_partitions_and_the_first_award_wins),
         FILM(a_repeated_submission_gets_the_first_answer),
+        FILM(private_jobs_are_seen_by_their_owner),
         FILM(rights_over_jobs),
         FILM(cancel_by_filter),
         FILM(requeue_of_what_runs),
