@@ -74,11 +74,7 @@ void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t reques
         return;
     }
     if (enrol_check(s, from, m, hash, &err) < 0) {
-        /* Anybody who reaches the port can ask: he must not fill the disk with our log. */
-        if (shell_boot_us() - s->enrol_told_us > 1000000) {
-            shell_log(&s->log, "warn worker=%s not enrolled: %s", m->node ? m->node : "", err.text);
-            s->enrol_told_us = shell_boot_us();
-        }
+        shell_denied_node(s, m->node, TD_MSG_ENROL, err.text);
         shell_refuse(s, from->peer, request, &err);
         return;
     }

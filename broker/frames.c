@@ -146,11 +146,20 @@ static void give_to_core(struct shell *s, const struct shell_from *from, const s
         s->new_blobs.n = blobs; /* refused, or known already: its script is not kept */
 }
 
+/* Acts of administrators that the core does not see. */
+void shell_admin_acted(struct shell *s, const struct shell_from *from, uint32_t id)
+{
+    const struct td_ev_admin_acted ev = {.uid = from->uid, .request = td_msg_name(id)};
+    if (!s->down)
+        shell_input(s, &(struct td_input){.kind = TD_IN_AUDIT, .uid = from->uid, .id = TD_EV_ADMIN_ACTED, .body = &ev});
+}
+
 static void shutdown_take(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_shutdown *m)
 {
     struct td_done *d = td_arena_alloc(&s->arena, sizeof(*d));
     d->seq = td_core_seq(s->core);
     s->stop = true;
+    shell_admin_acted(s, from, TD_MSG_SHUTDOWN);
     s->stop_snapshot = s->stop_snapshot || m->snapshot;
     shell_log(&s->log, "info shutdown asked for by uid=%u", from->uid);
     shell_answer_later(s, from->peer, request, TD_MSG_DONE, d);
@@ -192,6 +201,11 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
     case TD_MSG_RELAY_GONE:
         shell_request_gone(s, from->peer, ((const struct td_relay_gone *)f->body)->request);
         return true;
+    case TD_MSG_DENIED_HERE: {
+        const struct td_denied_here *m = f->body;
+        shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, m->text ? m->text : "");
+        return true;
+    }
     case TD_MSG_FOLLOW_ACK:
         shell_follow_ack(s, from, f->body);
         return true;
@@ -229,22 +243,24 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
             shell_refuse(s, from->peer, f.request, &err);
         return;
     }
-    if (right_check(s, from, f.row, &node, &err) < 0) {
+    int r = right_check(s, from, f.row, &node, &err);
+    if (r == 0 && f.id == TD_MSG_RELAY) {
+        r = unwrap(s, &vouched, &f, &err);
+        if (r == 0)
+            r = right_check(s, &vouched, f.row, &node, &err);
+        from = &vouched;
+    }
+    if (r < 0) {
+        if (r == -TD_E_DENIED)
+            shell_denied(s, from, f.id, err.text);
         shell_refuse(s, from->peer, f.request, &err);
         return;
-    }
-    if (f.id == TD_MSG_RELAY) {
-        if (unwrap(s, &vouched, &f, &err) < 0 || right_check(s, &vouched, f.row, &node, &err) < 0) {
-            shell_refuse(s, from->peer, f.request, &err);
-            return;
-        }
-        from = &vouched;
     }
     if (take_own(s, from, &f))
         return;
     if (shell_is_read(f.id)) {
-        const struct shell_read r = {.from = *from, .request = f.request, .id = f.id, .body = f.body};
-        td_vec_push(&s->reads, r);
+        const struct shell_read read = {.from = *from, .request = f.request, .id = f.id, .body = f.body};
+        td_vec_push(&s->reads, read);
         return;
     }
     give_to_core(s, from, &f, node);

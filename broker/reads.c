@@ -148,6 +148,7 @@ static bool is_private(struct shell *s, const struct shell_read *r, enum td_priv
 {
     if (!td_core_hides(s->core, what, r->from.uid))
         return false;
+    shell_denied(s, &r->from, r->id, td_error_words(TD_E_DENIED));
     refuse(s, r, TD_E_DENIED, td_error_words(TD_E_DENIED));
     return true;
 }
@@ -443,6 +444,8 @@ static void read_script(struct shell *s, const struct shell_read *r)
         f.found = false;
     if (!f.found || (f.info.uid != r->from.uid && !td_core_is_operator(s->core, r->from.uid))) {
         int code = f.found ? TD_E_DENIED : TD_E_INVALID_JOB;
+        if (f.found)
+            shell_denied(s, &r->from, r->id, td_error_words(code));
         refuse(s, r, code, td_error_words(code));
         return;
     }

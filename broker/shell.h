@@ -159,6 +159,13 @@ struct shell_asked { /* a write given to the core in this wake: refused if the c
     uint64_t peer, request;
 };
 
+struct shell_denied { /* refused for want of a right: the core is told in the next wake */
+    uint32_t uid, id; /* who, what */
+    bool bus;
+    char node[64];    /* of a peer of the bus: which it said it was, cut */
+    char text[TD_ERROR_TEXT_MAX];
+};
+
 struct shell {
     struct shell_options opt;
     struct td_conf *conf;
@@ -228,6 +235,7 @@ struct shell {
     TD_VEC(struct shell_read) reads;
     TD_VEC(struct shell_answer) answers;
     TD_VEC(struct shell_asked) asked;
+    TD_VEC(struct shell_denied) denied; /* of this wake, or of the reads of the one before */
     TD_VEC(struct td_stored_blob) new_blobs;
     TD_VEC(struct td_conf *) old_confs; /* replaced in this wake; still borrowed from */
 
@@ -261,7 +269,6 @@ struct shell {
     int64_t purge_at_us;    /* and at the history */
     int64_t commit_at_us;   /* when the last commit was done */
     uint64_t send_full, send_gone;
-    int64_t enrol_told_us;  /* when a refused enrolment was last logged */
 };
 
 /* wake.c */
@@ -298,11 +305,17 @@ void shell_inputlog_close(struct shell *s, int64_t now_ms, uint64_t seq);
 void shell_inputlog_committed(struct shell *s);
 void shell_inputlog_drop(struct shell *s);
 
+/* denied.c */
+void shell_denied(struct shell *s, const struct shell_from *from, uint32_t id, const char *text);
+void shell_denied_node(struct shell *s, const char *node, uint32_t id, const char *text); /* a peer of the bus */
+void shell_denied_tell(struct shell *s); /* the core, at the end of a wake */
+
 /* frames.c: what comes in, by right; what goes out, by handle */
 void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
 void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body);
 void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err);
 void shell_effects(struct shell *s);
+void shell_admin_acted(struct shell *s, const struct shell_from *from, uint32_t id);
 /* A frame that is encoded already; <0: the peer is gone, or does not read. */
 int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len);
 bool shell_peer_stands(struct shell *s, uint64_t peer);

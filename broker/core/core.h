@@ -33,6 +33,7 @@ enum td_input_kind {
     TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
     TD_IN_GONE,     /* `peer` went away: nobody is there for what it waits for (request 0: for any of it) */
     TD_IN_ENROL,    /* ev_worker_enrolled or ev_token_made (body_id says which) after the shell checked the secret */
+    TD_IN_AUDIT,    /* ev_access_refused or ev_admin_acted: what the shell refused or did */
 };
 struct td_input {
     enum td_input_kind kind;
@@ -40,7 +41,7 @@ struct td_input {
     uint64_t request;    /* request number of the frame, for the answer */
     uint32_t uid, gid;   /* verified user of a REQUEST */
     const char *node;    /* verified node of a WORKER input */
-    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL */
+    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL, AUDIT */
     const void *body;    /* the record; borrowed for the call */
     bool on;
 };

@@ -20,6 +20,10 @@ void core_errors_add(struct td_core *c, struct core_errors *e, const struct core
 
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e)
 {
+    uint32_t denied = 0;
+    for (uint32_t i = 0; i < e->v.n; i++) /* of one request: told once, of its first job */
+        if (e->v.v[i].code == TD_E_DENIED && !denied++)
+            core_audit_refused(c, in, e->v.v[i].job, e->v.v[i].text);
     struct td_done done = {.count = e->count, .errors = {e->v.v, e->v.n}, .seq = c->seq};
     core_reply(c, in, TD_MSG_DONE, &done);
     td_vec_release(&e->v);
@@ -94,6 +98,7 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
     if (m->signal && m->signal != 9) {
         if (j->state == TD_JOB_RUNNING) {
             signal_job(c, j, m);
+            core_audit_touch(c, in, j);
             e->count++;
         } else if (named) {
             core_errors_add(
@@ -110,6 +115,7 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
             say(c, e, j, TD_E_ALREADY_DONE);
         return;
     }
+    core_audit_touch(c, in, j);
     if (core_job_is_record(j))
         cancel_record(c, p, in->uid);
     else
@@ -229,6 +235,8 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
         return;
     }
     e->count++;
+    if (what != TD_JOB_IN_REQUEUE)
+        core_audit_touch(c, in, j);
     if (what == TD_JOB_IN_HOLD) {
         hold(c, j, in, op == TD_OP_UHOLD);
         return;
@@ -242,6 +250,8 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
     if (code) {
         say(c, e, j, code);
         e->count--;
+    } else {
+        core_audit_touch(c, in, j);
     }
 }
 
@@ -276,7 +286,7 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     core_errors_reply(c, in, &e);
 }
 
-bool core_request(struct td_core *c, const struct td_input *in)
+static bool take(struct td_core *c, const struct td_input *in)
 {
     const struct td_msg_row *row = td_msg_row(in->id);
     if (!row)
@@ -322,4 +332,12 @@ bool core_request(struct td_core *c, const struct td_input *in)
     default:
         return false; /* reads and the shell's own business */
     }
+}
+
+bool core_request(struct td_core *c, const struct td_input *in)
+{
+    c->acted.count = 0;
+    bool taken = take(c, in);
+    core_audit_acted(c, in);
+    return taken;
 }

@@ -72,6 +72,7 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
     }
     end(c, j, j->state == TD_JOB_PENDING ? TD_OUTCOME_CANCELLED : TD_OUTCOME_COMPLETED,
         TD_REASON_NONE, in->uid);
+    core_audit_touch(c, in, j);
     done(c, in);
 }
 

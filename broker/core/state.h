@@ -259,6 +259,17 @@ struct core_token {
     int64_t expires_ms;
 };
 
+struct core_refused { /* audit.c: one user's refusals of one kind */
+    uint32_t uid, job, count; /* count: not told yet */
+    bool bus, others;
+    int64_t from_ms; /* when it was last told */
+    char *request, *node; /* what tells it from others */
+    char *said_node, *text; /* of the last one */
+};
+struct core_acted { /* of the request at hand: what it did to jobs of others */
+    uint32_t jobs[64], count, owner;
+};
+
 /* The open round, and the bids on it. All soft. */
 struct core_lot {
     uint32_t shape, partition, count, limit_s;
@@ -347,6 +358,9 @@ struct td_core {
     uint32_t signal_no;
     struct core_round round;
     uint64_t rounds;
+    TD_VEC(struct core_refused) refused;
+    int64_t audit_next_ms;
+    struct core_acted acted;
     struct core_kept_round kept[TD_MAX_ROUNDS_KEPT];
     struct td_counters counters;
     uint64_t bytes_jobs;
@@ -592,6 +606,15 @@ void core_job_end(struct td_core *c, struct core_job *j,
                   const struct td_ev_job_ending *how); /* JOB_ENDING, or JOB_ENDED when it waits */
 void core_job_settle_end(struct td_core *c,
                          struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
+
+/* audit.c */
+void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);
+void core_audit_touch(struct td_core *c, const struct td_input *in, const struct core_job *j); /* he changes it */
+void core_audit_acted(struct td_core *c, const struct td_input *in); /* at the request's end: of what it touched */
+void core_audit_act(struct td_core *c, const struct td_input *in, const char *text);
+void core_audit_input(struct td_core *c, const struct td_input *in);
+void core_audit_run(struct td_core *c);
+void core_audit_free(struct td_core *c);
 
 /* hello.c, worker.c, report.c */
 void core_worker(struct td_core *c, const struct td_input *in);

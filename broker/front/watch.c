@@ -88,10 +88,12 @@ static bool is_named(const struct front *f, const struct front_watcher *w, uint3
     return !w->some_jobs || td_map_get(&w->jobs, job) || (known && b.array_job && td_map_get(&w->jobs, b.array_job));
 }
 
-/* What PrivateData keeps from it: events of others' jobs, and those of no job where nodes, partitions or events are private.
+/* What is kept from it: audit, and by PrivateData events of others' jobs, and those of no job where nodes, partitions or events are private.
  * Whose the jobs were that have left the core is not known any more: such an event is nobody's below Operator. */
 static bool is_hidden(const struct front *f, const struct front_watcher *w, const struct front_note *n)
 {
+    if (td_event_is_audit(n->note.type))
+        return !w->is_operator;
     if (!n->nids)
         return w->hides & (TD_PRIVATE_EVENTS | TD_PRIVATE_NODES | TD_PRIVATE_PARTITIONS);
     if (!(w->hides & (TD_PRIVATE_EVENTS | TD_PRIVATE_JOBS)))
@@ -108,6 +110,8 @@ static bool is_for(const struct front *f, const struct front_watcher *w, const s
 {
     if (w->quiet || is_hidden(f, w, n))
         return false;
+    if (w->audit)
+        return td_event_is_audit(n->note.type);
     if (!w->own && !w->some_jobs)
         return true;
     if (w->own && n->note.job && n->note.uid == w->uid && !w->some_jobs)
@@ -271,7 +275,7 @@ static void make_frame(struct front *f, const struct front_watcher *w, uint64_t 
 
 /* The frame in f->body again, for another watcher. */
 struct made {
-    bool is, op, own, rows, quiet, empty;
+    bool is, op, own, rows, quiet, audit, empty;
     uint32_t uid;
     uint64_t from, said, from_row, at, at_row;
 };
@@ -279,19 +283,19 @@ struct made {
 static bool fits(const struct made *m, const struct front_watcher *w)
 {
     return m->is && !w->some_jobs && m->op == w->is_operator && (w->is_operator || m->uid == w->uid) && m->own == w->own &&
-           (!w->own || m->uid == w->uid) && m->rows == w->rows && m->quiet == w->quiet && m->from == w->at &&
+           (!w->own || m->uid == w->uid) && m->rows == w->rows && m->quiet == w->quiet && m->audit == w->audit && m->from == w->at &&
            m->said == w->said && m->from_row == w->at_row;
 }
 
 static bool send_next(struct front *f, struct front_watcher *w, struct made *m, int64_t now)
 {
     if (!fits(m, w)) {
-        *m = (struct made){.is = !w->some_jobs, .op = w->is_operator, .own = w->own, .rows = w->rows, .quiet = w->quiet,
+        *m = (struct made){.is = !w->some_jobs, .op = w->is_operator, .own = w->own, .rows = w->rows, .quiet = w->quiet, .audit = w->audit,
                            .uid = w->uid, .from = w->at, .said = w->said, .from_row = w->at_row};
         make_frame(f, w, &m->at, &m->at_row, &m->empty);
     }
     bool beat = now - w->told_us >= BEAT_US;
-    if (m->empty && !beat && (w->some_jobs || w->own || w->quiet || m->at == w->at)) {
+    if (m->empty && !beat && (w->some_jobs || w->own || w->quiet || w->audit || m->at == w->at)) {
         w->at_row = m->at_row; /* nothing for it: the numbers go with the next frame */
         if (m->at == w->at)
             return false;
@@ -399,6 +403,10 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
     for (uint32_t i = 0; i < f->watchers.n && !err.code; i++)
         if (f->watchers.v[i]->client == from->peer)
             td_fail(&err, TD_E_BUSY, "this connection has a subscription already: open another one");
+    if (!err.code && m->audit && !td_core_is_operator(f->s->core, from->uid)) {
+        td_fail(&err, TD_E_DENIED, "%s: audit events are for operators", td_error_words(TD_E_DENIED));
+        shell_denied(f->s, from, TD_MSG_SUBSCRIBE, err.text);
+    }
     if (err.code) {
         shell_refuse(f->s, from->peer, request, &err);
         return;
@@ -411,6 +419,7 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
         .own = m->own,
         .rows = m->job_rows,
         .quiet = m->quiet,
+        .audit = m->audit,
         .some_jobs = m->jobs.n > 0,
         .at = m->from_now ? td_core_seq(f->s->core) : m->since,
         .said = m->from_now ? td_core_seq(f->s->core) : m->since,

@@ -256,6 +256,7 @@ struct td_event_row {
 };
 const struct td_msg_row *td_msg_row(uint32_t id);     /* NULL if unknown */
 const struct td_event_row *td_event_row(uint32_t id); /* NULL if unknown */
+bool td_event_is_audit(uint32_t id);                    /* for operators only */
 const struct td_msg_row *td_msg_rows(uint32_t *ret_n);
 const struct td_event_row *td_event_rows(uint32_t *ret_n);
 const struct td_event_row *td_snap_row(uint32_t id);   /* records of a snapshot, by their number; NULL if unknown */

@@ -22,6 +22,9 @@ is "$?:$(cat err)" "1:sbatch: error: Batch job submission failed: Invalid user i
 srun true >out 2>err
 like "$?:$(cat err)" '^1:srun: error: Unable to allocate resources: Invalid user id' "and root's srun"
 
+tender events --audit --since 0 >audit.out 2>audit.err &
+auditor=$!
+ON_EXIT='kill "$auditor" 2>/dev/null'
 submit_as() { as "$1" sbatch --parsable "${@:2}"; }
 mkfifo go && chmod 666 go
 mine=$(submit_as 4711 -J mine -o /dev/null --wrap "read -r _ <$PWD/go")
@@ -55,11 +58,30 @@ like "$(scontrol show job "$held")" 'Comment=operator' "and did"
 as 4713 scontrol reconfigure >out 2>err
 like "$?:$(cat err)" '^1:.*Access/permission denied' "but an operator is no administrator"
 
+# --- told --------------------------------------------------------------------------------------------------------------
+refusal() { grep -q "ACCESS_REFUSED.*\"uid\":4712,\"request\":\"$1\"$2,.*\"count\":1,.*permission denied" audit.out; }
+for request in CANCEL JOB_OP UPDATE_JOB QUERY_SCRIPT UPDATE_NODE RECONFIGURE MAKE_TOKEN; do
+    wait_until "the refused $request is an event for operators" refusal "$request" '[^}]*'
+done
+ok "with the job it was about" refusal CANCEL ",\"job\":$mine"
+is "$(grep -c '"uid":4712,"request":"JOB_OP"' audit.out)" 1 "hold, release and requeue are of one kind: told once"
+is "$(grep -c 'refused JOB_OP' "$DIR/log/broker.log")" 1 "and logged once"
+acted() { grep -q "ADMIN_ACTED.*\"uid\":4713,\"request\":\"UPDATE_JOB\",\"jobs\":\[$held\],\"count\":1,\"owner\":4711" audit.out; }
+wait_until "what an operator did to another's job is one, too" acted
+for _ in 1 2 3 4 5; do as 4712 scancel "$mine" 2>/dev/null; done
+denials() { tender status --json | sed -n 's/.*"denied": \([0-9]*\).*/\1/p'; }
+ok "each refusal is counted" test "$(denials)" -ge 17
+is "$(grep -c '"uid":4712,"request":"CANCEL"' audit.out)" 1 "but told once in a while"
+as 4712 tender events --audit --since 0 >out 2>err
+like "$?:$(cat err)" '^1:.*Access/permission denied: audit events are for operators' "others may not read them"
+wait_until "which is one more" refusal SUBSCRIBE '[^}]*'
+
 # --- seeing ------------------------------------------------------------------------------------------------------------
 as 4712 tender events --since 0 >watch.out 2>watch.err &
 watcher=$!
-ON_EXIT='kill "$watcher" 2>/dev/null'
+ON_EXIT='kill "$watcher" "$auditor" 2>/dev/null'
 wait_until "a watcher sees others' jobs" grep -q "\"job\":$mine," watch.out
+is "$(grep -c 'ACCESS_REFUSED\|TOKEN_MADE\|ADMIN_ACTED' watch.out)" 0 "but nothing of the audit"
 echo 'PrivateData=jobs,usage' >>"$DIR/slurm.conf"
 ok "PrivateData is read again" scontrol reconfigure
 sees() { [ "$(as "$1" squeue -h -a -o %i | sort -n | tr '\n' ' ')" = "$2" ]; }
