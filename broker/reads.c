@@ -417,6 +417,14 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
         refuse(s, r, -sent, "the answer is too large: ask for fewer rounds");
 }
 
+static void read_tokens(struct shell *s, const struct shell_read *r)
+{
+    const struct td_token_info *rows = NULL;
+    uint32_t n = td_core_tokens(s->core, s->clock.now_us / 1000, &s->arena, &rows);
+    const struct td_tokens m = {.rows = {rows, n}};
+    shell_reply(s, r->from.peer, r->request, TD_MSG_TOKENS, &m);
+}
+
 struct script_find {
     struct td_arena *arena;
     struct td_job_info info;
@@ -471,6 +479,7 @@ static const struct {
     {TD_MSG_QUERY_STATUS, shell_read_status},
     {TD_MSG_QUERY_ROUNDS, read_rounds},
     {TD_MSG_QUERY_SCRIPT, read_script},
+    {TD_MSG_QUERY_TOKENS, read_tokens},
 };
 
 bool shell_is_read(uint32_t id)

@@ -356,6 +356,7 @@ int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_erro
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err);
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);
+void shell_revoke_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_revoke_token *m);
 void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m);
 void shell_blob_wanted(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_blob_wanted *m);
 void shell_reconfigure(struct shell *s, const struct shell_from *from, uint64_t request);

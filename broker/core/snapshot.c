@@ -54,7 +54,8 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
                                   .uses = t->uses,
                                   .expires_ms = t->expires_ms,
                                   .uid = t->uid,
-                                  .used = t->used};
+                                  .used = t->used,
+                                  .revoked = t->revoked};
         emit(ctx, TD_SNAP_TOKEN, &td_rec_snap_token, &r);
     }
     for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++) {
@@ -410,6 +411,7 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
                                       .uid = r->uid};
         core_enrol_apply_token(c, &ev);
         c->tokens.v[c->tokens.n - 1].used = r->used;
+        c->tokens.v[c->tokens.n - 1].revoked = r->revoked;
         break;
     }
     case TD_SNAP_CLIENT_KEY: {

@@ -257,6 +257,7 @@ struct core_token {
     char *names;
     uint32_t uses, used, uid;
     int64_t expires_ms;
+    bool revoked;
 };
 
 struct core_refused { /* audit.c: one user's refusals of one kind */
@@ -606,6 +607,10 @@ void core_job_end(struct td_core *c, struct core_job *j,
                   const struct td_ev_job_ending *how); /* JOB_ENDING, or JOB_ENDED when it waits */
 void core_job_settle_end(struct td_core *c,
                          struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
+
+/* tokens.c */
+void core_tokens_trim(struct td_core *c); /* room for one more */
+void core_token_apply_revoked(struct td_core *c, const struct td_ev_token_revoked *ev);
 
 /* audit.c */
 void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);

@@ -510,6 +510,77 @@ static void a_round_is_measured_in_microseconds_where_the_stopwatch_is_told(void
     td_arena_release(&a);
 }
 
+static void make_token(struct film *f, uint8_t *hash)
+{
+    struct td_ev_token_made *made = td_arena_alloc(&f->arena, sizeof(*made));
+    *made = (struct td_ev_token_made){.token = {td_arena_dup(&f->arena, hash, 32), 32}};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_MADE, .body = made}));
+    film_run(f);
+}
+
+static void tokens_are_revoked_and_bounded(void **state)
+{
+    struct film *f = *state;
+    uint8_t hash[32] = {7}, found[32];
+    struct td_error err;
+    const struct td_token_info *rows;
+    struct td_arena a = {0};
+    film_start(f);
+    make_token(f, hash);
+    const char *id = td_core_token_id(hash, &a);
+    assert_string_equal(id, "0700000000");
+    assert_true(td_core_token_by_id(f->core, id, found, &err));
+    assert_memory_equal(found, hash, 32);
+    const struct td_ev_token_revoked ev = {.token = {hash, 32}, .id = id, .uid = 77};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_REVOKED, .body = &ev}));
+    film_run(f);
+    assert_false(td_core_token_usable(f->core, hash, "n1", f->now, &err));
+    assert_non_null(strstr(err.text, "it was revoked"));
+    assert_false(td_core_token_by_id(f->core, id, found, &err));
+    assert_int_equal(err.code, TD_E_ALREADY_DONE);
+    film_restart(f, true);
+    assert_false(td_core_token_usable(f->core, hash, "n1", f->now, &err));
+    for (uint32_t i = 1; i < TD_MAX_TOKENS; i++) {
+        hash[1] = (uint8_t)i;
+        hash[2] = (uint8_t)(i >> 8);
+        make_token(f, hash);
+    }
+    assert_false(td_core_tokens_full(f->core, f->now)); /* one of them is over */
+    hash[3] = 1;
+    make_token(f, hash);
+    assert_int_equal(td_core_tokens(f->core, f->now, &a, &rows), TD_MAX_TOKENS); /* it went */
+    assert_true(td_core_tokens_full(f->core, f->now));
+    assert_false(td_core_token_by_id(f->core, id, found, &err));
+    assert_int_equal(err.code, TD_E_BAD_TOKEN);
+    film_restart(f, false);
+    td_arena_release(&a);
+}
+
+static void refusals_are_told_once_in_a_while(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1, .hold = true);
+    for (int i = 0; i < 5; i++)
+        film_cancel(f, 1001, job);
+    assert_int_equal(td_core_counters(f->core)->denied, 5);
+    uint64_t seq = td_core_seq(f->core);
+    film_cancel(f, 1001, job);
+    assert_true(td_core_seq(f->core) == seq); /* counted only */
+    film_op(f, 1001, job, TD_OP_RELEASE);
+    assert_true(td_core_seq(f->core) == seq + 1); /* another kind */
+    film_cancel(f, 1002, job);
+    assert_true(td_core_seq(f->core) == seq + 2); /* another user */
+    film_advance(f, 61 * SEC);
+    assert_true(td_core_seq(f->core) == seq + 3); /* those of 1001 that were only counted */
+    film_advance(f, 300 * SEC);
+    assert_true(td_core_seq(f->core) == seq + 3);
+    film_op(f, 77, job, TD_OP_UHOLD); /* nothing changes, but an operator was there */
+    assert_true(td_core_seq(f->core) == seq + 4);
+    film_op(f, 1000, job, TD_OP_UHOLD);
+    assert_true(td_core_seq(f->core) == seq + 4);
+}
+
 static void tokens_and_keys(void **state)
 {
     struct film *f = *state;
@@ -581,6 +652,8 @@ int main(void)
         FILM(rows_show_what_squeue_needs),
         FILM(rounds_can_be_looked_at),
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
+        FILM(tokens_are_revoked_and_bounded),
+        FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),
         FILM(configuration_is_read_again),
     };
