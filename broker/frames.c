@@ -233,6 +233,27 @@ static int unwrap(struct shell *s, struct shell_from *from, struct td_frame *f, 
     return td_wire_get_record(&s->arena, row->record, m->body.v, m->body.n, f->body, err);
 }
 
+static bool is_front_frame(struct shell *s, const struct shell_from *from, uint32_t id)
+{
+    const struct td_msg_row *row = td_msg_row(id);
+    const char *none;
+    struct td_error ignored;
+    return row && row->right == TD_RIGHT_FRONT && right_check(s, from, row, &none, &ignored) == 0;
+}
+
+/* Before it is decoded, which costs the most. What a front passes on counts for the user it is of. */
+static bool rate_ok(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
+{
+    uint32_t id = 0;
+    uint64_t request = 0;
+    const uint8_t *body;
+    struct td_error ignored; /* said by the decoder */
+    if (is_bus(from))
+        return true;
+    td_wire_get_head(data, len, &id, &request, &body, &ignored);
+    return is_front_frame(s, from, id) || shell_rate_admit(s, from, id, request);
+}
+
 void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
 {
     struct td_frame f = {0};
@@ -240,6 +261,8 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
     struct shell_from vouched = *from;
     const char *node = NULL;
     s->taken++;
+    if (!rate_ok(s, from, data, len))
+        return;
     if (td_wire_get_frame(&s->arena, data, len, &f, &err) < 0) {
         td_core_counters(s->core)->bad_frames++;
         if (!is_bus(from) || f.id)
@@ -249,6 +272,8 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
     int r = right_check(s, from, f.row, &node, &err);
     if (r == 0 && f.id == TD_MSG_RELAY) {
         r = unwrap(s, &vouched, &f, &err);
+        if (r == 0 && !shell_rate_admit(s, &vouched, f.id, f.request))
+            return;
         if (r == 0)
             r = right_check(s, &vouched, f.row, &node, &err);
         from = &vouched;

@@ -120,6 +120,20 @@ struct shell_from {
     const char *key; /* of the bus; NULL: a local peer */
 };
 
+/* --- rate.c: how often one user may ask ------------------------------------------------------------------------------- */
+struct shell_bucket {
+    uint32_t uid, refused; /* refused: since it was told */
+    int64_t full_ns;       /* when it is full again */
+    int64_t told_us;
+};
+struct shell_rates {
+    struct td_map by_uid;
+    TD_VEC(struct shell_bucket *) all;
+};
+/* 0 = granted; else after how many milliseconds it will be. */
+uint32_t shell_rate_take(struct shell_rates *r, uint32_t uid, uint32_t per_s, int64_t now_us);
+void shell_rates_release(struct shell_rates *r);
+
 /* --- fronts ---------------------------------------------------------------------------------------------------------- */
 struct shell_follower {
     uint64_t peer;
@@ -220,6 +234,7 @@ struct shell {
     TD_VEC(struct shell_client *) clients;
     TD_VEC(struct shell_client *) dirty;
     struct td_map tenant_by_uid;
+    struct shell_rates rates;
     size_t unread; /* of all tenants */
     TD_VEC(struct shell_asked) gone; /* what they wait for in the core is given up in the next wake; request 0: all of it */
     uint32_t clients_max;
@@ -304,6 +319,9 @@ void shell_inputlog_add(struct shell *s, const struct td_input *in);
 void shell_inputlog_close(struct shell *s, int64_t now_ms, uint64_t seq);
 void shell_inputlog_committed(struct shell *s);
 void shell_inputlog_drop(struct shell *s);
+
+/* rate.c; false: refused, and answered with when to come back */
+bool shell_rate_admit(struct shell *s, const struct shell_from *from, uint32_t id, uint64_t request);
 
 /* denied.c */
 void shell_denied(struct shell *s, const struct shell_from *from, uint32_t id, const char *text);

@@ -350,6 +350,7 @@ static int settings(struct loading *ld, struct td_error *err)
         r = users(ld, KEY_TENDER_Operators, &s->operators, err);
     if (r == 0)
         slurm_user(ld, &s->admins);
+    s->request_rate = num(ld, KEY_TENDER_RequestRate);
     s->private_data = private_data(&ld->values.v[KEY_SLURM_PrivateData]);
     return r;
 }

@@ -46,6 +46,12 @@ void front_take_frame(struct shell *s, const struct shell_from *from, const uint
     struct td_error err = {0};
     const uint8_t *body;
     s->taken++;
+    if (td_wire_get_head(data, len, &fr.id, &fr.request, &body, &err) < 0) { /* the decoder says it better */
+        fr.id = 0;
+        fr.request = 0;
+    }
+    if (!shell_rate_admit(s, from, fr.id, fr.request))
+        return;
     if (td_wire_get_frame(&s->arena, data, len, &fr, &err) < 0) {
         td_core_counters(s->core)->bad_frames++;
         shell_refuse(s, from->peer, fr.request, &err);

@@ -43,6 +43,7 @@ static int setup(void **state)
     assert_int_equal(shell_log_open(&s->log, log, &err), 0);
     assert_int_equal(shell_conf_load(s, &s->conf, &err), 0);
     s->conf->input_log = true;
+    s->conf->settings.request_rate = 0; /* faster than any user */
     s->conf->low_space_mb = 0;
     begin(s);
     *state = s;
