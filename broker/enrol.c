@@ -113,6 +113,27 @@ void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t reques
     shell_log(&s->log, "info worker=%s enrolled", m->node);
 }
 
+/* Asked for over the key that the node has, which CURVE has verified; said until it is answered, so twice is the same. */
+void shell_key_rotate(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_key_rotate *m)
+{
+    struct td_error err = {0};
+    const char *node = td_core_key_node(s->core, from->key), *has = td_core_key_node(s->core, m->key);
+    int64_t until_ms = shell_now_ms(s) + TD_MAX_KEY_OVERLAP_MS;
+    bool known = has && td_str_equal(has, node);
+    if (!known && td_core_key_check(s->core, node, m->key, shell_now_ms(s), &err) < 0) {
+        shell_refuse(s, from->peer, request, &err);
+        return;
+    }
+    if (!known) {
+        const struct td_ev_key_rotated ev = {.node = node, .key = m->key, .old_key = from->key, .until_ms = until_ms};
+        shell_input(s, &(struct td_input){.kind = TD_IN_ENROL, .peer = from->peer, .node = node, .id = TD_EV_KEY_ROTATED, .body = &ev});
+        shell_log(&s->log, "info worker=%s has another key", node);
+    }
+    struct td_key_rotated *d = td_arena_alloc(&s->arena, sizeof(*d));
+    *d = (struct td_key_rotated){.key = m->key, .until_ms = until_ms};
+    shell_answer_later(s, from->peer, request, TD_MSG_KEY_ROTATED, d);
+}
+
 /* Answered by the shell alone: the core has no bytes. An empty answer says that nobody has it any more. */
 void shell_blob_wanted(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_blob_wanted *m)
 {

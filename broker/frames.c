@@ -168,7 +168,8 @@ static void shutdown_take(struct shell *s, const struct shell_from *from, uint64
 /* true: the shell has dealt with it by itself. */
 static bool take_own(struct shell *s, const struct shell_from *from, const struct td_frame *f)
 {
-    bool is_write = f->id == TD_MSG_MAKE_TOKEN || f->id == TD_MSG_REVOKE_TOKEN || f->id == TD_MSG_ENROL || f->id == TD_MSG_RECONFIGURE;
+    bool is_write = f->id == TD_MSG_MAKE_TOKEN || f->id == TD_MSG_REVOKE_TOKEN || f->id == TD_MSG_ENROL || f->id == TD_MSG_RECONFIGURE ||
+                    f->id == TD_MSG_KEY_ROTATE;
     if (is_write && s->down) {
         shell_refuse(s, from->peer, f->request, &s->cause);
         return true;
@@ -179,6 +180,9 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
         return true;
     case TD_MSG_MAKE_TOKEN:
         shell_make_token(s, from, f->request, f->body);
+        return true;
+    case TD_MSG_KEY_ROTATE:
+        shell_key_rotate(s, from, f->request, f->body);
         return true;
     case TD_MSG_REVOKE_TOKEN:
         shell_revoke_token(s, from, f->request, f->body);

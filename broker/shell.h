@@ -375,6 +375,7 @@ int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_e
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);
 void shell_revoke_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_revoke_token *m);
+void shell_key_rotate(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_key_rotate *m);
 void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m);
 void shell_blob_wanted(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_blob_wanted *m);
 void shell_reconfigure(struct shell *s, const struct shell_from *from, uint64_t request);

@@ -32,7 +32,7 @@ enum td_input_kind {
                        set back, journal time goes on. Not told before START: both clocks agree */
     TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
     TD_IN_GONE,     /* `peer` went away: nobody is there for what it waits for (request 0: for any of it) */
-    TD_IN_ENROL,    /* ev_worker_enrolled, ev_token_made or ev_token_revoked (id says which) after the shell checked the secret */
+    TD_IN_ENROL,    /* ev_worker_enrolled, ev_token_made, ev_token_revoked or ev_key_rotated (id says which) after the shell checked the secret */
     TD_IN_AUDIT,    /* ev_access_refused or ev_admin_acted: what the shell refused or did */
 };
 struct td_input {
@@ -166,6 +166,9 @@ bool td_core_tokens_full(const struct td_core *c, int64_t now_ms);
 uint32_t td_core_tokens(const struct td_core *c, int64_t now_ms, struct td_arena *a, const struct td_token_info **ret);
 bool td_core_token_by_id(const struct td_core *c, const char *id, uint8_t ret_hash[32], struct td_error *err);
 bool td_core_node_claimed(const struct td_core *c, const char *node, int64_t now_ms, struct td_error *err);
+
+/* May this key become the node's, beside those it has (keys.c). */
+int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err);
 
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;

@@ -47,7 +47,7 @@ void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev
 const char *td_core_key_node(const struct td_core *c, const char *key)
 {
     uintptr_t at = (uintptr_t)td_strmap_get(&c->key_by_name, key ? key : "");
-    return at ? c->keys.v[at - 1].node : NULL;
+    return at && !core_key_expired(&c->keys.v[at - 1], c->now_ms) ? c->keys.v[at - 1].node : NULL;
 }
 
 bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node,

@@ -44,7 +44,7 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
         struct td_snap_key r = {
-            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}};
+            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}, .until_ms = k->until_ms};
         emit(ctx, TD_SNAP_KEY, &td_rec_snap_key, &r);
     }
     for (uint32_t i = 0; i < c->tokens.n; i++) {
@@ -400,6 +400,7 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         const struct td_snap_key *r = body;
         struct td_ev_worker_enrolled ev = {.node = r->node, .key = r->key, .token = r->token};
         core_enrol_apply_worker(c, &ev); /* tokens come after keys, so no use is counted twice */
+        c->keys.v[c->keys.n - 1].until_ms = r->until_ms;
         break;
     }
     case TD_SNAP_TOKEN: {

@@ -251,6 +251,7 @@ struct core_client_key {
 struct core_key {
     char *key, *node;
     uint8_t token[32];
+    int64_t until_ms; /* superseded: good until then */
 };
 struct core_token {
     uint8_t hash[32];
@@ -612,6 +613,12 @@ void core_job_settle_end(struct td_core *c,
 void core_tokens_trim(struct td_core *c); /* room for one more */
 void core_token_apply_revoked(struct td_core *c, const struct td_ev_token_revoked *ev);
 
+/* keys.c */
+bool core_key_expired(const struct core_key *k, int64_t now_ms);
+void core_keys_apply_rotated(struct td_core *c, const struct td_ev_key_rotated *ev);
+void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked *ev);
+void core_request_keys(struct td_core *c, const struct td_input *in, const struct td_node_keys *m);
+
 /* audit.c */
 void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);
 void core_audit_touch(struct td_core *c, const struct td_input *in, const struct core_job *j); /* he changes it */
@@ -623,6 +630,7 @@ void core_audit_free(struct td_core *c);
 
 /* hello.c, worker.c, report.c */
 void core_worker(struct td_core *c, const struct td_input *in);
+void core_worker_bye(struct td_core *c, struct core_node *n); /* it leaves */
 void core_hello(struct td_core *c, const struct td_input *in, const struct td_hello *m);
 void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m);
 void core_reports_finish(struct td_core *c); /* REPORTS_TAKEN and acknowledgements of the wake */

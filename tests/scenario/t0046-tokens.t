@@ -61,6 +61,31 @@ is "$(grep -c 'refused ENROL' "$DIR/log/broker.log")" 1 "those turned away are l
 denied() { tender status --json | sed -n 's/.*"denied": \([0-9]*\).*/\1/p'; }
 ok "and counted" test "$(denied)" -ge 4
 
+# --- keys ----------------------------------------------------------------------------------------------------------------
+key() { head -n 1 "$WORK/w/m1/key"; }
+id=$(submit -w m1 -o /dev/null --wrap 'read -r _ <'"$WORK/go") && mkfifo go
+wait_until "a job runs on the node" job_is "$id" RUNNING
+old=$(key)
+like "$(tender key rotate m1)" '^1 node is asked for another key' "a node is asked for another key"
+rotated() { [ "$(key)" != "$old" ] && grep -q '"type":"KEY_ROTATED".*"node":"m1"' audit.out; }
+wait_until "it has another one, and operators read of it" rotated
+registered() { [ "$(grep -c 'node=m1 registered' "$WORK/w/m1/worker.log")" -ge "$1" ]; }
+wait_until "with which it greets anew" registered 2
+ok "the job has not noticed" job_is "$id" RUNNING
+echo go >go
+wait_until "and ends as ever" job_is "$id" COMPLETED
+ok "nothing of the rotation is left" test ! -e "$WORK/w/m1/key.new"
+tender key rotate nowhere >out 2>err
+like "$?:$(cat err)" '^1:.*node nowhere has no key' "a node without a key is said"
+like "$(tender key revoke m1)" '^the keys of 1 node are revoked' "its keys are taken back"
+wait_until "then its worker is turned away, in words" grep -q 'needs an enrolled worker' m1.log "$WORK/w/m1/worker.log"
+wait_until "and the broker says so once in a while" grep -q 'refused [A-Z]* .*needs an enrolled worker' "$DIR/log/broker.log"
+
+gone() { ! sinfo -h -N -n m1 -o %T | grep -qx 'idle'; }
+wait_until "the node gets no more work" gone
+out=$(tender-worker --node m1 --dir "$WORK/w/m1" --cpus 1 2>&1 </dev/null)
+like "$?:$out" '^1:.*needs an enrolled worker' "started again it is turned away, too"
+
 before=$(tender token list)
 ok "the broker is killed" kill -9 "$(pid_of state/run/broker.pid)"
 ok "and started again" tender up --dir "$DIR"

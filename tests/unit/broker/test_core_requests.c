@@ -556,6 +556,39 @@ static void tokens_are_revoked_and_bounded(void **state)
     td_arena_release(&a);
 }
 
+static void keys_are_rotated_and_revoked(void **state)
+{
+    struct film *f = *state;
+    struct td_error err;
+    static const char old[] = "oooooooooooooooooooooooooooooooooooooooo", new[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    const struct td_ev_worker_enrolled is = {.node = "n1", .key = old};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &is}));
+    film_run(f);
+    assert_int_equal(td_core_key_check(f->core, "n1", new, f->now, &err), 0);
+    assert_true(td_core_key_check(f->core, "n1", "short", f->now, &err) < 0);
+    assert_true(td_core_key_check(f->core, "n2", old, f->now, &err) < 0); /* another's */
+    const struct td_ev_key_rotated ev = {.node = "n1", .key = new, .old_key = old, .until_ms = f->now + 60 * SEC};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_KEY_ROTATED, .body = &ev}));
+    film_run(f);
+    assert_string_equal(td_core_key_node(f->core, old), "n1");
+    assert_string_equal(td_core_key_node(f->core, new), "n1");
+    film_restart(f, true);
+    film_advance(f, 61 * SEC);
+    assert_null(td_core_key_node(f->core, old)); /* it has run out */
+    assert_string_equal(td_core_key_node(f->core, new), "n1");
+    film_restart(f, false);
+    const struct td_node_keys m = {.nodes = "n[1-2]", .revoke = true};
+    film_request(f, 77, TD_MSG_NODE_KEYS, &m); /* an operator */
+    film_expect_refused(f, TD_E_DENIED);
+    film_request(f, 0, TD_MSG_NODE_KEYS, &m);
+    film_run(f);
+    assert_null(td_core_key_node(f->core, new));
+    film_restart(f, true);
+    assert_null(td_core_key_node(f->core, new));
+}
+
 static void refusals_are_told_once_in_a_while(void **state)
 {
     struct film *f = *state;
@@ -653,6 +686,7 @@ int main(void)
         FILM(rounds_can_be_looked_at),
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_are_revoked_and_bounded),
+        FILM(keys_are_rotated_and_revoked),
         FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),
         FILM(configuration_is_read_again),
