@@ -10,6 +10,16 @@
 #include "broker/core/state.h"
 
 #define QUIET_MS 60000
+#define TEXT_SHOWN 1000u /* of what people wrote: below what the events' rows hold */
+
+static const char *cut(struct td_core *c, const char *text)
+{
+    if (!text || strlen(text) <= TEXT_SHOWN)
+        return text;
+    char *s = td_arena_strdup(&c->wake, text);
+    memcpy(s + TEXT_SHOWN - 3, "...", 4);
+    return s;
+}
 
 static const char *request_name(uint32_t id)
 {
@@ -79,7 +89,7 @@ static void refused(struct td_core *c, const struct td_ev_access_refused *e, boo
     r->count += TD_MAX(e->count, 1u);
     r->job = e->job;
     keep(&r->said_node, e->node);
-    keep(&r->text, e->text);
+    keep(&r->text, cut(c, e->text));
     if (r->from_ms == INT64_MIN || c->now_ms - r->from_ms >= QUIET_MS)
         tell(c, r);
 }
@@ -164,7 +174,7 @@ void core_audit_act(struct td_core *c, const struct td_input *in, const char *te
                                    .jobs = {a->jobs, TD_MIN(a->count, (uint32_t)TD_ARRAY_LEN(a->jobs))},
                                    .count = a->count,
                                    .owner = a->owner,
-                                   .text = text};
+                                   .text = cut(c, text)};
     core_emit(c, TD_EV_ADMIN_ACTED, &ev);
     a->count = 0;
 }

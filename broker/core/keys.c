@@ -7,6 +7,8 @@
 
 #include "broker/core/state.h"
 
+#define KEY_CHARS 40u /* Z85 of 32 bytes */
+
 bool core_key_expired(const struct core_key *k, int64_t now_ms)
 {
     return k->until_ms && now_ms >= k->until_ms;
@@ -52,8 +54,12 @@ void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked 
 int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err)
 {
     uint32_t n = 0;
-    if (!key || strlen(key) != 40)
-        return td_fail(err, TD_E_INVALID_REQUEST, "a key has 40 characters");
+    if (!key || strlen(key) != KEY_CHARS)
+        return td_fail(err, TD_E_INVALID_REQUEST, "a key has %u characters", KEY_CHARS);
+    for (const char *p = key; *p; p++) {
+        if (*p <= ' ' || *p > '~')
+            return td_fail(err, TD_E_INVALID_REQUEST, "a key is of letters, digits and signs");
+    }
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
         if (td_str_equal(k->key, key) && (!td_str_equal(k->node, node) || core_key_expired(k, now_ms)))

@@ -55,6 +55,8 @@ like "$(as 4712 squeue -h -o '%i %u' | wc -l)" '^3$' "everybody sees all where n
 as 4713 scontrol update jobid="$held" comment=operator >out 2>err
 is "$?:$(cat err)" "0:" "an operator may change it"
 like "$(scontrol show job "$held")" 'Comment=operator' "and did"
+many=$(printf 'n1,%.0s' $(seq 1000))
+ok "nor is he hindered in naming a node a thousand times" as 4713 scontrol update nodename="${many%,}" state=resume
 as 4713 scontrol reconfigure >out 2>err
 like "$?:$(cat err)" '^1:.*Access/permission denied' "but an operator is no administrator"
 
@@ -106,6 +108,18 @@ is "$(sed -n "/\"JOB_SUBMITTED\",\"job\":$own,/,\$p" watch.out | grep -c "\"job\
 as 4712 squeue -h -a -t all -o %i >out
 is "$(grep -c "^$held$" out)" 0 "nor does the history tell him"
 is "$(as 4713 squeue -h -a -t all -o %i | grep -c "^$held$")" 1 "an operator is told"
+
+at=$(date -d '+4 seconds' +%Y-%m-%dT%H:%M:%S)
+full=$(submit_as 4711 -c 3 -o /dev/null --wrap "read -r _ <$PWD/go")
+a=$(submit_as 4711 -b "$at" -c 4 -o /dev/null --wrap true)
+b=$(submit_as 4712 -b "$at" -c 4 -o /dev/null --wrap true)
+c=$(submit_as 4711 -b "$at" -c 4 -o /dev/null --wrap true)
+d=$(submit_as 4712 -b "$at" -c 4 -o /dev/null --wrap true)
+wait_until "of jobs of two users that begin to wait in one moment" grep -q "\"JOB_REASON\".*\"jobs\":\[$b,$d\]" watch.out
+is "$(grep '"JOB_REASON"' watch.out | grep -c "[[,]\($a\|$c\)[],]")" 0 "the watcher hears of his own only"
+as 4711 scancel "$full"
+as 4711 scancel "$a" "$c"
+as 4712 scancel "$b" "$d"
 
 sed -i 's/^PrivateData=.*/PrivateData=nodes,partitions/' "$DIR/slurm.conf"
 scontrol reconfigure
