@@ -24,7 +24,8 @@ is "$(tender token list | grep -c "$once")" 0 "its secret is not listed"
 is "$(state_of "$once_id")" good "it is good"
 turned_away "$once" other "it is for m\[1-9\], not for other"
 tender-worker --join "$once" --node m1 --dir "$WORK/w/m1" --cpus 1 >m1.log 2>&1 </dev/null &
-joined="$joined $!"
+m1=$!
+joined="$joined $m1"
 wait_until "a node joins with it" grep -q "serves the cluster" m1.log
 is "$(state_of "$once_id")" "used up" "then it is used up"
 turned_away "$once" m2 "it has been used 1 times, as often as it may"
@@ -75,6 +76,13 @@ ok "the job has not noticed" job_is "$id" RUNNING
 echo go >go
 wait_until "and ends as ever" job_is "$id" COMPLETED
 ok "nothing of the rotation is left" test ! -e "$WORK/w/m1/key.new"
+kill -9 "$m1" && wait "$m1" 2>/dev/null
+cp -p w/m2/key w/m1/key.new # as one that died when it had made a key and had not heard of it
+tender-worker --node m1 --dir "$WORK/w/m1" --cpus 1 >>m1.log 2>&1 </dev/null &
+m1=$!
+joined="$joined $m1"
+took() { [ "$(key)" = "$(head -n 1 w/m2/key)" ] && [ ! -e w/m1/key.new ] && registered 4; }
+wait_until "a worker that died in between goes on with it" took
 tender key rotate nowhere >out 2>err
 like "$?:$(cat err)" '^1:.*node nowhere has no key' "a node without a key is said"
 like "$(tender key revoke m1)" '^the keys of 1 node are revoked' "its keys are taken back"

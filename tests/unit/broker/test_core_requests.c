@@ -556,6 +556,27 @@ static void tokens_are_revoked_and_bounded(void **state)
     td_arena_release(&a);
 }
 
+static void kinds_of_refusals_are_bounded(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1, .hold = true);
+    uint64_t seq = td_core_seq(f->core);
+    for (uint32_t i = 0; i < TD_MAX_REFUSALS_KEPT; i++)
+        film_cancel(f, 2000 + i, job);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT); /* the last of them shares its entry */
+    for (uint32_t i = 0; i < 3 * TD_MAX_REFUSALS_KEPT; i++)
+        film_cancel(f, 5000 + i, job);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT);
+    assert_int_equal(td_core_counters(f->core)->denied, 4 * TD_MAX_REFUSALS_KEPT);
+    film_advance(f, 61 * SEC);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT + 1); /* those beyond, together */
+    film_advance(f, 61 * SEC);
+    film_cancel(f, 2000, job);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT + 2);
+    film_restart(f, true);
+}
+
 static void keys_are_rotated_and_revoked(void **state)
 {
     struct film *f = *state;
@@ -686,6 +707,7 @@ int main(void)
         FILM(rounds_can_be_looked_at),
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_are_revoked_and_bounded),
+        FILM(kinds_of_refusals_are_bounded),
         FILM(keys_are_rotated_and_revoked),
         FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),
