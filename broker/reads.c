@@ -145,6 +145,16 @@ static void answer_begin(struct answer *a, struct shell *s, const struct shell_r
     a->is_operator = td_core_is_operator(s->core, r->from.uid);
 }
 
+/* What PrivateData keeps from this user as a whole is refused in words; jobs are left out one by one. */
+static bool is_private(struct shell *s, const struct shell_read *r, enum td_private what)
+{
+    if (!td_core_hides(s->core, what, r->from.uid))
+        return false;
+    shell_denied(s, &r->from, r->id, td_error_words(TD_E_DENIED));
+    refuse(s, r, TD_E_DENIED, td_error_words(TD_E_DENIED));
+    return true;
+}
+
 /* --- jobs --------------------------------------------------------------------------------------------------------------- */
 
 /* A megabyte of arguments is for those who ask for it: a listing of many jobs would not fit into any answer. */
@@ -175,6 +185,8 @@ void shell_job_trim(struct td_job_info *row, enum td_see see, bool detail, bool 
 
 static bool put_job(struct answer *a, const struct td_job_info *row)
 {
+    if (!td_core_sees_job_of(a->s->core, row->uid, a->r->from.uid))
+        return true; /* from the history; the core has left out its own */
     struct td_job_info *copy = answer_row(a, row);
     bool owner = a->is_operator || row->uid == a->r->from.uid;
     shell_job_trim(copy, owner ? TD_SEE_OWNER : TD_SEE_ALL, a->query->detail, a->query->long_fields, &a->arena);
@@ -332,6 +344,8 @@ static void read_nodes(struct shell *s, const struct shell_read *r)
     const struct td_query_nodes *q = r->body;
     struct td_hostlist only = {0};
     struct td_error err = {0};
+    if (is_private(s, r, TD_PRIVATE_NODES))
+        return;
     if (!td_str_empty(q->nodes) && td_hostlist_parse(q->nodes, TD_MAX_NODES, &only, &err) < 0) {
         shell_refuse(s, r->from.peer, r->request, &err);
         return;
@@ -368,6 +382,8 @@ static void read_partitions(struct shell *s, const struct shell_read *r)
     const struct td_query_partitions *q = r->body;
     const struct td_partition_info *rows = NULL;
     struct answer a;
+    if (is_private(s, r, TD_PRIVATE_PARTITIONS))
+        return;
     answer_begin(&a, s, r, TD_MSG_PARTITIONS, sizeof(*rows));
     uint32_t n = td_core_partitions(s->core, &a.arena, &rows), found = 0;
     for (uint32_t i = 0; i < n && !a.failed; i++) {
@@ -390,6 +406,8 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
 {
     const struct td_query_rounds *q = r->body;
     const struct td_round_info *rows = NULL;
+    if (is_private(s, r, TD_PRIVATE_JOBS) || is_private(s, r, TD_PRIVATE_NODES)) /* who wants what, and who has it */
+        return;
     uint32_t n = td_core_rounds(s->core, q->last ? q->last : TD_MAX_ROUNDS_KEPT, &s->arena, &rows);
     struct td_rounds m = {.rows = {rows, n}};
     /* Rounds of many bids may not all go into one frame: the latest that do. */
@@ -402,6 +420,14 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
     }
     if (sent == -TD_E_TOO_BIG || sent == -TD_E_BUSY)
         refuse(s, r, -sent, "the answer is too large: ask for fewer rounds");
+}
+
+static void read_tokens(struct shell *s, const struct shell_read *r)
+{
+    const struct td_token_info *rows = NULL;
+    uint32_t n = td_core_tokens(s->core, s->clock.now_us / 1000, &s->arena, &rows);
+    const struct td_tokens m = {.rows = {rows, n}};
+    shell_reply(s, r->from.peer, r->request, TD_MSG_TOKENS, &m);
 }
 
 struct script_find {
@@ -427,8 +453,12 @@ static void read_script(struct shell *s, const struct shell_read *r)
         const struct td_history_query h = {.jobs = &q->job, .njobs = 1, .max = 1};
         s->ops->history(s->store, &h, find_history, &f, &err);
     }
+    if (f.found && !td_core_sees_job_of(s->core, f.info.uid, r->from.uid))
+        f.found = false;
     if (!f.found || (f.info.uid != r->from.uid && !td_core_is_operator(s->core, r->from.uid))) {
         int code = f.found ? TD_E_DENIED : TD_E_INVALID_JOB;
+        if (f.found)
+            shell_denied(s, &r->from, r->id, td_error_words(code));
         refuse(s, r, code, td_error_words(code));
         return;
     }
@@ -454,6 +484,7 @@ static const struct {
     {TD_MSG_QUERY_STATUS, shell_read_status},
     {TD_MSG_QUERY_ROUNDS, read_rounds},
     {TD_MSG_QUERY_SCRIPT, read_script},
+    {TD_MSG_QUERY_TOKENS, read_tokens},
 };
 
 bool shell_is_read(uint32_t id)

@@ -144,6 +144,7 @@ int shell_wake_end(struct shell *s, struct td_error *err)
 {
     int r = 0;
     tell_gone(s);
+    shell_denied_tell(s);
     if (s->open || (!s->down && td_core_deadline(s->core) <= shell_now_ms(s)) || (!s->down && s->clock.step_us))
         r = core_end(s, err);
     s->open = false;

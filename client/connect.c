@@ -6,6 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define RATE_TRIES 2 /* of one who asks too often, after the time he was told */
+#define RATE_WAIT_MS_MAX 2000
+
 int client_find(struct client *c, struct td_error *err)
 {
     return td_conf_find(getenv("SLURM_CONF"), getenv("HOME"), getenv("XDG_RUNTIME_DIR"), (uint32_t)getuid(), &c->place,
@@ -78,10 +81,26 @@ static int check_kind(const struct td_frame *f, uint32_t want, struct td_error *
                    td_msg_name(want));
 }
 
+/* Those who are refused together do not all come back together. */
+static void wait_for_turn(uint32_t ms)
+{
+    uint32_t us = TD_MIN(ms, (uint32_t)RATE_WAIT_MS_MAX) * 1000;
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    us += ((uint32_t)t.tv_nsec / 1000 + (uint32_t)getpid()) % (us / 2 + 1);
+    nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
+}
+
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err)
 {
     struct td_frame f = {0};
     int r = td_call(&c->call, id, body, &c->arena, &f, err);
+
+    for (int tries = 0; r == -TD_E_RATE && c->call.retry_ms && tries < RATE_TRIES; tries++) {
+        wait_for_turn(c->call.retry_ms);
+        r = td_call(&c->call, id, body, &c->arena, &f, err);
+    }
 
     if (r == 0)
         r = check_kind(&f, want, err);

@@ -20,7 +20,7 @@ int client_reopen(struct client *c, struct td_error *err); /* the connection was
 int client_open_front(struct client *c, struct td_error *err); /* and no other door */
 int client_open_broker(struct client *c, struct td_error *err); /* its own door, past any front: who starts and ends it */
 void client_close(struct client *c);
-/* One question, one answer of the kind `want`; any other kind is an error of ours or the broker's, said in words. */
+/* Who is told that he asks too often waits and asks again, twice. One question, one answer of the kind `want`; any other kind is an error of ours or the broker's, said in words. */
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err);
 
 struct client_jobs {

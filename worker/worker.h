@@ -58,6 +58,9 @@ struct worker {
     /* uplink.c */
     struct td_join_token token;
     struct td_keypair keys;
+    struct td_keypair next_keys;   /* if it rotates: DIR/key.new */
+    bool rotates;
+    int64_t rotate_at_ms;          /* said again then */
     struct td_bus_client *bus;
     uint32_t incarnation;          /* of the last registration, by an earlier start too */
     bool enrolled, enrolled_now;   /* by an earlier start; in this one */

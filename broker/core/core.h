@@ -32,7 +32,8 @@ enum td_input_kind {
                        set back, journal time goes on. Not told before START: both clocks agree */
     TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
     TD_IN_GONE,     /* `peer` went away: nobody is there for what it waits for (request 0: for any of it) */
-    TD_IN_ENROL,    /* ev_worker_enrolled or ev_token_made (body_id says which) after the shell checked the secret */
+    TD_IN_ENROL,    /* ev_worker_enrolled, ev_token_made, ev_token_revoked or ev_key_rotated (id says which) after the shell checked the secret */
+    TD_IN_AUDIT,    /* ev_access_refused or ev_admin_acted: what the shell refused or did */
 };
 struct td_input {
     enum td_input_kind kind;
@@ -40,7 +41,7 @@ struct td_input {
     uint64_t request;    /* request number of the frame, for the answer */
     uint32_t uid, gid;   /* verified user of a REQUEST */
     const char *node;    /* verified node of a WORKER input */
-    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL */
+    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL, AUDIT */
     const void *body;    /* the record; borrowed for the call */
     bool on;
 };
@@ -88,7 +89,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 4u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 5u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -141,8 +142,12 @@ typedef void td_forecast_visit_fn(void *ctx, uint32_t job, int64_t start_ms);
 void td_core_forecasts(const struct td_core *c, td_forecast_visit_fn *visit, void *ctx);
 void td_core_forecast_set(struct td_core *c, uint32_t job, int64_t start_ms); /* 0 = not foreseen; unknown jobs are passed over */
 const struct td_settings *td_core_settings(const struct td_core *c);
+/* Who may do and see what (rights.c). */
+enum td_admin_level td_core_admin_level(const struct td_core *c, uint32_t uid);
 bool td_core_is_admin(const struct td_core *c, uint32_t uid);
 bool td_core_is_operator(const struct td_core *c, uint32_t uid);
+bool td_core_hides(const struct td_core *c, enum td_private what, uint32_t uid); /* PrivateData, from this user */
+bool td_core_sees_job_of(const struct td_core *c, uint32_t owner, uint32_t uid);
 /* The job as a history row needs it (also for one being purged, while its JOBS_PURGED event is committed). */
 bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret);
 /* Where a job stands, cheaply. False if the core does not hold it. */
@@ -157,6 +162,16 @@ void td_core_blobs(const struct td_core *c, td_blob_visit_fn *visit, void *ctx);
 /* Enrolment facts for the shell's door: node a key is good for (NULL if none); whether a token's hash is usable now. */
 const char *td_core_key_node(const struct td_core *c, const char *key);
 bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node, int64_t now_ms, struct td_error *err);
+
+/* Tokens by their ids (tokens.c). */
+const char *td_core_token_id(const uint8_t hash[32], struct td_arena *a);
+bool td_core_tokens_full(const struct td_core *c, int64_t now_ms);
+uint32_t td_core_tokens(const struct td_core *c, int64_t now_ms, struct td_arena *a, const struct td_token_info **ret);
+bool td_core_token_by_id(const struct td_core *c, const char *id, uint8_t ret_hash[32], struct td_error *err);
+bool td_core_node_claimed(const struct td_core *c, const char *node, int64_t now_ms, struct td_error *err);
+
+/* May this key become the node's, beside those it has (keys.c). */
+int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err);
 
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;

@@ -192,7 +192,7 @@ struct reading {
     void *ctx;
 };
 
-bool core_job_hidden(const struct td_core *c, const struct core_job *j)
+static bool hidden_partitions(const struct td_core *c, const struct core_job *j)
 {
     const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
     for (uint32_t i = 0; i < j->ncandidates; i++) {
@@ -200,6 +200,13 @@ bool core_job_hidden(const struct td_core *c, const struct core_job *j)
             return false;
     }
     return j->ncandidates > 0;
+}
+
+bool core_job_seen(const struct td_core *c, const struct core_job *j, uint32_t uid, bool all)
+{
+    if (!td_core_sees_job_of(c, j->uid, uid))
+        return false;
+    return all || j->uid == uid || !hidden_partitions(c, j) || td_core_is_operator(c, uid);
 }
 
 static bool expand(const struct reading *r, const struct core_job *j, const struct td_span *only,
@@ -225,7 +232,7 @@ static bool show(const struct reading *r, const struct core_job *j, const struct
                  uint32_t ntasks)
 {
     const struct td_job_query *q = r->q;
-    if (!q->all && !q->asker_operator && j->uid != q->asker_uid && core_job_hidden(r->c, j))
+    if (!q->asker_operator && !core_job_seen(r->c, j, q->asker_uid, q->all))
         return true;
     if (q->filter) {
         if (!core_filter_state(q->filter, j->state, j->outcome))

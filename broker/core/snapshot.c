@@ -44,7 +44,7 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
         struct td_snap_key r = {
-            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}};
+            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}, .until_ms = k->until_ms};
         emit(ctx, TD_SNAP_KEY, &td_rec_snap_key, &r);
     }
     for (uint32_t i = 0; i < c->tokens.n; i++) {
@@ -54,7 +54,8 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
                                   .uses = t->uses,
                                   .expires_ms = t->expires_ms,
                                   .uid = t->uid,
-                                  .used = t->used};
+                                  .used = t->used,
+                                  .revoked = t->revoked};
         emit(ctx, TD_SNAP_TOKEN, &td_rec_snap_token, &r);
     }
     for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++) {
@@ -399,6 +400,7 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         const struct td_snap_key *r = body;
         struct td_ev_worker_enrolled ev = {.node = r->node, .key = r->key, .token = r->token};
         core_enrol_apply_worker(c, &ev); /* tokens come after keys, so no use is counted twice */
+        c->keys.v[c->keys.n - 1].until_ms = r->until_ms;
         break;
     }
     case TD_SNAP_TOKEN: {
@@ -410,6 +412,7 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
                                       .uid = r->uid};
         core_enrol_apply_token(c, &ev);
         c->tokens.v[c->tokens.n - 1].used = r->used;
+        c->tokens.v[c->tokens.n - 1].revoked = r->revoked;
         break;
     }
     case TD_SNAP_CLIENT_KEY: {

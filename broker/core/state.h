@@ -255,12 +255,25 @@ struct core_client_key {
 struct core_key {
     char *key, *node;
     uint8_t token[32];
+    int64_t until_ms; /* superseded: good until then */
 };
 struct core_token {
     uint8_t hash[32];
     char *names;
     uint32_t uses, used, uid;
     int64_t expires_ms;
+    bool revoked;
+};
+
+struct core_refused { /* audit.c: one user's refusals of one kind */
+    uint32_t uid, job, count; /* count: not told yet */
+    bool bus, others;
+    int64_t from_ms; /* when it was last told */
+    char *request, *node; /* what tells it from others */
+    char *said_node, *text; /* of the last one */
+};
+struct core_acted { /* of the request at hand: what it did to jobs of others */
+    uint32_t jobs[64], count, owner;
 };
 
 /* The open round, and the bids on it. All soft. */
@@ -353,6 +366,9 @@ struct td_core {
     uint32_t signal_no;
     struct core_round round;
     uint64_t rounds;
+    TD_VEC(struct core_refused) refused;
+    int64_t audit_next_ms;
+    struct core_acted acted;
     struct core_kept_round kept[TD_MAX_ROUNDS_KEPT];
     struct td_counters counters;
     uint64_t bytes_jobs;
@@ -566,6 +582,7 @@ struct core_errors {
 void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
                      uint32_t id, int code, const char *text);
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
+bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
 bool core_errors_full(const struct td_core *c);
 /* A set of jobs a person named, waiting array tasks apart. */
@@ -598,8 +615,28 @@ void core_job_end(struct td_core *c, struct core_job *j,
 void core_job_settle_end(struct td_core *c,
                          struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
 
+/* tokens.c */
+void core_tokens_trim(struct td_core *c); /* room for one more */
+void core_token_apply_revoked(struct td_core *c, const struct td_ev_token_revoked *ev);
+
+/* keys.c */
+bool core_key_expired(const struct core_key *k, int64_t now_ms);
+void core_keys_apply_rotated(struct td_core *c, const struct td_ev_key_rotated *ev);
+void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked *ev);
+void core_request_keys(struct td_core *c, const struct td_input *in, const struct td_node_keys *m);
+
+/* audit.c */
+void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);
+void core_audit_touch(struct td_core *c, const struct td_input *in, const struct core_job *j); /* he changes it */
+void core_audit_acted(struct td_core *c, const struct td_input *in); /* at the request's end: of what it touched */
+void core_audit_act(struct td_core *c, const struct td_input *in, const char *text);
+void core_audit_input(struct td_core *c, const struct td_input *in);
+void core_audit_run(struct td_core *c);
+void core_audit_free(struct td_core *c);
+
 /* hello.c, worker.c, report.c */
 void core_worker(struct td_core *c, const struct td_input *in);
+void core_worker_bye(struct td_core *c, struct core_node *n); /* it leaves */
 void core_hello(struct td_core *c, const struct td_input *in, const struct td_hello *m);
 void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m);
 void core_reports_finish(struct td_core *c); /* REPORTS_TAKEN and acknowledgements of the wake */
@@ -637,7 +674,8 @@ int core_step_restore(struct td_core *c, const struct td_snap_step *r, struct td
 const char *core_steps_check(const struct core_job *j); /* NULL: sound */
 
 /* rows.c, for step_rows.c too */
-bool core_job_hidden(const struct td_core *c, const struct core_job *j); /* in hidden partitions */
+/* May this user be shown it: PrivateData, and hidden partitions unless `all` are asked for. */
+bool core_job_seen(const struct td_core *c, const struct core_job *j, uint32_t uid, bool all);
 void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
                    uint64_t count);
 

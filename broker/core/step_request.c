@@ -125,6 +125,7 @@ static void create(struct td_core *c, const struct td_input *in, struct core_job
         .uid = in->uid,
     };
     core_emit(c, TD_EV_STEP_CREATED, &ev);
+    core_audit_touch(c, in, j);
     created(c, in, core_step_find(j, ev.step));
 }
 
@@ -299,12 +300,14 @@ static bool wait_settle(struct td_core *c, struct core_step_wait *w, uint64_t ma
         j->alloc->steps.n >= TD_MAX_STEPS)
         return false;
     enum core_step_fit fit = core_step_place(c, j, &w->ask->spec, &places, &err);
-    if (fit == CORE_STEP_FITS)
+    if (fit == CORE_STEP_FITS) {
         create(c, &in, j, w->ask, &places);
-    else if (fit == CORE_STEP_NEVER)
+        core_audit_acted(c, &in);
+    } else if (fit == CORE_STEP_NEVER) {
         core_refuse_error(c, &in, &err);
-    else
+    } else {
         j->alloc->step_mark = mark; /* those behind it wait too */
+    }
     return fit != CORE_STEP_BUSY;
 }
 
@@ -363,6 +366,8 @@ void core_request_step_signal(struct td_core *c, const struct td_input *in,
         struct td_ev_step_ending ev = {.job = j->id, .step = s->no, .uid = in->uid};
         core_emit(c, TD_EV_STEP_ENDING, &ev);
     }
+    if (concerned)
+        core_audit_touch(c, in, j);
     struct td_done done = {.count = 1, .seq = c->seq};
     core_reply(c, in, TD_MSG_DONE, &done);
 }

@@ -70,7 +70,7 @@ void td_core_steps(const struct td_core *c, const struct td_step_query *q, struc
         const struct core_job *j = c->jobs.v[i];
         if (q->job && j->id != q->job)
             return;
-        if (!j->alloc || (!q->asker_operator && j->uid != q->asker_uid && core_job_hidden(c, j)))
+        if (!j->alloc || (!q->asker_operator && !core_job_seen(c, j, q->asker_uid, false)))
             continue;
         if (q->batch && j->state == TD_JOB_RUNNING && !j->spec->body.session &&
             !show_batch(c, j, visit, ctx))

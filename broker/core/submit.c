@@ -124,8 +124,8 @@ static int check_access(const struct td_core *c, const struct core_partition *p,
     if (p->conf.root_only && uid != 0)
         return td_fail(err, TD_E_DENIED, "partition %s is for root only", p->name);
     if (p->conf.no_root && uid == 0)
-        return td_fail(err, TD_E_DENIED, "partition %s takes no jobs of root (DisableRootJobs)",
-                       p->name);
+        return td_fail(err, TD_E_INVALID_USER, "%s: partition %s takes no jobs of root (DisableRootJobs)",
+                       td_error_words(TD_E_INVALID_USER), p->name);
     if (!in_list(p->conf.allow_groups, s->group_name) && !td_core_is_operator(c, uid))
         return td_fail(err, TD_E_DENIED, "partition %s is for the groups %s (AllowGroups)", p->name,
                        p->conf.allow_groups);

@@ -145,6 +145,18 @@ void front_late_send(struct front *f)
     f->late.n = k;
 }
 
+/* While the broker is away nobody is told: they are counted here. */
+void front_denied_tell(struct front *f)
+{
+    for (uint32_t i = 0; i < f->s->denied.n; i++) {
+        const struct shell_denied *d = &f->s->denied.v[i];
+        const struct td_denied_here m = {.uid = d->uid, .id = d->id, .text = d->text};
+        if (front_uplink_send(f, TD_MSG_DENIED_HERE, 0, &m) < 0)
+            td_core_counters(f->s->core)->denied++;
+    }
+    f->s->denied.n = 0;
+}
+
 /* By number: the map has no order of its own. */
 static void relays_end(struct front *f, bool tell)
 {

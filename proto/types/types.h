@@ -186,6 +186,17 @@ enum td_see {
 #include "tbl/states.def"
 #undef SEE
 };
+enum td_admin_level {
+#define ADMIN_LEVEL(name, number, word, help) TD_LEVEL_##name = number,
+#include "tbl/states.def"
+#undef ADMIN_LEVEL
+};
+enum td_private {
+#define PRIVATE(name, bit, word, help) TD_PRIVATE_##name = bit,
+#include "tbl/states.def"
+#undef PRIVATE
+    TD_PRIVATE_ALL = 0x7fffffff /* rows to come, too */
+};
 enum td_op { TD_OP_HOLD = 1, TD_OP_UHOLD = 2, TD_OP_RELEASE = 3, TD_OP_REQUEUE = 4, TD_OP_REQUEUEHOLD = 5 };
 
 const char *td_error_name(int code);         /* "INVALID_JOB" */
@@ -205,6 +216,8 @@ const char *td_report_name(uint32_t kind);
 const char *td_alloc_state_name(uint32_t state);
 const char *td_step_state_name(uint32_t state);
 const char *td_session_state_name(uint32_t state);
+
+const char *td_admin_level_word(uint32_t level); /* "Operator" */
 
 /* Descriptors of records, for everything that walks a table: codec, printers, tests, fuzzers, the protocol page. */
 enum td_type { TD_T_BOOL, TD_T_U32, TD_T_U64, TD_T_I64, TD_T_STR, TD_T_BIN, TD_T_U32S, TD_T_STRS, TD_T_REC, TD_T_RECS };
@@ -243,6 +256,7 @@ struct td_event_row {
 };
 const struct td_msg_row *td_msg_row(uint32_t id);     /* NULL if unknown */
 const struct td_event_row *td_event_row(uint32_t id); /* NULL if unknown */
+bool td_event_is_audit(uint32_t id);                    /* for operators only */
 const struct td_msg_row *td_msg_rows(uint32_t *ret_n);
 const struct td_event_row *td_event_rows(uint32_t *ret_n);
 const struct td_event_row *td_snap_row(uint32_t id);   /* records of a snapshot, by their number; NULL if unknown */
