@@ -55,7 +55,7 @@ like "$?:$out" '^1:.*token' "a token cut off is said to be one"
 for kind in TOKEN_MADE TOKEN_REVOKED WORKER_ENROLLED ACCESS_REFUSED; do
     wait_until "operators read of $kind" grep -q "\"type\":\"$kind\"" audit.out
 done
-ok "which token it was" grep -q "TOKEN_REVOKED.*\"id\":\"$any_id\"" audit.out
+ok "which token it was" grep -q "TOKEN_REVOKED.*\"by\":$(id -u),.*\"id\":\"$any_id\"" audit.out
 ok "and with which a node joined" grep -q "WORKER_ENROLLED.*\"node\":\"m1\".*\"token_id\":\"$once_id\"" audit.out
 is "$(cat audit.out "$DIR/log/broker.log" | grep -c "$once\|$any")" 0 "no secret is told or logged"
 is "$(grep -c 'refused ENROL' "$DIR/log/broker.log")" 1 "those turned away are logged once in a while"
@@ -64,7 +64,8 @@ ok "and counted" test "$(denied)" -ge 4
 
 # --- keys ----------------------------------------------------------------------------------------------------------------
 key() { head -n 1 "$WORK/w/m1/key"; }
-id=$(submit -w m1 -o /dev/null --wrap 'read -r _ <'"$WORK/go") && mkfifo go
+mkfifo go
+id=$(submit -w m1 -o /dev/null --wrap 'read -r _ <'"$WORK/go")
 wait_until "a job runs on the node" job_is "$id" RUNNING
 old=$(key)
 like "$(tender key rotate m1)" '^1 node is asked for another key' "a node is asked for another key"
