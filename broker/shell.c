@@ -39,6 +39,6 @@ void shell_release(struct shell *s)
     if (s->epoll_fd >= 0)
         close(s->epoll_fd);
     shell_log_release(&s->log);
-    td_free(s->rows);
+    td_buf_release(&s->rows);
     td_free(s->state_dir);
 }

@@ -261,7 +261,7 @@ struct shell {
     struct td_arena history_arena;
     uint64_t last_commit_us, slowest_commit_us;
 
-    uint8_t *rows; /* reads.c: of one frame, while it is made */
+    struct td_buf rows; /* reads.c: of one frame, encoded */
 
     /* inputlog.c */
     TD_VEC(struct td_wake_input) inputs; /* of the open wake; bodies in the arena */
@@ -355,6 +355,8 @@ bool shell_local_take(struct shell *s); /* frames that wait; true if some are le
 bool shell_local_admit(struct shell *s, const struct shell_read *r); /* there is room: answer it now */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
 size_t shell_local_unread(struct shell *s, uint64_t handle); /* bytes that wait to be read */
+/* A frame of an answer, encoded already: within the bounds of answers, and off at once as far as it can be. */
+int shell_local_send_answer(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 int shell_local_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 void shell_local_flush(struct shell *s);
 struct shell_client *shell_client_find(struct shell *s, uint64_t handle);
@@ -383,9 +385,9 @@ int shell_conf_load(struct shell *s, struct td_conf **ret, struct td_error *err)
 void shell_conf_input(struct shell *s, bool always);
 
 /* reads.c, status.c */
-void shell_hide(const struct td_record *rec, void *body, enum td_see see); /* zeroes what is not for such eyes */
-struct td_job_info;
-void shell_job_trim(struct td_job_info *row, enum td_see see, bool detail, bool long_fields, struct td_arena *a); /* what a row shows to such eyes */
+struct td_query_jobs;
+/* What of a job's row is answered to such a query and such eyes. In the arena. */
+const struct td_pick *shell_job_pick(struct td_arena *a, const struct td_query_jobs *q, enum td_see see);
 bool shell_is_read(uint32_t id);
 void shell_read_answer(struct shell *s, const struct shell_read *r);
 void shell_read_status(struct shell *s, const struct shell_read *r);

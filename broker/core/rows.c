@@ -40,12 +40,20 @@ void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const 
         v[(*n)++] = (struct td_gres_held){.name = name, .type = type, .count = count};
 }
 
+/* Most jobs want none, and a listing has many jobs. */
+static struct td_gres_held *gres_room(struct td_arena *a, uint32_t kinds)
+{
+    return kinds ? td_arena_alloc(a, TD_MIN(kinds, (uint32_t)TD_MAX_GRES_KINDS) * sizeof(struct td_gres_held)) : NULL;
+}
+
 static void fill_held(const struct core_job *j, bool detail, struct td_arena *a,
                       struct td_job_info *ret)
 {
     const struct core_alloc *al = j->alloc;
-    struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
-    uint32_t ngres = 0;
+    uint32_t ngres = 0, kinds = 0;
+    for (uint32_t i = 0; i < al->nparts; i++)
+        kinds += al->parts[i].place->gres.n;
+    struct td_gres_held *gres = gres_room(a, kinds);
     struct td_placement *places = detail ? td_arena_alloc(a, al->nparts * sizeof(*places)) : NULL;
     for (uint32_t i = 0; i < al->nparts; i++) {
         const struct td_placement *p = al->parts[i].place;
@@ -81,7 +89,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_job_info *ret)
 {
     const struct td_job_need *need = core_job_need(j);
-    struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
+    struct td_gres_held *gres = gres_room(a, need->gres.n + need->gres_job.n + need->gres_task.n);
     uint32_t ngres = 0;
     uint64_t gpus = 0;
     struct core_tally t;

@@ -20,10 +20,23 @@ static uint32_t number_of(const struct td_record *rec, const void *body, const c
     return at ? *at : 0;
 }
 
+/* On a copy of the record; lists inside are borrowed and hold nothing that is not for everybody. */
+static void hide(const struct td_record *rec, void *body, enum td_see see)
+{
+    for (uint32_t i = 0; i < rec->n; i++) {
+        const struct td_field *f = &rec->fields[i];
+        void *at = (char *)body + f->offset;
+        if (f->see > see)
+            memset(at, 0, td_field_size(f));
+        else if (f->type == TD_T_REC)
+            hide(f->sub, at, see);
+    }
+}
+
 static void encode(struct td_buf *out, const struct td_record *rec, const void *body, enum td_see see, struct td_arena *a)
 {
     void *copy = td_arena_dup(a, body, rec->size);
-    shell_hide(rec, copy, see);
+    hide(rec, copy, see);
     td_wire_put_record(out, rec, copy);
 }
 

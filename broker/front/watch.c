@@ -126,6 +126,7 @@ struct rows {
     struct front *f;
     const struct front_watcher *w;
     struct td_arena *arena; /* of the rows */
+    const struct td_pick *picks[TD_SEE_OWNER + 1]; /* what is shown to such eyes; made when needed */
     TD_VEC(struct td_job_info) v;
     bool all; /* of a snapshot: sent frame by frame */
     struct td_events frame;
@@ -152,8 +153,12 @@ static bool visit_row(void *ctx, const struct td_job_info *row)
         return true;
     if (r->all && r->w->some_jobs && !is_named(r->f, r->w, row->job))
         return true;
-    struct td_job_info copy = *row;
-    shell_job_trim(&copy, r->w->is_operator || row->uid == r->w->uid ? TD_SEE_OWNER : TD_SEE_ALL, false, false, r->arena);
+    static const struct td_query_jobs plain;
+    enum td_see see = r->w->is_operator || row->uid == r->w->uid ? TD_SEE_OWNER : TD_SEE_ALL;
+    struct td_job_info copy;
+    if (!r->picks[see])
+        r->picks[see] = shell_job_pick(r->arena, &plain, see);
+    td_pick_copy(r->arena, r->picks[see], row, &copy);
     td_vec_push(&r->v, copy);
     if (!r->all || r->v.n < TD_MAX_ROWS_PER_ANSWER / 4)
         return true;

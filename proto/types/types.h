@@ -239,6 +239,7 @@ struct td_record {
     size_t size; /* of the struct */
     const char *help;
 };
+size_t td_field_size(const struct td_field *f); /* of its value in the struct */
 struct td_msg_row {
     uint32_t id;
     const char *name;
@@ -280,6 +281,39 @@ const struct td_record *const *td_records(uint32_t *ret_n); /* every record ther
 #undef F
 #undef FR
 #undef END
+
+/* Keys of records' fields by name: TD_KEY_<record>_<field> */
+enum td_key {
+#define RECORD(name, since, help)
+#define F(rec, key, type, field, max, since, see, help) TD_KEY_##rec##_##field = key,
+#define FR(rec, key, type, field, sub, max, since, see, help) TD_KEY_##rec##_##field = key,
+#define END(name)
+#include "tbl/records.def"
+#undef RECORD
+#undef F
+#undef FR
+#undef END
+};
+/* Some fields of a record (pick.c), which an encoder writes as if the others were empty. A path names a field: the keys on
+ * the way to it, the outermost in the lowest byte. A path to a nested record means all of it. */
+#define TD_PATH(key) ((uint32_t)(key))
+#define TD_PATH2(outer, key) ((uint32_t)(outer) | (uint32_t)(key) << 8)
+#define TD_PATH3(outer, middle, key) (TD_PATH2(outer, middle) | (uint32_t)(key) << 16)
+struct td_pick;
+struct td_pick_field {
+    const struct td_field *field;
+    const struct td_pick *sub; /* of a nested record or a list of them */
+};
+struct td_pick {
+    const struct td_record *rec;
+    uint32_t n;
+    struct td_pick_field v[]; /* by key, ascending */
+};
+/* What `wanted` names (nothing: all there is), less what `left_out` names and what is not for such eyes. In the arena. */
+const struct td_pick *td_pick_make(struct td_arena *a, const struct td_record *rec, enum td_see see,
+                                   const struct td_u32s *wanted, const struct td_u32s *left_out);
+/* The picked fields and nothing else; what they point to is borrowed, lists of which only a part is picked are in the arena. */
+void td_pick_copy(struct td_arena *a, const struct td_pick *pick, const void *from, void *to);
 
 /* Deep copy of a record (descriptor-driven) into an arena. `to` has room for rec->size bytes. */
 void td_record_copy(struct td_arena *a, const struct td_record *rec, const void *from, void *to);
