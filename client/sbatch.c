@@ -167,7 +167,22 @@ static int settle(struct submit *s, const char *script_path, struct td_buf *env,
     return r;
 }
 
-/* Every task over: 1 and the worst exit status; some not: 0. */
+/* Is there a task that is not over yet? The front knows by itself, and the answer is short: tasks that wait are one row. */
+static int is_going_on(struct client *c, uint32_t job, struct td_error *err)
+{
+    struct td_job_sel id = {.job = job};
+    struct td_query_jobs q = {.filter = {.ids = {.v = &id, .n = 1}}, .all = true};
+    struct client_jobs jobs = {0};
+    int r = client_jobs(c, &q, &jobs, err);
+    bool any = jobs.rows.n > 0;
+
+    td_vec_release(&jobs.rows);
+    td_arena_reset(&c->arena);
+    return r < 0 ? r : any;
+}
+
+/* Every task over: 1 and the worst exit status; some not: 0. That of tasks long over is in the history, for which the front
+ * asks the broker: only when none is going on. */
 static int is_over(struct client *c, uint32_t job, int *ret_status, struct td_error *err)
 {
     static const char *const all[] = {"all"};
@@ -175,10 +190,13 @@ static int is_over(struct client *c, uint32_t job, int *ret_status, struct td_er
     struct td_query_jobs q = {
         .filter = {.ids = {.v = &id, .n = 1}, .states = {.v = all, .n = 1}}, .history = true, .all = true};
     struct client_jobs jobs = {0};
-    int r = client_jobs(c, &q, &jobs, err);
-    bool over = jobs.rows.n > 0;
 
     *ret_status = 0;
+    int r = is_going_on(c, job, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = client_jobs(c, &q, &jobs, err);
+    bool over = jobs.rows.n > 0;
     for (uint32_t i = 0; i < jobs.rows.n; i++) {
         const struct td_job_info *j = &jobs.rows.v[i];
         int code = j->exit_code ? (int)j->exit_code : j->outcome == TD_OUTCOME_COMPLETED ? 0 : 1;
