@@ -9,10 +9,15 @@
 #define RATE_TRIES 2 /* of one who asks too often, after the time he was told */
 #define RATE_WAIT_MS_MAX 2000
 
+int client_find_by(struct client *c, const char *conf, struct td_error *err)
+{
+    return td_conf_find(conf ? conf : getenv("SLURM_CONF"), getenv("HOME"), getenv("XDG_RUNTIME_DIR"), (uint32_t)getuid(),
+                        &c->place, err);
+}
+
 int client_find(struct client *c, struct td_error *err)
 {
-    return td_conf_find(getenv("SLURM_CONF"), getenv("HOME"), getenv("XDG_RUNTIME_DIR"), (uint32_t)getuid(), &c->place,
-                        err);
+    return client_find_by(c, NULL, err);
 }
 
 /* A front that is gone, or not there yet, leaves the broker's own door. */
@@ -37,9 +42,7 @@ int client_open(struct client *c, struct td_error *err)
 
 int client_reopen(struct client *c, struct td_error *err)
 {
-    if (c->open)
-        td_call_close(&c->call);
-    c->open = false;
+    client_drop(c);
     return open_any(c, err);
 }
 
@@ -65,11 +68,16 @@ int client_open_broker(struct client *c, struct td_error *err)
     return r < 0 ? r : open_door(c, c->place.socket, err);
 }
 
-void client_close(struct client *c)
+void client_drop(struct client *c)
 {
     if (c->open)
         td_call_close(&c->call);
     c->open = false;
+}
+
+void client_close(struct client *c)
+{
+    client_drop(c);
     td_arena_release(&c->arena);
 }
 
@@ -131,6 +139,7 @@ int client_jobs(struct client *c, const struct td_query_jobs *q, struct client_j
         for (uint32_t i = 0; i < m->rows.n; i++)
             td_vec_push(&ret->rows, m->rows.v[i]);
         ret->now_ms = m->now_ms;
+        ret->stale_ms = m->stale_ms;
         if (!m->more)
             return 0;
     }
@@ -148,6 +157,7 @@ int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, 
         for (uint32_t i = 0; i < m->rows.n; i++)
             td_vec_push(&ret->rows, m->rows.v[i]);
         ret->now_ms = m->now_ms;
+        ret->stale_ms = m->stale_ms;
         if (!m->more)
             return 0;
     }

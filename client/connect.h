@@ -15,10 +15,12 @@ struct client {
 };
 /* Finds the cluster from SLURM_CONF, the user's default, /etc/slurm. Does not connect. */
 int client_find(struct client *c, struct td_error *err);
+int client_find_by(struct client *c, const char *conf, struct td_error *err); /* the cluster of this slurm.conf; NULL: as above */
 int client_open(struct client *c, struct td_error *err); /* finds and connects */
 int client_reopen(struct client *c, struct td_error *err); /* the connection was lost: again, by whatever door stands */
 int client_open_front(struct client *c, struct td_error *err); /* and no other door */
 int client_open_broker(struct client *c, struct td_error *err); /* its own door, past any front: who starts and ends it */
+void client_drop(struct client *c); /* the connection alone; answers stay */
 void client_close(struct client *c);
 /* Who is told that he asks too often waits and asks again, twice. One question, one answer of the kind `want`; any other kind is an error of ours or the broker's, said in words. */
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err);
@@ -26,10 +28,12 @@ int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, v
 struct client_jobs {
     TD_VEC(struct td_job_info) rows;
     int64_t now_ms;
+    uint32_t stale_ms; /* so long the front had not heard the broker */
 };
 struct client_nodes {
     TD_VEC(struct td_node_info) rows;
     int64_t now_ms;
+    uint32_t stale_ms;
 };
 struct client_steps {
     TD_VEC(struct td_step_info) rows;

@@ -286,32 +286,40 @@ int opt_u32_zero(struct option_parse *p, const struct option *o, const char *val
     return number(p, o, value, 0, err);
 }
 
+static int for_people(const struct option *o, struct td_error *err)
+{
+    return td_fail(err, TD_E_NOT_SUPPORTED, "--%s is for people: it is not taken from a program", o->name);
+}
+
 static _Noreturn void print_and_exit(struct td_buf *out)
 {
     say_out(out);
     exit(0);
 }
 
-int opt_help(struct option_parse *p, const struct option *o TD_UNUSED, const char *value TD_UNUSED,
-             struct td_error *err TD_UNUSED)
+int opt_help(struct option_parse *p, const struct option *o, const char *value TD_UNUSED, struct td_error *err)
 {
     struct td_buf out = {0};
+    if (p->by_program)
+        return for_people(o, err);
     help_print(p->cmd, &out);
     print_and_exit(&out);
 }
 
-int opt_usage(struct option_parse *p, const struct option *o TD_UNUSED, const char *value TD_UNUSED,
-              struct td_error *err TD_UNUSED)
+int opt_usage(struct option_parse *p, const struct option *o, const char *value TD_UNUSED, struct td_error *err)
 {
     struct td_buf out = {0};
+    if (p->by_program)
+        return for_people(o, err);
     usage_print(p->cmd, &out);
     print_and_exit(&out);
 }
 
-int opt_version(struct option_parse *p TD_UNUSED, const struct option *o TD_UNUSED, const char *value TD_UNUSED,
-                struct td_error *err TD_UNUSED)
+int opt_version(struct option_parse *p, const struct option *o, const char *value TD_UNUSED, struct td_error *err)
 {
     struct td_buf out = {0};
+    if (p->by_program)
+        return for_people(o, err);
     td_buf_puts(&out, "tender " TD_VERSION "\n");
     print_and_exit(&out);
 }

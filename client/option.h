@@ -30,6 +30,7 @@ struct option_parse {
     void *target;                /* the command's options */
     struct td_arena *arena;      /* owns what values become */
     bool posix;                  /* options end at the first word that is none (sbatch) */
+    bool by_program;             /* nobody reads a page: options that print one are refused */
     bool quiet;                  /* first of two passes: warnings are said in the second */
     const char *origin;          /* "line 3 of job.sh: " before messages, or NULL */
     TD_VEC(const char *) words;  /* what is left */

@@ -40,7 +40,8 @@ int submit_directives(struct submit *s, const struct script *script, struct td_e
     int argc, r;
 
     while ((r = directives_next(&d, s->arena, &argv, &argc, err)) > 0) {
-        struct option_parse p = {.cmd = &sbatch_command, .target = s, .arena = s->arena, .origin = origin};
+        struct option_parse p = {
+            .cmd = &sbatch_command, .target = s, .arena = s->arena, .origin = origin, .by_program = s->by_program};
         struct td_error why = {0};
         td_format(origin, sizeof(origin), "line %u: ", d.line);
         if (argc == 2 && (strcmp(argv[1], "hetjob") == 0 || strcmp(argv[1], "packjob") == 0))
@@ -138,16 +139,35 @@ static const char *random_key(struct td_arena *a)
     return key;
 }
 
+/* Asking umask() means changing it, which other threads of somebody's program must not see. */
+static mode_t umask_now(bool by_program)
+{
+    mode_t mask = 022;
+    char line[256];
+    unsigned n;
+
+    if (!by_program) {
+        mask = umask(0);
+        umask(mask);
+        return mask;
+    }
+    FILE *f = fopen("/proc/self/status", "re");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "Umask: %o", &n) == 1)
+            mask = (mode_t)n;
+    if (f)
+        fclose(f);
+    return mask;
+}
+
 /* Everything that sbatch knows by itself. */
-static int settle(struct submit *s, const char *script_path, struct td_buf *env, struct td_error *err)
+int submit_settle(struct submit *s, const char *script_path, char *const *environment, struct td_buf *env, struct td_error *err)
 {
     char *cwd = td_arena_alloc(s->arena, TD_MAX_PATH_BYTES + 1), *host = td_arena_alloc(s->arena, 256);
     const char *home = getenv("HOME");
     struct td_job_need *need = td_arena_alloc(s->arena, sizeof(*need));
-    mode_t mask = umask(0);
     int r;
 
-    umask(mask);
     if (!getcwd(cwd, TD_MAX_PATH_BYTES))
         return td_fail(err, TD_E_IO, "cannot tell the working directory: %s", strerror(errno));
     if (gethostname(host, 255) < 0)
@@ -155,13 +175,13 @@ static int settle(struct submit *s, const char *script_path, struct td_buf *env,
     r = settle_paths(s, script_path, cwd, err);
     settle_name(s, script_path);
     s->spec.submit_host = host;
-    s->spec.umask = (uint32_t)mask & 0777;
+    s->spec.umask = (uint32_t)umask_now(s->by_program) & 0777;
     s->spec.home = home ? home : "";
     submit_rlimits(s, &s->spec.rlimits);
     if (r == 0)
         r = check_lengths(s, err);
     if (r == 0)
-        r = environ_make(s, environ, cwd, host, env, err);
+        r = environ_make(s, environment, cwd, host, env, err);
     *need = s->need;
     s->spec.needs = (struct td_job_need_list){.v = need, .n = 1};
     return r;
@@ -249,16 +269,21 @@ static int wait_for_end(struct client *c, uint32_t job, uint64_t since, struct t
     return r < 0 ? r : status;
 }
 
-static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
+struct td_submit submit_message(struct submit *s, const struct script *script, const struct td_buf *env)
 {
-    struct client c = {0};
-    struct td_submit m = {
+    return (struct td_submit){
         .spec = s->spec,
         .script = {.v = (const uint8_t *)script->text, .n = (uint32_t)script->len},
         .env = {.v = env->data, .n = (uint32_t)env->len},
         .client_key = random_key(s->arena),
         .test_only = s->test_only,
     };
+}
+
+static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
+{
+    struct client c = {0};
+    struct td_submit m = submit_message(s, script, env);
     void *body = NULL;
     struct td_buf out = {0};
     int r = client_open(&c, err);
@@ -296,38 +321,44 @@ static void tell_request(const struct submit *s)
 }
 
 /* The command line, to find the script; then the request in the order of rights. */
-static int gather(struct submit *s, int argc, char **argv, struct script *script, const char **ret_path,
-                  struct td_error *err)
+int submit_gather(struct submit *s, int argc, char **argv, struct script *script, const char **ret_path, struct td_error *err)
 {
+    bool given = script->text;
     struct submit scratch = {.arena = s->arena};
-    struct option_parse first = {
-        .cmd = &sbatch_command, .target = &scratch, .arena = s->arena, .posix = true, .quiet = true};
-    struct option_parse p = {.cmd = &sbatch_command, .target = s, .arena = s->arena, .posix = true};
+    struct option_parse first = {.cmd = &sbatch_command, .target = &scratch, .arena = s->arena, .posix = true, .quiet = true,
+                                 .by_program = s->by_program};
+    struct option_parse p = {.cmd = &sbatch_command, .target = s, .arena = s->arena, .posix = true, .by_program = s->by_program};
     const char *path = NULL;
+    uint32_t skip = given ? 0 : 1; /* of the words: the script's name */
     int r = option_parse(&first, argc, argv, err);
 
-    say_quiet = scratch.quiet;
+    say_quiet = scratch.quiet && !s->by_program;
+    if (r == 0 && scratch.wrap && given)
+        r = td_fail(err, TD_E_INVALID_REQUEST, "--wrap, and a script too");
     if (r == 0 && scratch.wrap && first.words.n)
         r = td_fail(err, TD_E_INVALID_REQUEST, "Script arguments not permitted with --wrap option");
     if (r == 0 && scratch.wrap) {
         script_wrap(scratch.wrap, script);
-    } else if (r == 0) {
+    } else if (r == 0 && !given) {
         path = first.words.n && strcmp(first.words.v[0], "-") != 0 ? first.words.v[0] : NULL;
-        r = script_read(path, script, err);
+        if (!path && s->by_program)
+            r = td_fail(err, TD_E_NO_SCRIPT, "no script: give its text, name its file, or say --wrap");
+        else
+            r = script_read(path, script, err);
     }
     if (r == 0)
         r = script_check(script, err);
     if (r == 0)
         r = submit_directives(s, script, err);
     s->mem_by = NULL; /* each layer may choose anew between --mem and its siblings */
-    if (r == 0)
+    if (r == 0 && !s->by_program)
         r = option_parse_env(&p, err);
     s->mem_by = NULL;
     if (r == 0)
         r = option_parse(&p, argc, argv, err);
-    if (r == 0 && p.words.n > 1)
-        s->spec.argv = (struct td_strs){.v = td_arena_dup(s->arena, p.words.v + 1, (p.words.n - 1) * sizeof(char *)),
-                                        .n = p.words.n - 1};
+    if (r == 0 && p.words.n > skip)
+        s->spec.argv = (struct td_strs){.v = td_arena_dup(s->arena, p.words.v + skip, (p.words.n - skip) * sizeof(char *)),
+                                        .n = p.words.n - skip};
     *ret_path = path;
     option_parse_release(&first);
     option_parse_release(&p);
@@ -343,10 +374,10 @@ static int run(int argc, char **argv)
     struct td_error err = {0};
     const char *path = NULL;
     bool sent = false;
-    int r = gather(&s, argc, argv, &script, &path, &err);
+    int r = submit_gather(&s, argc, argv, &script, &path, &err);
 
     if (r == 0)
-        r = settle(&s, path, &env, &err);
+        r = submit_settle(&s, path, environ, &env, &err);
     if (r == 0) {
         if (s.verbose)
             tell_request(&s);

@@ -10,6 +10,7 @@ struct submit {
     struct td_arena *arena;
     struct td_job_spec spec;       /* needs are filled in at the end, from need */
     struct td_job_need need;
+    bool by_program;               /* libtender: the script is given, variables of sbatch's are not read */
     bool parsable, test_only, wait, quiet, get_user_env;
     bool in_job;                   /* the environment is a step's: what describes its job stays */
     uint32_t verbose;
@@ -41,6 +42,11 @@ int directives_next(struct directives *d, struct td_arena *a, char ***ret_argv, 
 /* Splits a directive into words: quotes, backslashes, a # that ends it. */
 int directive_split(struct td_arena *a, const char *text, size_t len, char **words, int max, struct td_error *err);
 bool script_has_pbs(const struct script *s);
+/* sbatch.c: the request in the order of rights. A script that is not given already (text NULL) is read; ret_path: from which
+ * file, NULL from none. Then everything sbatch knows by itself; then the message, which borrows from all three. */
+int submit_gather(struct submit *s, int argc, char **argv, struct script *script, const char **ret_path, struct td_error *err);
+int submit_settle(struct submit *s, const char *script_path, char *const *environment, struct td_buf *env, struct td_error *err);
+struct td_submit submit_message(struct submit *s, const struct script *script, const struct td_buf *env);
 /* Applies all of them to the request (sbatch.c). Errors name the script and the line. */
 int submit_directives(struct submit *s, const struct script *script, struct td_error *err);
 

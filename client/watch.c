@@ -11,7 +11,7 @@
 #define SILENCE_MS 5000 /* a front that stands beats once a second */
 #define REQUEST 1
 
-static int64_t elapsed_ms(void)
+int64_t watch_elapsed_ms(void)
 {
     struct timespec t;
 
@@ -42,15 +42,20 @@ static int connect_front(struct watch *w, struct td_error *err)
     return 0;
 }
 
+int watch_open_at(struct watch *w, const struct td_conf_place *place, const struct td_subscribe *what, struct td_error *err)
+{
+    *w = (struct watch){.place = *place, .what = *what};
+    int r = td_record_check(&td_rec_subscribe, what, err);
+    return r == 0 ? connect_front(w, err) : r;
+}
+
 int watch_open(struct watch *w, const struct td_subscribe *what, struct td_error *err)
 {
     struct client c = {0};
     int r = client_find(&c, err);
 
-    *w = (struct watch){.place = c.place, .what = *what};
-    if (r == 0)
-        r = td_record_check(&td_rec_subscribe, what, err);
-    return r == 0 ? connect_front(w, err) : r;
+    *w = (struct watch){0};
+    return r == 0 ? watch_open_at(w, &c.place, what, err) : r;
 }
 
 void watch_close(struct watch *w)
@@ -97,11 +102,11 @@ static void lose(struct watch *w)
 int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *ret, const struct td_events **ret_frame,
                struct td_error *err)
 {
-    int64_t until = timeout_ms < 0 ? INT64_MAX : elapsed_ms() + timeout_ms, heard = elapsed_ms();
+    int64_t until = timeout_ms < 0 ? INT64_MAX : watch_elapsed_ms() + timeout_ms, heard = watch_elapsed_ms();
 
-    for (;;) {
+    for (bool looked = false;; looked = true) { /* a time of 0: what is there already */
         struct td_error why = {0};
-        int64_t now = elapsed_ms(), left = until - now;
+        int64_t now = watch_elapsed_ms(), left = until - now;
         if (w->connected) {
             int r = take(w, ret_frame, err);
             if (r != 0) {
@@ -112,7 +117,7 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
             *ret = WATCH_BACK;
             return 0;
         }
-        if (left <= 0) {
+        if (left <= 0 && looked) {
             *ret = WATCH_TIME;
             return 0;
         }
@@ -126,12 +131,12 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
             return 0;
         }
         bool read_now = n > 0 && p[0].revents;
-        if (w->connected && ((read_now && td_stream_read(&w->stream, &why) < 0) || elapsed_ms() - heard > SILENCE_MS)) {
+        if (w->connected && ((read_now && td_stream_read(&w->stream, &why) < 0) || watch_elapsed_ms() - heard > SILENCE_MS)) {
             lose(w);
             *ret = WATCH_LOST;
             return 0;
         }
         if (read_now)
-            heard = elapsed_ms();
+            heard = watch_elapsed_ms();
     }
 }

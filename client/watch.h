@@ -24,10 +24,15 @@ enum watch_got {
 };
 /* Borrows what `what` points to. Error: no cluster, no front (with the way out), a refusal in the front's words. */
 int watch_open(struct watch *w, const struct td_subscribe *what, struct td_error *err);
-/* Waits for the next of the above; timeout_ms < 0: for ever; other_fd < 0: none. Frame borrowed until the next call.
+int watch_open_at(struct watch *w, const struct td_conf_place *place, const struct td_subscribe *what, struct td_error *err);
+/* Waits for the next of the above; timeout_ms < 0: for ever, 0: not at all; other_fd < 0: none. Frame borrowed until the next call.
  * <0: refused in words. */
 int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *ret, const struct td_events **ret_frame,
                struct td_error *err);
 void watch_close(struct watch *w);
+int64_t watch_elapsed_ms(void); /* by a steady clock */
+
+/* note.c: an event as one JSON object: seq, time, type, the job it concerns and how it stands; then the event's own fields. */
+int note_put_json(struct td_buf *out, const struct td_event_note *n, struct td_arena *a, struct td_error *err);
 
 #endif
