@@ -20,6 +20,7 @@ SlurmdTimeout=3
 NodeName=n[1-2] CPUs=4
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
+printf 'LeaseTime=2\n' > tender.conf
 cluster_up --conf slurm.conf
 like "$(cat "$WORK/up.err")" '2 nodes up in ' "both are up"
 is "$(tender doctor | grep 'nodes up')" "ok    2 nodes up" "as doctor says"
@@ -43,7 +44,7 @@ wait_until "it takes work" sh -c 'sinfo -h -n n3 -o %t | grep -qx idle'
 
 kill -STOP "$(pid_of nodes/n2/worker.pid)"
 ON_EXIT='kill -CONT $(cat "$DIR/nodes/n2/worker.pid") 2>/dev/null'
-WAIT_MAX=120 wait_until "a silent node is lost" sh -c 'sinfo -h -n n2 -o %T | grep -q "^down\*"'
+wait_until "a silent node is lost" sh -c 'sinfo -h -n n2 -o %T | grep -q "^down\*"'
 kill -CONT "$(pid_of nodes/n2/worker.pid)"
 wait_until "it comes back, and stays down" sh -c 'sinfo -h -n n2 -o %T | grep -qx down'
 down='node n2 is down \(Not responding\): scontrol update nodename=n2 state=resume'
