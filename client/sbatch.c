@@ -33,6 +33,18 @@ static void say_lines(const char *text)
         say_error("%s", line);
 }
 
+/* Slurm's words of the error come first, and once. */
+static void at_line(struct td_error *err, const struct td_error *why, const char *name, uint32_t line)
+{
+    const char *words = td_error_words(why->code);
+    size_t n = strlen(words);
+
+    if (td_str_prefix(why->text, words))
+        td_fail(err, why->code, "%s: %s: line %u%s", words, name, line, why->text + n);
+    else
+        td_fail(err, why->code, "%s: line %u: %s", name, line, why->text);
+}
+
 int submit_directives(struct submit *s, const struct script *script, struct td_error *err)
 {
     struct directives d = {.script = script};
@@ -49,7 +61,7 @@ int submit_directives(struct submit *s, const struct script *script, struct td_e
                            d.line);
         r = option_parse(&p, argc, argv, &why);
         if (r < 0)
-            td_fail(err, why.code, "%s: line %u: %s", script->name, d.line, why.text);
+            at_line(err, &why, script->name, d.line);
         else if (p.words.n)
             r = td_fail(err, TD_E_USAGE, "Invalid directive found in batch script: %s (%s, line %u)", p.words.v[0],
                         script->name, d.line);

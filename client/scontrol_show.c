@@ -72,7 +72,7 @@ static int show_job(struct scontrol *s, struct named *names, struct td_error *er
         td_buf_puts(&out, "{\n  \"jobs\": [");
         for (uint32_t i = 0; i < jobs.rows.n; i++) {
             td_buf_puts(&out, i ? ",\n    " : "\n    ");
-            td_wire_json(&out, &td_rec_job_info, &jobs.rows.v[i], TD_SEE_OWNER);
+            job_json(&out, &jobs.rows.v[i]);
         }
         td_buf_puts(&out, "\n  ]\n}\n");
     } else if (r == 0) {
@@ -195,7 +195,7 @@ static int show_node(struct scontrol *s, struct named *names, struct td_error *e
         td_buf_puts(&out, "{\n  \"nodes\": [");
         for (uint32_t i = 0; i < nodes.rows.n; i++) {
             td_buf_puts(&out, i ? ",\n    " : "\n    ");
-            td_wire_json(&out, &td_rec_node_info, &nodes.rows.v[i], TD_SEE_OWNER);
+            node_json(&out, &nodes.rows.v[i]);
         }
         td_buf_puts(&out, "\n  ]\n}\n");
     }

@@ -298,6 +298,15 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     core_errors_reply(c, in, &e);
 }
 
+void core_refuse_space(struct td_core *c, const struct td_input *in)
+{
+    if (c->low_space_mb)
+        core_refuse(c, in, TD_E_NO_SPACE, "%s: less than %llu MiB are free (LowSpace of tender.conf)",
+                    td_error_words(TD_E_NO_SPACE), (unsigned long long)c->low_space_mb);
+    else
+        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
+}
+
 static bool take(struct td_core *c, const struct td_input *in)
 {
     const struct td_msg_row *row = td_msg_row(in->id);

@@ -349,6 +349,7 @@ struct td_core {
     uint64_t seed;
     int64_t now_ms;
     int64_t watch_us; /* of this wake; 0: not told */
+    uint64_t low_space_mb; /* what low means, for the refusal */
     bool dirty, low_space, in_wake, clock_told;
     struct td_arena wake;
     TD_VEC(struct td_event) events;
@@ -581,6 +582,7 @@ struct core_errors {
 };
 void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
                      uint32_t id, int code, const char *text);
+void core_refuse_space(struct td_core *c, const struct td_input *in); /* the low-space watermark */
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
 bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
@@ -601,6 +603,7 @@ void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_pic
 void core_pick_split(struct td_core *c, core_picks *picks);
 bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
                      const struct core_job *j, const uint32_t *uids, uint32_t nuids);
+const char *core_nodes_missing(const struct td_core *c, const struct core_job *j, struct td_arena *a);
 bool core_filter_state(const struct td_job_filter *f, uint32_t state, uint32_t outcome);
 /* Indices below 8 * nbytes that the spans name, as a bitmap in the arena. Bounded: core_spans_sane
  * comes first. */

@@ -337,7 +337,7 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s)
 {
     if (c->low_space) {
-        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
+        core_refuse_space(c, in);
         return;
     }
     const struct core_client_key *known =
