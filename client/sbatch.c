@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "connect.h"
+#include "render/value.h"
 #include "say.h"
 #include "submit.h"
 #include "watch.h"
@@ -292,6 +293,21 @@ struct td_submit submit_message(struct submit *s, const struct script *script, c
     };
 }
 
+/* Slurm's sentence. */
+static void tell_start(const struct td_submitted *would)
+{
+    struct td_buf at = {0};
+
+    put_moment(&at, would->start_ms, "");
+    if (would->start_ms)
+        say_note("Job %u to start at %s using %u processors on nodes %s in partition %s", would->job, td_buf_str(&at), would->cpus,
+                 would->nodes ? would->nodes : "", would->partition ? would->partition : "");
+    else
+        say_note("Job %u could run here; when it would start cannot be foretold (what it needs is held without a time limit, or "
+                 "too many wait before it)", would->job);
+    td_buf_release(&at);
+}
+
 static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
 {
     struct client c = {0};
@@ -310,7 +326,7 @@ static int send_it(struct submit *s, const struct script *script, const struct t
     for (uint32_t i = 0; i < done->warnings.n; i++)
         say_warning("%s", done->warnings.v[i]);
     if (s->test_only)
-        say_note("the request could run here; nothing was queued");
+        tell_start(done);
     else if (s->parsable)
         td_buf_putf(&out, "%u\n", done->job);
     else if (!s->quiet)

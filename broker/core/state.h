@@ -461,8 +461,15 @@ int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */
 
+/* sbatch --test-only, in predict.c: job, start, nodes, partition and CPUs of the answer; the event is not emitted */
+void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struct td_submitted *ret);
+struct td_plan_params core_plan_params(const struct td_core *c); /* of the rounds' own plans */
+
 /* queue membership, in eligible.c */
+uint64_t core_rank(const struct td_core *c, uint64_t priority, uint32_t partition);
 uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
+struct core_tally;
+uint32_t core_partition_blocked(const struct core_partition *p, const struct core_tally *t, uint32_t limit_s);
 uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j,
                           int64_t civil_ms); /* enum td_reason, NONE = may start */
 uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,

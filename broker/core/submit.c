@@ -358,6 +358,11 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     settle_tasks(c, &need, &warnings);
     if (s->test_only) {
         struct td_submitted would = {.seq = c->seq, .warnings = warnings};
+        ev.job = c->next_job;
+        ev.spec = s->spec;
+        ev.spec.needs.v = &need;
+        ev.priority = priority_of(c, &s->spec);
+        core_predict(c, &ev, &would);
         core_reply(c, in, TD_MSG_SUBMITTED, &would);
         return;
     }
