@@ -76,17 +76,6 @@ static void name_promised(struct td_core *c, const struct td_plan_promise *m, st
     td_buf_release(&fold);
 }
 
-static uint32_t partition_of(const struct td_core *c, uint32_t shape)
-{
-    const char *name = td_ledger_get_shape(c->ledger, shape)->partition;
-    for (uint32_t i = 0; i < c->partitions.n; i++) {
-        if (td_str_equal(c->partitions.v[i]->name, name))
-            return i;
-    }
-    TD_ASSERT(!"a shape of no partition");
-    return 0;
-}
-
 static void read_plan(struct td_core *c, const struct td_plan *p, const struct td_ev_job_submitted *ev, struct td_submitted *ret)
 {
     struct core_tally t;
@@ -106,7 +95,7 @@ static void read_plan(struct td_core *c, const struct td_plan *p, const struct t
         if (m->job != ev->job || m->at_ms == TD_FOREVER || (ret->start_ms && ret->start_ms <= m->at_ms))
             continue;
         ret->start_ms = m->at_ms;
-        ret->partition = c->partitions.v[partition_of(c, m->shape)]->name;
+        ret->partition = td_arena_strdup(&c->wake, td_ledger_get_shape(c->ledger, m->shape)->partition);
         name_promised(c, m, ret);
     }
 }
