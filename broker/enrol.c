@@ -13,6 +13,12 @@ void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t r
     struct td_join_token t = {0};
     struct td_buf text = {0};
     uint8_t *hash = td_arena_alloc(&s->arena, 32);
+    struct td_hostlist names = {0};
+    if (td_hostlist_parse(m->names, TD_MAX_NODES, &names, &err) < 0) {
+        shell_refuse(s, from->peer, request, &err);
+        return;
+    }
+    td_hostlist_release(&names);
     if (td_core_tokens_full(s->core, shell_now_ms(s))) {
         td_fail(&err, TD_E_BUSY, "%u join tokens are good already (TOKENS): revoke some (tender token list)", (uint32_t)TD_MAX_TOKENS);
         shell_refuse(s, from->peer, request, &err);

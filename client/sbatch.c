@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "connect.h"
+#include "render/value.h"
 #include "say.h"
 #include "submit.h"
 #include "watch.h"
@@ -33,6 +34,18 @@ static void say_lines(const char *text)
         say_error("%s", line);
 }
 
+/* Slurm's words of the error come first, and once. */
+static void at_line(struct td_error *err, const struct td_error *why, const char *name, uint32_t line)
+{
+    const char *words = td_error_words(why->code);
+    size_t n = strlen(words);
+
+    if (td_str_prefix(why->text, words))
+        td_fail(err, why->code, "%s: %s: line %u%s", words, name, line, why->text + n);
+    else
+        td_fail(err, why->code, "%s: line %u: %s", name, line, why->text);
+}
+
 int submit_directives(struct submit *s, const struct script *script, struct td_error *err)
 {
     struct directives d = {.script = script};
@@ -49,7 +62,7 @@ int submit_directives(struct submit *s, const struct script *script, struct td_e
                            d.line);
         r = option_parse(&p, argc, argv, &why);
         if (r < 0)
-            td_fail(err, why.code, "%s: line %u: %s", script->name, d.line, why.text);
+            at_line(err, &why, script->name, d.line);
         else if (p.words.n)
             r = td_fail(err, TD_E_USAGE, "Invalid directive found in batch script: %s (%s, line %u)", p.words.v[0],
                         script->name, d.line);
@@ -280,6 +293,21 @@ struct td_submit submit_message(struct submit *s, const struct script *script, c
     };
 }
 
+/* Slurm's sentence. */
+static void tell_start(const struct td_submitted *would)
+{
+    struct td_buf at = {0};
+
+    put_moment(&at, would->start_ms, "");
+    if (would->start_ms)
+        say_note("Job %u to start at %s using %u processors on nodes %s in partition %s", would->job, td_buf_str(&at), would->cpus,
+                 would->nodes ? would->nodes : "", would->partition ? would->partition : "");
+    else
+        say_note("Job %u could run here; when it would start cannot be foretold (what it needs is held without a time limit, or "
+                 "too many wait before it)", would->job);
+    td_buf_release(&at);
+}
+
 static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
 {
     struct client c = {0};
@@ -298,7 +326,7 @@ static int send_it(struct submit *s, const struct script *script, const struct t
     for (uint32_t i = 0; i < done->warnings.n; i++)
         say_warning("%s", done->warnings.v[i]);
     if (s->test_only)
-        say_note("the request could run here; nothing was queued");
+        tell_start(done);
     else if (s->parsable)
         td_buf_putf(&out, "%u\n", done->job);
     else if (!s->quiet)

@@ -183,10 +183,12 @@ static struct squeue seen_by(const struct squeue *o, struct keys *k)
         k->states[0] = filters[k->filter].state;
         v.filter.states = (struct td_strs){k->states, 1};
     }
-    if (k->mine) {
+    if (k->mine && !o->me) {
         td_format(k->uid, sizeof(k->uid), "%u", (uint32_t)getuid());
         k->users[0] = k->uid;
         v.filter.users = (struct td_strs){k->users, 1};
+    } else if (!k->mine && o->me) {
+        v.filter.users = (struct td_strs){0};
     }
     return v;
 }
@@ -342,7 +344,8 @@ static int patience_ms(const struct watching *x)
 int squeue_watch(const struct squeue *o, struct td_error *err)
 {
     const struct td_subscribe what = {.from_now = true, .job_rows = true, .quiet = true};
-    struct watching x = {.o = o, .terminal = o->watch && !o->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    struct watching x = {.o = o, .terminal = o->watch && !o->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+                         .keys.mine = o->me};
     struct watch w = {0};
     int r = watch_open(&w, &what, err);
 

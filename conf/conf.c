@@ -312,6 +312,12 @@ static int settings(struct loading *ld, struct td_error *err)
                        ld->values.v[KEY_SLURM_ClusterName].file, ld->values.v[KEY_SLURM_ClusterName].line, s->cluster);
     s->lease_ms = num(ld, KEY_TENDER_LeaseTime) * 1000;
     s->node_timeout_s = num(ld, KEY_SLURM_SlurmdTimeout);
+    if (s->node_timeout_s && s->node_timeout_s < num(ld, KEY_TENDER_LeaseTime)) {
+        const struct conf_value *v = &ld->values.v[KEY_SLURM_SlurmdTimeout];
+        reading_note(&ld->rd, "%s line %u: SlurmdTimeout=%u is below the lease: a silent node's jobs are lost after %u s "
+                              "(LeaseTime of tender.conf)",
+                     v->file ? v->file : "slurm.conf", v->line, s->node_timeout_s, num(ld, KEY_TENDER_LeaseTime));
+    }
     s->min_job_age_s = num(ld, KEY_SLURM_MinJobAge);
     s->kill_wait_s = num(ld, KEY_SLURM_KillWait);
     s->inactive_s = num(ld, KEY_SLURM_InactiveLimit);

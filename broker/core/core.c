@@ -422,6 +422,7 @@ void td_core_input(struct td_core *c, const struct td_input *in)
             core_log(c, in->on ? "error journal: space is low, new work is refused"
                                : "info journal: space is back");
         c->low_space = in->on;
+        c->low_space_mb = in->request;
         return;
     case TD_IN_GONE:
         core_steps_peer_gone(c, in->peer, in->request);

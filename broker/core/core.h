@@ -38,7 +38,7 @@ enum td_input_kind {
 struct td_input {
     enum td_input_kind kind;
     uint64_t peer;       /* shell's handle of the connection */
-    uint64_t request;    /* request number of the frame, for the answer */
+    uint64_t request;    /* request number of the frame, for the answer; of SPACE the watermark in MiB, 0 = not said */
     uint32_t uid, gid;   /* verified user of a REQUEST */
     const char *node;    /* verified node of a WORKER input */
     uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL, AUDIT */

@@ -255,6 +255,20 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
     }
 }
 
+static void pick_name(struct td_core *c, const char *const *name, core_picks *picks,
+                      struct core_errors *e)
+{
+    struct td_job_filter f = {.names = {name, 1}};
+    uint32_t before = picks->n;
+    core_pick_filter(c, &f, picks, e);
+    if (picks->n > before || e->v.n >= TD_MAX_ROWS_PER_ANSWER)
+        return;
+    struct td_job_error row = {.code = TD_E_INVALID_JOB,
+                               .text = core_text(&c->wake, "no job has the name %s", *name),
+                               .name = *name};
+    td_vec_push(&e->v, row);
+}
+
 void core_request_op(struct td_core *c, const struct td_input *in, const struct td_job_op *m)
 {
     if (op_input(m->op) == TD_JOB_INPUT_COUNT) {
@@ -264,10 +278,8 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     core_picks picks = {0};
     struct core_errors e = {0};
     core_pick_ids(c, m->ids.v, m->ids.n, &picks, &e);
-    if (m->names.n) {
-        struct td_job_filter f = {.names = m->names};
-        core_pick_filter(c, &f, &picks, &e);
-    }
+    for (uint32_t i = 0; i < m->names.n; i++)
+        pick_name(c, &m->names.v[i], &picks, &e);
     core_pick_split(c, &picks);
     for (uint32_t i = 0; i < picks.n; i++) {
         if (core_errors_full(c)) {
@@ -284,6 +296,15 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     }
     td_vec_release(&picks);
     core_errors_reply(c, in, &e);
+}
+
+void core_refuse_space(struct td_core *c, const struct td_input *in)
+{
+    if (c->low_space_mb)
+        core_refuse(c, in, TD_E_NO_SPACE, "%s: less than %llu MiB are free (LowSpace of tender.conf)",
+                    td_error_words(TD_E_NO_SPACE), (unsigned long long)c->low_space_mb);
+    else
+        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
 }
 
 static bool take(struct td_core *c, const struct td_input *in)

@@ -163,6 +163,8 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
     if (j->usage)
         ret->usage = *j->usage;
     fill_times(j, ret);
+    if (j->reason == TD_REASON_REQ_NODE_NOT_AVAIL && j->state == TD_JOB_PENDING)
+        ret->unavailable = core_nodes_missing(c, j, a);
     if (j->alloc)
         fill_held(j, detail, a, ret);
     else

@@ -349,6 +349,7 @@ struct td_core {
     uint64_t seed;
     int64_t now_ms;
     int64_t watch_us; /* of this wake; 0: not told */
+    uint64_t low_space_mb; /* what low means, for the refusal */
     bool dirty, low_space, in_wake, clock_told;
     struct td_arena wake;
     TD_VEC(struct td_event) events;
@@ -460,8 +461,15 @@ int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */
 
+/* sbatch --test-only, in predict.c: job, start, nodes, partition and CPUs of the answer; the event is not emitted */
+void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struct td_submitted *ret);
+struct td_plan_params core_plan_params(const struct td_core *c); /* of the rounds' own plans */
+
 /* queue membership, in eligible.c */
+uint64_t core_rank(const struct td_core *c, uint64_t priority, uint32_t partition);
 uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
+struct core_tally;
+uint32_t core_partition_blocked(const struct core_partition *p, const struct core_tally *t, uint32_t limit_s);
 uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j,
                           int64_t civil_ms); /* enum td_reason, NONE = may start */
 uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,
@@ -581,6 +589,7 @@ struct core_errors {
 };
 void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
                      uint32_t id, int code, const char *text);
+void core_refuse_space(struct td_core *c, const struct td_input *in); /* the low-space watermark */
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
 bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
@@ -601,6 +610,7 @@ void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_pic
 void core_pick_split(struct td_core *c, core_picks *picks);
 bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
                      const struct core_job *j, const uint32_t *uids, uint32_t nuids);
+const char *core_nodes_missing(const struct td_core *c, const struct core_job *j, struct td_arena *a);
 bool core_filter_state(const struct td_job_filter *f, uint32_t state, uint32_t outcome);
 /* Indices below 8 * nbytes that the spans name, as a bitmap in the arena. Bounded: core_spans_sane
  * comes first. */

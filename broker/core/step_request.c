@@ -241,7 +241,7 @@ void core_request_step(struct td_core *c, const struct td_input *in,
     struct td_error err = {0};
     struct td_step_place_list places = {0};
     if (c->low_space) {
-        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
+        core_refuse_space(c, in);
         return;
     }
     struct core_job *j = job_for(c, in, m->job);

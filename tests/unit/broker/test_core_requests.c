@@ -379,11 +379,12 @@ static void low_space_refuses_new_work(void **state)
 {
     struct film *f = *state;
     film_start(f);
-    struct td_input in = {.kind = TD_IN_SPACE, .on = true};
+    struct td_input in = {.kind = TD_IN_SPACE, .on = true, .request = 64};
     td_vec_push(&f->inbox, in);
     film_run(f);
     assert_int_equal(film_submit(f, .cores = 1), 0);
     film_expect_refused(f, TD_E_NO_SPACE);
+    assert_non_null(strstr(f->text, "less than 64 MiB are free (LowSpace of tender.conf)"));
     in.on = false;
     td_vec_push(&f->inbox, in);
     film_run(f);
