@@ -138,7 +138,7 @@ static int ask(struct scancel *s, struct client *c, struct td_error *err)
     struct td_job_sel *ids = td_arena_alloc(&c->arena, (jobs.rows.n + 1) * sizeof(*ids));
     uint32_t n = 0;
     for (uint32_t i = 0; i < jobs.rows.n; i++) {
-        const struct td_job_info *j = &jobs.rows.v[i];
+        const struct td_job_info *j = jobs.rows.v[i];
         struct td_buf id = {0};
         char answer[16] = "";
         job_put_id(&id, j);

@@ -148,7 +148,7 @@ int session_find(struct client *c, uint32_t job, struct session *ret, struct td_
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
     if (r == 0) {
         *ret = (struct session){.job = job};
-        keep(ret, &jobs.rows.v[0]);
+        keep(ret, jobs.rows.v[0]);
     }
     td_vec_release(&jobs.rows);
     return r;

@@ -33,10 +33,10 @@ static int look(struct client *c, const struct client_wait *w, int64_t since_ms,
     int r = client_jobs(c, &q, &jobs, err);
     if (r == 0 && jobs.rows.n == 0)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
-    if (r == 0 && w->is_it(&jobs.rows.v[0], w->ctx))
+    if (r == 0 && w->is_it(jobs.rows.v[0], w->ctx))
         r = 1;
     else if (r == 0 && w->meanwhile)
-        w->meanwhile(w->ctx, &jobs.rows.v[0], client_now_ms() - since_ms);
+        w->meanwhile(w->ctx, jobs.rows.v[0], client_now_ms() - since_ms);
     td_vec_release(&jobs.rows);
     return r;
 }
