@@ -103,7 +103,7 @@ int client_wait_job(struct client *c, const struct client_wait *w, struct td_err
     struct client events = {0};
     struct td_error why = {0};
     int64_t since = client_now_ms();
-    int r = look(c, w, since, err);
+    int r = w->fresh ? 0 : look(c, w, since, err);
     if (r != 0)
         return r > 0 ? 0 : r;
     bool told = subscribe(c, w->job, &events, &why) == 0;
