@@ -163,6 +163,7 @@ static int fill_spec(struct srun *o, const struct session *s, bool inside, struc
         .overlap = o->overlap,
         .interactive = o->pty,
         .pty = o->pty,
+        .closes = !inside,
         .kill_on_bad_exit = o->kill_on_bad_exit,
         .cpu_bind = o->cpu_bind,
         .append = o->s.spec.append,
@@ -554,8 +555,9 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Returns the exit status, or <0 with words. */
-static int do_step(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, int signal_fd, struct td_error *err)
+/* Returns the exit status, or <0 with words; *ret_gives_back: the allocation goes with the step, without a word from us. */
+static int do_step(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, int signal_fd,
+                   bool *ret_gives_back, struct td_error *err)
 {
     struct running r = {.o = o, .s = s, .own = own, .signal_fd = signal_fd, .io = {.label = o->label, .pty = o->pty, .listen_fd = -1, .err.fd = -1}};
     struct td_buf env = {0};
@@ -594,6 +596,7 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
         res = r.failed ? -r.err.code : r.died_of ? (int)(128 + r.died_of) : (int)r.io.exit_code;
         if (r.failed)
             *err = r.err;
+        *ret_gives_back = r.create.spec.closes && r.created && !r.failed && !r.died_of && !r.io.doubtful;
     }
     io_release(&r.io);
     td_buf_release(&env);
@@ -654,10 +657,11 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
         r = -1;
     else {
         int signal_fd = open_signals();
-        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, err);
+        bool gives_back = false;
+        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, &gives_back, err);
         if (r < 0)
             say_error("Unable to create step for job %u: %s", s.job, say_words(err, &tmp));
-        if (own)
+        if (own && !gives_back)
             session_close(&c, &s);
     }
     session_release(&s);

@@ -258,6 +258,7 @@ static bool take_exit(struct step_io *io, struct io_node *n, const struct td_sh_
     task_over(io, m->rank, m->exit_code, m->signal, m->text);
     if (td_str_empty(m->text) || !m->signal)
         return true;
+    io->doubtful = true;
     for (uint32_t k = 0; k < 2; k++)
         io->tasks[m->rank].flow[k].eof = true; /* its node is gone: nothing follows */
     return true;
@@ -560,6 +561,7 @@ void io_size(struct step_io *io, uint32_t rows, uint32_t columns)
 
 void io_lost_node(struct step_io *io, struct io_node *n, const char *why)
 {
+    io->doubtful |= !n->done;
     for (uint32_t k = 0; k < n->ranks.n && !n->done; k++) {
         struct io_task *t = &io->tasks[n->ranks.v[k]];
         if (!t->over)

@@ -72,6 +72,7 @@ struct step_io {
     bool in_eof;
     /* what happened */
     bool bad_exit;                 /* some task failed */
+    bool doubtful;                 /* the end of some task was not told by its shepherd */
     uint32_t exit_code;            /* the worst */
 };
 

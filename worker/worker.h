@@ -91,6 +91,8 @@ struct worker {
     struct held_step *held_steps;
     int64_t steps_want_at_ms;
     uint32_t relays;               /* started and not reaped */
+    int spare_fd;                  /* words for the relay in reserve; -1 = there is none */
+    int64_t spare_at_ms;           /* one is kept again then */
 };
 
 /* inventory.c */

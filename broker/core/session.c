@@ -76,6 +76,14 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
     done(c, in);
 }
 
+/* The step that the allocation was asked for is over by its nodes' own words: one commit for both, and its client need not
+ * wait for another. Where a node was lost the client says what is to become of the allocation. */
+void core_session_over(struct td_core *c, struct core_job *j)
+{
+    if (j->spec->body.session && j->state == TD_JOB_RUNNING && core_session_may(c, j, TD_SESSION_IN_CLOSE))
+        end(c, j, TD_OUTCOME_COMPLETED, TD_REASON_NONE, j->uid);
+}
+
 void core_sessions_restart(struct td_core *c)
 {
     for (uint32_t i = 0; i < c->sessions.n; i++) {

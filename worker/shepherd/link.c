@@ -87,7 +87,7 @@ static void say_state(struct shepherd *sh)
         .next_no = sh->spool.next_no,
         .pid = (uint32_t)getpid(),
         .boot_id = sh->spool.boot_id,
-        .means = cgroup_words(sh->home.means),
+        .means = cgroup_words(sh->cages.home.means),
     };
     put(sh, TD_MSG_SH_STATE, &state);
     td_vec_release(&running);

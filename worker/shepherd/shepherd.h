@@ -22,8 +22,7 @@ struct shepherd {
     int64_t now_ms;          /* CLOCK_BOOTTIME of this turn */
     struct ledger ledger;
     struct spool spool;
-    struct cgroup_home home; /* of the attempts' cgroups; CGROUP_NONE: the process list tells who belongs to whom */
-    struct cgroup_home old_home; /* an earlier shepherd's, until it is swept */
+    struct cages cages;
     struct launcher *launcher;
     bool orphans_exact;      /* launch_orphans can be trusted on this kernel */
     TD_VEC(struct launch *) flying;

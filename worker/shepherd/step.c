@@ -190,7 +190,9 @@ static void put_task(struct shepherd *sh, struct step *st)
         td_log("warn", "job=%u.%u step=%u: the terminal cannot be given to user %u: %s", st->job, st->attempt, st->no, a->owner,
                strerror(errno));
     struct launch *what = launch_spare(sh);
+    cage_take(sh, a);
     what->attempt = a;
+    what->cage = a->cage;
     what->asked_ms = sh->now_ms;
     fill_launch(what, st, t, a);
     td_vec_push(&sh->flying, what);
