@@ -24,7 +24,7 @@ int scancel_wait_begin(struct client *c, const struct td_job_filter *f, struct s
     if (r == 0 && !f->ids.n) {
         struct td_job_sel *v = td_arena_alloc(&c->arena, (jobs.rows.n + 1) * sizeof(*v));
         for (uint32_t i = 0; i < jobs.rows.n; i++)
-            v[i] = (struct td_job_sel){.job = jobs.rows.v[i].job};
+            v[i] = (struct td_job_sel){.job = jobs.rows.v[i]->job};
         w->ids = (struct td_job_sel_list){v, jobs.rows.n};
     }
     td_vec_release(&jobs.rows);
@@ -50,7 +50,7 @@ static int look(struct client *c, const struct scancel_wait *w, const struct td_
     int r = client_jobs(c, &q, ret, err);
 
     for (uint32_t i = 0; i < ret->rows.n; i++)
-        if (ret->rows.v[i].state != TD_JOB_DONE && !was_refused(done, ret->rows.v[i].job))
+        if (ret->rows.v[i]->state != TD_JOB_DONE && !was_refused(done, ret->rows.v[i]->job))
             ret->rows.v[n++] = ret->rows.v[i];
     ret->rows.n = n;
     return r;
@@ -61,7 +61,7 @@ static void tell_left(const struct client_jobs *left, uint32_t patience_s)
     struct td_buf text = {0};
 
     for (uint32_t i = 0; i < left->rows.n && i < NAMED_MAX; i++) {
-        const struct td_job_info *j = &left->rows.v[i];
+        const struct td_job_info *j = left->rows.v[i];
         const char *word = td_job_state_word(j->state, j->outcome);
         td_buf_puts(&text, i ? ", " : "");
         job_put_id(&text, j);
