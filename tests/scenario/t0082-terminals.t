@@ -7,13 +7,14 @@ cluster_up --nodes 1 --cpus 16
 unset SLURM_JOB_ID SLURM_JOBID
 terminal() { timeout -k 5 80 python3 "$HERE/terminal.py" "$@" >out 2>&1 </dev/null; status=$?; }
 
+# What is interrupted says itself that it runs: an interactive shell that is about to start it may lose the signal.
 # the guide: srun -N1 -n 10 --pty bash -i
 echo "PS1='PROM''PT> '; bind 'set enable-bracketed-paste off'" > rc
 terminal 33 77 'PROMPT> ' 'srun hostname | wc -l' \
     'PROMPT> ' 'stty size' \
     'PROMPT> ' 'size 44 99' \
     '' 'until [ "$(stty size)" = "44 99" ]; do sleep 0.05; done; stty size' \
-    'PROMPT> ' 'echo RUN\NING; sleep 600' \
+    'PROMPT> ' 'sh -c "echo RUN\NING; exec sleep 600"' \
     'RUNNING' 'ctrl-c' \
     'PROMPT> ' 'echo status $?' \
     'PROMPT> ' 'srun -n2 sh -c "echo IN\SIDE; exec sleep 600"' \
