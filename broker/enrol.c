@@ -36,14 +36,16 @@ void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t r
         .uses = m->uses,
         .expires_ms = m->valid_s ? shell_now_ms(s) + (int64_t)m->valid_s * 1000 : 0,
         .uid = from->uid,
+        .front = m->front,
+        .root = m->front && m->root,
     };
     shell_input(s, &(struct td_input){.kind = TD_IN_ENROL, .uid = from->uid, .id = TD_EV_TOKEN_MADE, .body = ev});
 
     struct td_token_reply *reply = td_arena_alloc(&s->arena, sizeof(*reply));
     reply->token = td_arena_strdup(&s->arena, td_buf_str(&text));
     shell_answer_later(s, from->peer, request, TD_MSG_TOKEN, reply);
-    shell_log(&s->log, "info token made uid=%u names=%s uses=%u valid_s=%u", from->uid,
-              td_str_empty(m->names) ? "any" : m->names, m->uses, m->valid_s);
+    shell_log(&s->log, "info token made uid=%u names=%s uses=%u valid_s=%u%s", from->uid,
+              td_str_empty(m->names) ? "any" : m->names, m->uses, m->valid_s, !m->front ? "" : m->root ? " front root" : " front");
     explicit_bzero(text.data, text.len);
     td_buf_release(&text);
 }
@@ -59,11 +61,20 @@ static int enrol_check(struct shell *s, const struct shell_from *from, const str
     if (td_str_empty(m->node))
         return td_fail(err, TD_E_INVALID_NODE, "a worker must say which node it is");
     td_hash(m->secret.v, m->secret.n, hash);
-    return td_core_token_usable(s->core, hash, m->node, shell_now_ms(s), err) ? 0 : -err->code;
+    if (!td_core_token_usable(s->core, hash, m->node, shell_now_ms(s), err))
+        return -err->code;
+    bool ignored;
+    if (td_core_token_is_fronts(s->core, hash, &ignored))
+        return td_fail(err, TD_E_BAD_TOKEN, "%s: it is for fronts, not for workers", td_error_words(TD_E_BAD_TOKEN));
+    return 0;
 }
 
 void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m)
 {
+    if (m->front) {
+        shell_enrol_front(s, from, request, m);
+        return;
+    }
     struct td_error err = {0};
     uint8_t *hash = td_arena_alloc(&s->arena, 32);
     struct td_enrolled *reply = td_arena_alloc(&s->arena, sizeof(*reply));

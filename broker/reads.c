@@ -81,19 +81,19 @@ static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool mor
         const struct td_jobs m = {
             .rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
             .seq = td_core_seq(a->s->core), .stale_ms = a->s->stale_ms};
-        return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+        return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
     if (a->id == TD_MSG_PARTITIONS) {
         const struct td_partitions m = {.rows = {(const void *)rows, n}, .more = more};
-        return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+        return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
     if (a->id == TD_MSG_STEPS) {
         const struct td_steps m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
-        return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+        return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
     }
     const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
                                .stale_ms = a->s->stale_ms};
-    return shell_local_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+    return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
 }
 
 /* Halves a frame that is too large, until it fits. */
@@ -388,12 +388,12 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
     uint32_t n = td_core_rounds(s->core, q->last ? q->last : TD_MAX_ROUNDS_KEPT, &s->arena, &rows);
     struct td_rounds m = {.rows = {rows, n}};
     /* Rounds of many bids may not all go into one frame: the latest that do. */
-    int sent = shell_local_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
+    int sent = shell_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
     while (sent == -TD_E_TOO_BIG && m.rows.n > 1) {
         uint32_t older = (m.rows.n + 1) / 2;
         m.rows.v += older;
         m.rows.n -= older;
-        sent = shell_local_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
+        sent = shell_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
     }
     if (sent == -TD_E_TOO_BIG || sent == -TD_E_BUSY)
         refuse(s, r, -sent, "the answer is too large: ask for fewer rounds");

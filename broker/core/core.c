@@ -442,7 +442,7 @@ void td_core_input(struct td_core *c, const struct td_input *in)
         core_steps_peer_gone(c, in->peer, in->request);
         return;
     case TD_IN_ENROL:
-        TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_TOKEN_MADE);
+        TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_FRONT_ENROLLED || in->id == TD_EV_TOKEN_MADE);
         core_emit(c, in->id, in->body);
         return;
     }

@@ -251,12 +251,14 @@ struct core_client_key {
 struct core_key {
     char *key, *node;
     uint8_t token[32];
+    bool front, root; /* a front's, `node` its name; it vouches for root, too */
 };
 struct core_token {
     uint8_t hash[32];
     char *names;
     uint32_t uses, used, uid;
     int64_t expires_ms;
+    bool front, root;
 };
 
 /* The open round, and the bids on it. All soft. */
@@ -673,6 +675,7 @@ void core_client_keys_prune(struct td_core *c, int64_t before_ms);
 const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid,
                                                     const char *key);
 void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enrolled *ev);
+void core_enrol_apply_front(struct td_core *c, const struct td_ev_front_enrolled *ev);
 void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev);
 
 #endif
