@@ -91,6 +91,7 @@ void shell_reconfigure(struct shell *s, const struct shell_from *from, uint64_t 
     td_vec_push(&s->old_confs, old);
     shell_log(&s->log, "info conf read again uid=%u", from ? from->uid : (uint32_t)geteuid());
     if (from) {
+        shell_admin_acted(s, from, TD_MSG_RECONFIGURE);
         struct td_done *d = td_arena_alloc(&s->arena, sizeof(*d));
         d->seq = td_core_seq(s->core);
         shell_answer_later(s, from->peer, request, TD_MSG_DONE, d);

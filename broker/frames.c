@@ -39,6 +39,11 @@ int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_
     return peer & SHELL_BUS_PEER ? shell_bus_send_frame(s, peer, frame, len) : shell_local_send_frame(s, peer, frame, len);
 }
 
+int shell_send_answer(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len)
+{
+    return peer & SHELL_BUS_PEER ? shell_bus_send_frame(s, peer, frame, len) : shell_local_send_answer(s, peer, frame, len);
+}
+
 bool shell_peer_stands(struct shell *s, uint64_t peer)
 {
     return peer & SHELL_BUS_PEER ? shell_bus_peer(s, peer) != NULL : shell_client_find(s, peer) != NULL;
@@ -159,11 +164,20 @@ static void give_to_core(struct shell *s, const struct shell_from *from, const s
         s->new_blobs.n = blobs; /* refused, or known already: its script is not kept */
 }
 
+/* Acts of administrators that the core does not see. */
+void shell_admin_acted(struct shell *s, const struct shell_from *from, uint32_t id)
+{
+    const struct td_ev_admin_acted ev = {.uid = from->uid, .request = td_msg_name(id)};
+    if (!s->down)
+        shell_input(s, &(struct td_input){.kind = TD_IN_AUDIT, .uid = from->uid, .id = TD_EV_ADMIN_ACTED, .body = &ev});
+}
+
 static void shutdown_take(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_shutdown *m)
 {
     struct td_done *d = td_arena_alloc(&s->arena, sizeof(*d));
     d->seq = td_core_seq(s->core);
     s->stop = true;
+    shell_admin_acted(s, from, TD_MSG_SHUTDOWN);
     s->stop_snapshot = s->stop_snapshot || m->snapshot;
     shell_log(&s->log, "info shutdown asked for by uid=%u", from->uid);
     shell_answer_later(s, from->peer, request, TD_MSG_DONE, d);
@@ -172,7 +186,8 @@ static void shutdown_take(struct shell *s, const struct shell_from *from, uint64
 /* true: the shell has dealt with it by itself. */
 static bool take_own(struct shell *s, const struct shell_from *from, const struct td_frame *f)
 {
-    bool is_write = f->id == TD_MSG_MAKE_TOKEN || f->id == TD_MSG_ENROL || f->id == TD_MSG_RECONFIGURE;
+    bool is_write = f->id == TD_MSG_MAKE_TOKEN || f->id == TD_MSG_REVOKE_TOKEN || f->id == TD_MSG_ENROL || f->id == TD_MSG_RECONFIGURE ||
+                    f->id == TD_MSG_KEY_ROTATE;
     if (is_write && s->down) {
         shell_refuse(s, from->peer, f->request, &s->cause);
         return true;
@@ -183,6 +198,12 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
         return true;
     case TD_MSG_MAKE_TOKEN:
         shell_make_token(s, from, f->request, f->body);
+        return true;
+    case TD_MSG_KEY_ROTATE:
+        shell_key_rotate(s, from, f->request, f->body);
+        return true;
+    case TD_MSG_REVOKE_TOKEN:
+        shell_revoke_token(s, from, f->request, f->body);
         return true;
     case TD_MSG_ENROL:
         shell_enrol(s, from, f->request, f->body);
@@ -205,6 +226,11 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
     case TD_MSG_RELAY_GONE:
         shell_request_gone(s, from->peer, ((const struct td_relay_gone *)f->body)->request);
         return true;
+    case TD_MSG_DENIED_HERE: {
+        const struct td_denied_here *m = f->body;
+        shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, m->text ? m->text : "");
+        return true;
+    }
     case TD_MSG_FOLLOW_ACK:
         shell_follow_ack(s, from, f->body);
         return true;
@@ -231,6 +257,27 @@ static int unwrap(struct shell *s, struct shell_from *from, struct td_frame *f, 
     return td_wire_get_record(&s->arena, row->record, m->body.v, m->body.n, f->body, err);
 }
 
+static bool is_front_frame(struct shell *s, const struct shell_from *from, uint32_t id)
+{
+    const struct td_msg_row *row = td_msg_row(id);
+    const char *none;
+    struct td_error ignored;
+    return row && row->right == TD_RIGHT_FRONT && right_check(s, from, row, &none, &ignored) == 0;
+}
+
+/* Before it is decoded, which costs the most. What a front passes on counts for the user it is of. */
+static bool rate_ok(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
+{
+    uint32_t id = 0;
+    uint64_t request = 0;
+    const uint8_t *body;
+    struct td_error ignored; /* said by the decoder */
+    if (is_bus(from))
+        return true;
+    td_wire_get_head(data, len, &id, &request, &body, &ignored);
+    return is_front_frame(s, from, id) || shell_rate_admit(s, from, id, request);
+}
+
 void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
 {
     struct td_frame f = {0};
@@ -238,28 +285,34 @@ void shell_take_frame(struct shell *s, const struct shell_from *from, const uint
     struct shell_from vouched = *from;
     const char *node = NULL;
     s->taken++;
+    if (!rate_ok(s, from, data, len))
+        return;
     if (td_wire_get_frame(&s->arena, data, len, &f, &err) < 0) {
         td_core_counters(s->core)->bad_frames++;
         if (!is_bus(from) || f.id)
             shell_refuse(s, from->peer, f.request, &err);
         return;
     }
-    if (right_check(s, from, f.row, &node, &err) < 0) {
+    int r = right_check(s, from, f.row, &node, &err);
+    if (r == 0 && f.id == TD_MSG_RELAY) {
+        r = unwrap(s, &vouched, &f, &err);
+        if (r == 0 && !shell_rate_admit(s, &vouched, f.id, f.request))
+            return;
+        if (r == 0)
+            r = right_check(s, &vouched, f.row, &node, &err);
+        from = &vouched;
+    }
+    if (r < 0) {
+        if (r == -TD_E_DENIED)
+            shell_denied(s, from, f.id, err.text);
         shell_refuse(s, from->peer, f.request, &err);
         return;
-    }
-    if (f.id == TD_MSG_RELAY) {
-        if (unwrap(s, &vouched, &f, &err) < 0 || right_check(s, &vouched, f.row, &node, &err) < 0) {
-            shell_refuse(s, from->peer, f.request, &err);
-            return;
-        }
-        from = &vouched;
     }
     if (take_own(s, from, &f))
         return;
     if (shell_is_read(f.id)) {
-        const struct shell_read r = {.from = *from, .request = f.request, .id = f.id, .body = f.body};
-        td_vec_push(&s->reads, r);
+        const struct shell_read read = {.from = *from, .request = f.request, .id = f.id, .body = f.body};
+        td_vec_push(&s->reads, read);
         return;
     }
     give_to_core(s, from, &f, node);

@@ -368,25 +368,61 @@ bool shell_local_admit(struct shell *s, const struct shell_read *r)
     return room;
 }
 
-/* 0, -BUSY (too much waits to be read), -TOO_BIG, -UNREACHABLE (gone: nobody to tell). */
+/* Whether one who does not read may be sent more: 0, -BUSY (too much waits to be read), -UNREACHABLE (gone: nobody to tell). */
+static int may_send(const struct shell_client *c, bool refusal)
+{
+    if (!c || c->gone || (c->leaving && !refusal))
+        return -TD_E_UNREACHABLE;
+    return !refusal && waits_out(c) > TD_MAX_ANSWER_BYTES ? -TD_E_BUSY : 0;
+}
+
+/* What was queued behind `before` is taken back when it is more than its user's share; a refusal never is. */
+static int settle(const struct shell *s, struct shell_client *c, size_t before, int queued, bool refusal)
+{
+    if (queued == -TD_E_BUSY)
+        c->leaving = true; /* not even refusals are read */
+    if (queued == 0 && !refusal && over_share(s, c) && c->stream.out.len - before > SHORT_ANSWER) {
+        c->stream.out.len = before;
+        return -TD_E_BUSY;
+    }
+    return queued;
+}
+
+/* As may_send, or -TOO_BIG. */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body)
 {
     struct shell_client *c = shell_client_find(s, handle);
-    if (!c || c->gone || (c->leaving && id != TD_MSG_ERROR))
-        return -TD_E_UNREACHABLE;
+    bool refusal = id == TD_MSG_ERROR;
+    int r = may_send(c, refusal);
+    if (r == -TD_E_UNREACHABLE)
+        return r;
     touch(s, c);
-    if (id != TD_MSG_ERROR && waits_out(c) > TD_MAX_ANSWER_BYTES)
-        return -TD_E_BUSY;
     struct td_error over; /* an answer that outgrew a row is refused; the encoder would assert, and end everybody's broker */
+    if (r == 0 && !refusal)
+        r = td_record_check(td_msg_row(id)->record, body, &over);
+    if (r < 0)
+        return r;
     size_t before = c->stream.out.len;
-    int r = id == TD_MSG_ERROR ? 0 : td_record_check(td_msg_row(id)->record, body, &over);
-    if (r == 0)
-        r = td_stream_put(&c->stream, id, request, body);
-    if (r == -TD_E_BUSY)
-        c->leaving = true; /* not even refusals are read */
-    if (r == 0 && id != TD_MSG_ERROR && over_share(s, c) && c->stream.out.len - before > SHORT_ANSWER) {
-        c->stream.out.len = before;
-        r = -TD_E_BUSY;
+    r = settle(s, c, before, td_stream_put(&c->stream, id, request, body), refusal);
+    recount(s, c, c->stream.out.len);
+    return r;
+}
+
+/* The reader decodes one frame while the next is made. */
+int shell_local_send_answer(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len)
+{
+    struct shell_client *c = shell_client_find(s, handle);
+    int r = may_send(c, false);
+    if (r == -TD_E_UNREACHABLE)
+        return r;
+    touch(s, c);
+    if (r < 0)
+        return r;
+    size_t before = c->stream.out.len;
+    r = settle(s, c, before, td_stream_put_frame(&c->stream, frame, len), false);
+    if (r == 0 && td_stream_flush(&c->stream) < 0) {
+        c->gone = true;
+        r = -TD_E_UNREACHABLE;
     }
     recount(s, c, c->stream.out.len);
     return r;

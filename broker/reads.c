@@ -1,8 +1,10 @@
 /* reads.c - queries, answered from the core after the commit of their wake
  *
- * An answer is of one journal number: its rows are encoded in one go into the connection's output, frame by frame, up to
- * ANSWER_BYTES; it is begun only when there is room (localdoor.c). Resuming row by row as the client reads would hold less memory, but mix rows of different moments; an
- * answer over the bound is refused by name. Rows are decoded from nothing: they borrow from the core. */
+ * An answer is of one journal number: it is made in one go and begun only when there is room (localdoor.c). Each row is
+ * encoded once, straight from what the core shows, and only those of its fields that were asked for and that its asker may
+ * see (a pick); rows are gathered to a frame's worth, and a frame leaves at once, so that its reader decodes it while the
+ * next is made. Resuming row by row as the client reads would hold less memory, but mix rows of different moments; an
+ * answer over ANSWER_BYTES is refused by name. Rows are decoded from nothing: they borrow from the core. */
 #include "broker/shell.h"
 
 #include <string.h>
@@ -16,115 +18,99 @@ static void refuse(struct shell *s, const struct shell_read *r, int code, const 
     shell_refuse(s, r->from.peer, r->request, &err);
 }
 
-/* --- hiding what the asker may not see ------------------------------------------------------------------------------ */
-
-static size_t field_size(const struct td_field *f)
-{
-    switch (f->type) {
-    case TD_T_BOOL:
-        return sizeof(bool);
-    case TD_T_U32:
-        return sizeof(uint32_t);
-    case TD_T_U64:
-        return sizeof(uint64_t);
-    case TD_T_I64:
-        return sizeof(int64_t);
-    case TD_T_STR:
-        return sizeof(const char *);
-    case TD_T_BIN:
-        return sizeof(struct td_bin);
-    case TD_T_U32S:
-        return sizeof(struct td_u32s);
-    case TD_T_STRS:
-        return sizeof(struct td_strs);
-    case TD_T_REC:
-        return f->sub->size;
-    case TD_T_RECS:
-        return sizeof(struct td_job_need_list); /* all lists look alike */
-    }
-    return 0;
-}
-
-/* On a copy of the record; lists inside are borrowed and hold nothing that is not for everybody. */
-void shell_hide(const struct td_record *rec, void *body, enum td_see see)
-{
-    for (uint32_t i = 0; i < rec->n; i++) {
-        const struct td_field *f = &rec->fields[i];
-        void *at = (char *)body + f->offset;
-        if (f->see > see)
-            memset(at, 0, field_size(f));
-        else if (f->type == TD_T_REC)
-            shell_hide(f->sub, at, see);
-    }
-}
-
 /* --- answers of many rows --------------------------------------------------------------------------------------------- */
 
-/* Rows gathered to a frame's worth, then sent as one of several frames. */
+#define FRAME_ROWS_BYTES 65536u /* of rows, from which on a frame is sent */
+#define BUFFER_KEPT_BYTES (1u << 20)
+
+static const struct td_u32s no_paths;
+
 struct answer {
     struct shell *s;
     const struct shell_read *r;
     uint32_t id;
-    size_t row_size;
-    uint8_t *rows; /* in s->rows */
+    const struct td_pick *pick; /* of rows that do not differ by who asks */
+    struct td_buf *rows;        /* encoded, of the frame that is being made */
     uint32_t n;
+    size_t bytes;          /* of its frames so far */
     struct td_arena arena; /* of the rows */
     bool is_operator;
     int failed;
     /* jobs */
     const struct td_query_jobs *query;
+    const struct td_pick *picks[TD_SEE_OWNER + 1];
+    struct td_step_end_list ends; /* of steps: with the last frame */
 };
 
-static int frame_put(struct answer *a, const uint8_t *rows, uint32_t n, bool more)
+/* The frame around the first `len` bytes of rows, which are `n` rows. */
+static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_t n, bool more)
 {
-    if (a->id == TD_MSG_JOBS) {
-        const struct td_jobs m = {
-            .rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
-            .seq = td_core_seq(a->s->core), .stale_ms = a->s->stale_ms};
-        return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+    int64_t now_ms = a->s->clock.now_us / 1000;
+    union {
+        struct td_jobs jobs;
+        struct td_nodes nodes;
+        struct td_steps steps;
+        struct td_partitions partitions;
+    } m;
+    switch (a->id) {
+    case TD_MSG_JOBS:
+        m.jobs = (struct td_jobs){.more = more, .now_ms = now_ms, .seq = td_core_seq(a->s->core), .stale_ms = a->s->stale_ms};
+        break;
+    case TD_MSG_NODES:
+        m.nodes = (struct td_nodes){.more = more, .now_ms = now_ms, .stale_ms = a->s->stale_ms};
+        break;
+    case TD_MSG_STEPS:
+        m.steps = (struct td_steps){.more = more, .now_ms = now_ms, .ends = more ? (struct td_step_end_list){0} : a->ends};
+        break;
+    default:
+        TD_ASSERT(a->id == TD_MSG_PARTITIONS);
+        m.partitions = (struct td_partitions){.more = more};
     }
-    if (a->id == TD_MSG_PARTITIONS) {
-        const struct td_partitions m = {.rows = {(const void *)rows, n}, .more = more};
-        return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
-    }
-    if (a->id == TD_MSG_STEPS) {
-        const struct td_steps m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000};
-        return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
-    }
-    const struct td_nodes m = {.rows = {(const void *)rows, n}, .more = more, .now_ms = a->s->clock.now_us / 1000,
-                               .stale_ms = a->s->stale_ms};
-    return shell_send(a->s, a->r->from.peer, a->id, a->r->request, &m);
+    td_buf_reset(out);
+    td_wire_put_frame_rows(out, a->id, a->r->request, &m, a->rows->data, len, n);
 }
 
-/* Halves a frame that is too large, until it fits. */
-static int frames_put(struct answer *a, const uint8_t *rows, uint32_t n, bool more)
+/* Sends the first `len` bytes of rows; those behind them stay. */
+static bool frame_send(struct answer *a, size_t len, uint32_t n, bool more)
 {
-    int r = frame_put(a, rows, n, more);
-    if (r != -TD_E_TOO_BIG || n < 2)
-        return r;
-    uint32_t half = n / 2;
-    r = frames_put(a, rows, half, true);
-    return r < 0 ? r : frames_put(a, rows + half * a->row_size, n - half, more);
-}
-
-static bool answer_flush(struct answer *a, bool more)
-{
-    if (a->failed == 0 && (a->n || !more))
-        a->failed = frames_put(a, a->rows, a->n, more);
-    a->n = 0;
+    struct td_buf *frame = &a->s->frame;
+    frame_make(a, frame, len, n, more);
+    a->bytes += frame->len;
+    a->failed = a->bytes > TD_MAX_ANSWER_BYTES ? -TD_E_BUSY : shell_send_answer(a->s, a->r->from.peer, frame->data, frame->len);
+    size_t left = a->rows->len - len;
+    if (left)
+        memmove(a->rows->data, a->rows->data + len, left);
+    a->rows->len = left;
+    a->n -= n;
     return a->failed == 0;
 }
 
-static void *answer_row(struct answer *a, const void *row)
+/* False: no more rows are wanted. A row that is large goes by itself, so that what a frame may be is for one row to fill. */
+static bool answer_row(struct answer *a, const struct td_pick *pick, const void *row)
 {
-    void *at = a->rows + a->n++ * a->row_size;
-    memcpy(at, row, a->row_size);
-    return at;
+    size_t before = a->rows->len;
+    if (a->failed == 0)
+        a->failed = td_wire_put_picked(a->rows, pick, row);
+    if (a->failed < 0)
+        return false;
+    if (a->n && a->rows->len - before > FRAME_ROWS_BYTES && !frame_send(a, before, a->n, true))
+        return false;
+    a->n++;
+    return (a->n < TD_MAX_ROWS_PER_ANSWER && a->rows->len < FRAME_ROWS_BYTES) || frame_send(a, a->rows->len, a->n, true);
+}
+
+static void keep_small(struct td_buf *b)
+{
+    if (b->cap > BUFFER_KEPT_BYTES)
+        td_buf_release(b);
 }
 
 static void answer_end(struct answer *a)
 {
-    answer_flush(a, false);
+    if (a->failed == 0)
+        frame_send(a, a->rows->len, a->n, false);
+    keep_small(a->rows);
+    keep_small(&a->s->frame);
     td_arena_release(&a->arena);
     if (a->failed == -TD_E_BUSY)
         refuse(a->s, a->r, TD_E_TOO_BIG, "the answer is over what may wait to be read (ANSWER_BYTES of one connection, or your share of ANSWERS_BYTES): "
@@ -133,50 +119,59 @@ static void answer_end(struct answer *a)
         refuse(a->s, a->r, TD_E_TOO_BIG, "one row of the answer is over FRAME_BYTES");
 }
 
-static void answer_begin(struct answer *a, struct shell *s, const struct shell_read *r, uint32_t id, size_t row_size)
+static void answer_begin(struct answer *a, struct shell *s, const struct shell_read *r, uint32_t id)
 {
-    *a = (struct answer){.s = s, .r = r, .id = id, .row_size = row_size};
-    if (!s->rows) /* kept: a frame's worth of rows is a megabyte, and most answers have one row */
-        s->rows = td_alloc(TD_MAX(TD_MAX(sizeof(struct td_job_info), sizeof(struct td_node_info)),
-                                  sizeof(struct td_partition_info)) * TD_MAX_ROWS_PER_ANSWER);
-    a->rows = s->rows;
+    *a = (struct answer){.s = s, .r = r, .id = id, .rows = &s->rows};
+    td_buf_reset(a->rows);
     a->is_operator = td_core_is_operator(s->core, r->from.uid);
+}
+
+/* What PrivateData keeps from this user as a whole is refused in words; jobs are left out one by one. */
+static bool is_private(struct shell *s, const struct shell_read *r, enum td_private what)
+{
+    if (!td_core_hides(s->core, what, r->from.uid))
+        return false;
+    shell_denied(s, &r->from, r->id, td_error_words(TD_E_DENIED));
+    refuse(s, r, TD_E_DENIED, td_error_words(TD_E_DENIED));
+    return true;
+}
+
+/* Of rows that everybody may see in full. */
+static void answer_begin_of(struct answer *a, struct shell *s, const struct shell_read *r, uint32_t id, const struct td_record *row)
+{
+    answer_begin(a, s, r, id);
+    a->pick = td_pick_make(&a->arena, row, TD_SEE_NOBODY, &no_paths, &no_paths);
 }
 
 /* --- jobs --------------------------------------------------------------------------------------------------------------- */
 
-/* A megabyte of arguments is for those who ask for it: a listing of many jobs would not fit into any answer. */
-static void leave_out_long(struct td_arena *a, struct td_job_spec *spec)
-{
-    spec->argv.n = 0;
-    spec->array = NULL;
-    spec->dependency = NULL;
-    if (!spec->needs.n || (td_str_empty(spec->needs.v[0].req_nodes) && td_str_empty(spec->needs.v[0].exc_nodes)))
-        return;
-    struct td_job_need *needs = td_arena_dup(a, spec->needs.v, spec->needs.n * sizeof(*needs)); /* borrowed */
-    for (uint32_t i = 0; i < spec->needs.n; i++)
-        needs[i].req_nodes = needs[i].exc_nodes = NULL;
-    spec->needs.v = needs;
-}
+#define OF(field) TD_PATH(TD_KEY_job_info_##field)
+#define SPEC(field) TD_PATH2(TD_KEY_job_info_spec, TD_KEY_job_spec_##field)
+#define NEED(field) TD_PATH3(TD_KEY_job_info_spec, TD_KEY_job_spec_needs, TD_KEY_job_need_##field)
 
-void shell_job_trim(struct td_job_info *row, enum td_see see, bool detail, bool long_fields, struct td_arena *a)
+/* Who names fields gets those. To others, a megabyte of arguments comes only when they ask for what is long: a listing of
+ * many jobs would not fit into any answer. */
+const struct td_pick *shell_job_pick(struct td_arena *a, const struct td_query_jobs *q, enum td_see see)
 {
-    shell_hide(&td_rec_job_info, row, see);
-    if (!detail) {
-        row->spec.groups = (struct td_u32s){0};
-        row->spec.rlimits.n = 0;
-        row->placements.n = 0;
-    }
-    if (!long_fields)
-        leave_out_long(a, &row->spec);
+    static const uint32_t details[] = {OF(placements), SPEC(groups), SPEC(rlimits)};
+    static const uint32_t longs[] = {SPEC(argv), SPEC(array), SPEC(dependency), NEED(req_nodes), NEED(exc_nodes)};
+    uint32_t out[TD_ARRAY_LEN(details) + TD_ARRAY_LEN(longs)], n = 0;
+    for (size_t i = 0; i < TD_ARRAY_LEN(details) && !q->detail; i++)
+        out[n++] = details[i];
+    for (size_t i = 0; i < TD_ARRAY_LEN(longs) && !q->long_fields; i++)
+        out[n++] = longs[i];
+    const struct td_u32s left_out = {out, q->fields.n ? 0 : n};
+    return td_pick_make(a, &td_rec_job_info, see, &q->fields, &left_out);
 }
 
 static bool put_job(struct answer *a, const struct td_job_info *row)
 {
-    struct td_job_info *copy = answer_row(a, row);
-    bool owner = a->is_operator || row->uid == a->r->from.uid;
-    shell_job_trim(copy, owner ? TD_SEE_OWNER : TD_SEE_ALL, a->query->detail, a->query->long_fields, &a->arena);
-    return a->n < TD_MAX_ROWS_PER_ANSWER || answer_flush(a, true);
+    if (!td_core_sees_job_of(a->s->core, row->uid, a->r->from.uid))
+        return true; /* from the history; the core has left out its own */
+    enum td_see see = a->is_operator || row->uid == a->r->from.uid ? TD_SEE_OWNER : TD_SEE_ALL;
+    if (!a->picks[see])
+        a->picks[see] = shell_job_pick(&a->arena, a->query, see);
+    return answer_row(a, a->picks[see], row);
 }
 
 static bool visit_job(void *ctx, const struct td_job_info *row)
@@ -286,7 +281,7 @@ static void read_jobs(struct shell *s, const struct shell_read *r)
         }
     }
     struct answer a;
-    answer_begin(&a, s, r, TD_MSG_JOBS, sizeof(struct td_job_info));
+    answer_begin(&a, s, r, TD_MSG_JOBS);
     a.query = q;
     struct td_error err = {0};
     int failed = 0;
@@ -321,8 +316,7 @@ static void read_jobs(struct shell *s, const struct shell_read *r)
 static bool visit_node(void *ctx, const struct td_node_info *row)
 {
     struct answer *a = ctx;
-    answer_row(a, row);
-    return a->n < TD_MAX_ROWS_PER_ANSWER || answer_flush(a, true);
+    return answer_row(a, a->pick, row);
 }
 
 static void read_nodes(struct shell *s, const struct shell_read *r)
@@ -330,12 +324,14 @@ static void read_nodes(struct shell *s, const struct shell_read *r)
     const struct td_query_nodes *q = r->body;
     struct td_hostlist only = {0};
     struct td_error err = {0};
+    if (is_private(s, r, TD_PRIVATE_NODES))
+        return;
     if (!td_str_empty(q->nodes) && td_hostlist_parse(q->nodes, TD_MAX_NODES, &only, &err) < 0) {
         shell_refuse(s, r->from.peer, r->request, &err);
         return;
     }
     struct answer a;
-    answer_begin(&a, s, r, TD_MSG_NODES, sizeof(struct td_node_info));
+    answer_begin_of(&a, s, r, TD_MSG_NODES, &td_rec_node_info);
     td_core_nodes(s->core, td_str_empty(q->nodes) ? NULL : &only, &a.arena, visit_node, &a);
     answer_end(&a);
     td_hostlist_release(&only);
@@ -344,17 +340,19 @@ static void read_nodes(struct shell *s, const struct shell_read *r)
 static bool visit_step(void *ctx, const struct td_step_info *row)
 {
     struct answer *a = ctx;
-    answer_row(a, row);
-    return a->n < TD_MAX_ROWS_PER_ANSWER || answer_flush(a, true);
+    return answer_row(a, a->pick, row);
 }
 
 static void read_steps(struct shell *s, const struct shell_read *r)
 {
     struct answer a;
-    answer_begin(&a, s, r, TD_MSG_STEPS, sizeof(struct td_step_info));
+    const struct td_query_steps *m = r->body;
+    answer_begin_of(&a, s, r, TD_MSG_STEPS, &td_rec_step_info);
     const struct td_step_query q = {
-        .job = ((const struct td_query_steps *)r->body)->job, .asker_uid = r->from.uid, .asker_operator = a.is_operator};
+        .job = m->job, .batch = m->batch, .asker_uid = r->from.uid, .asker_operator = a.is_operator};
     td_core_steps(s->core, &q, &a.arena, visit_step, &a);
+    if (q.job)
+        a.ends.n = td_core_step_ends(s->core, &q, &a.arena, &a.ends.v);
     answer_end(&a);
 }
 
@@ -363,15 +361,15 @@ static void read_partitions(struct shell *s, const struct shell_read *r)
     const struct td_query_partitions *q = r->body;
     const struct td_partition_info *rows = NULL;
     struct answer a;
-    answer_begin(&a, s, r, TD_MSG_PARTITIONS, sizeof(*rows));
+    if (is_private(s, r, TD_PRIVATE_PARTITIONS))
+        return;
+    answer_begin_of(&a, s, r, TD_MSG_PARTITIONS, &td_rec_partition_info);
     uint32_t n = td_core_partitions(s->core, &a.arena, &rows), found = 0;
     for (uint32_t i = 0; i < n && !a.failed; i++) {
         if (!td_str_empty(q->name) && !td_str_equal(rows[i].conf.name, q->name))
             continue;
-        answer_row(&a, &rows[i]);
+        answer_row(&a, a.pick, &rows[i]);
         found++;
-        if (a.n == TD_MAX_ROWS_PER_ANSWER)
-            answer_flush(&a, true);
     }
     if (found || td_str_empty(q->name)) {
         answer_end(&a);
@@ -385,6 +383,8 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
 {
     const struct td_query_rounds *q = r->body;
     const struct td_round_info *rows = NULL;
+    if (is_private(s, r, TD_PRIVATE_JOBS) || is_private(s, r, TD_PRIVATE_NODES)) /* who wants what, and who has it */
+        return;
     uint32_t n = td_core_rounds(s->core, q->last ? q->last : TD_MAX_ROUNDS_KEPT, &s->arena, &rows);
     struct td_rounds m = {.rows = {rows, n}};
     /* Rounds of many bids may not all go into one frame: the latest that do. */
@@ -397,6 +397,14 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
     }
     if (sent == -TD_E_TOO_BIG || sent == -TD_E_BUSY)
         refuse(s, r, -sent, "the answer is too large: ask for fewer rounds");
+}
+
+static void read_tokens(struct shell *s, const struct shell_read *r)
+{
+    const struct td_token_info *rows = NULL;
+    uint32_t n = td_core_tokens(s->core, s->clock.now_us / 1000, &s->arena, &rows);
+    const struct td_tokens m = {.rows = {rows, n}};
+    shell_reply(s, r->from.peer, r->request, TD_MSG_TOKENS, &m);
 }
 
 struct script_find {
@@ -422,8 +430,12 @@ static void read_script(struct shell *s, const struct shell_read *r)
         const struct td_history_query h = {.jobs = &q->job, .njobs = 1, .max = 1};
         s->ops->history(s->store, &h, find_history, &f, &err);
     }
+    if (f.found && !td_core_sees_job_of(s->core, f.info.uid, r->from.uid))
+        f.found = false;
     if (!f.found || (f.info.uid != r->from.uid && !td_core_is_operator(s->core, r->from.uid))) {
         int code = f.found ? TD_E_DENIED : TD_E_INVALID_JOB;
+        if (f.found)
+            shell_denied(s, &r->from, r->id, td_error_words(code));
         refuse(s, r, code, td_error_words(code));
         return;
     }
@@ -449,6 +461,7 @@ static const struct {
     {TD_MSG_QUERY_STATUS, shell_read_status},
     {TD_MSG_QUERY_ROUNDS, read_rounds},
     {TD_MSG_QUERY_SCRIPT, read_script},
+    {TD_MSG_QUERY_TOKENS, read_tokens},
 };
 
 bool shell_is_read(uint32_t id)

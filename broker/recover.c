@@ -217,7 +217,7 @@ void shell_space_check(struct shell *s)
     if (low == s->low_space || s->down)
         return;
     s->low_space = low;
-    shell_input(s, &(struct td_input){.kind = TD_IN_SPACE, .on = low});
+    shell_input(s, &(struct td_input){.kind = TD_IN_SPACE, .on = low, .request = s->conf->low_space_mb});
 }
 
 /* A commit failed: what the core applied in this wake never happened. */

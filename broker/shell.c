@@ -24,6 +24,8 @@ void shell_release(struct shell *s)
     td_vec_release(&s->reads);
     td_vec_release(&s->answers);
     td_vec_release(&s->asked);
+    td_vec_release(&s->denied);
+    shell_rates_release(&s->rates);
     td_vec_release(&s->new_blobs);
     td_vec_release(&s->old_confs);
     td_vec_release(&s->stored);
@@ -37,6 +39,6 @@ void shell_release(struct shell *s)
     if (s->epoll_fd >= 0)
         close(s->epoll_fd);
     shell_log_release(&s->log);
-    td_free(s->rows);
+    td_buf_release(&s->rows);
     td_free(s->state_dir);
 }

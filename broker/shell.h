@@ -120,6 +120,20 @@ struct shell_from {
     const char *key; /* of the bus; NULL: a local peer */
 };
 
+/* --- rate.c: how often one user may ask ------------------------------------------------------------------------------- */
+struct shell_bucket {
+    uint32_t uid, refused; /* refused: since it was told */
+    int64_t full_ns;       /* when it is full again */
+    int64_t told_us;
+};
+struct shell_rates {
+    struct td_map by_uid;
+    TD_VEC(struct shell_bucket *) all;
+};
+/* 0 = granted; else after how many milliseconds it will be. */
+uint32_t shell_rate_take(struct shell_rates *r, uint32_t uid, uint32_t per_s, int64_t now_us);
+void shell_rates_release(struct shell_rates *r);
+
 /* --- fronts ---------------------------------------------------------------------------------------------------------- */
 struct shell_follower {
     uint64_t peer;
@@ -158,6 +172,13 @@ struct shell_answer { /* of the shell itself, to be sent after the commit */
 };
 struct shell_asked { /* a write given to the core in this wake: refused if the commit fails */
     uint64_t peer, request;
+};
+
+struct shell_denied { /* refused for want of a right: the core is told in the next wake */
+    uint32_t uid, id; /* who, what */
+    bool bus;
+    char node[64];    /* of a peer of the bus: which it said it was, cut */
+    char text[TD_ERROR_TEXT_MAX];
 };
 
 struct shell {
@@ -215,6 +236,7 @@ struct shell {
     TD_VEC(struct shell_client *) clients;
     TD_VEC(struct shell_client *) dirty;
     struct td_map tenant_by_uid;
+    struct shell_rates rates;
     size_t unread; /* of all tenants */
     TD_VEC(struct shell_asked) gone; /* what they wait for in the core is given up in the next wake; request 0: all of it */
     uint32_t clients_max;
@@ -230,6 +252,7 @@ struct shell {
     TD_VEC(struct shell_read) reads;
     TD_VEC(struct shell_answer) answers;
     TD_VEC(struct shell_asked) asked;
+    TD_VEC(struct shell_denied) denied; /* of this wake, or of the reads of the one before */
     TD_VEC(struct td_stored_blob) new_blobs;
     TD_VEC(struct td_conf *) old_confs; /* replaced in this wake; still borrowed from */
 
@@ -240,7 +263,7 @@ struct shell {
     struct td_arena history_arena;
     uint64_t last_commit_us, slowest_commit_us;
 
-    uint8_t *rows; /* reads.c: of one frame, while it is made */
+    struct td_buf rows; /* reads.c: of one frame, encoded */
 
     /* inputlog.c */
     TD_VEC(struct td_wake_input) inputs; /* of the open wake; bodies in the arena */
@@ -263,7 +286,6 @@ struct shell {
     int64_t purge_at_us;    /* and at the history */
     int64_t commit_at_us;   /* when the last commit was done */
     uint64_t send_full, send_gone;
-    int64_t enrol_told_us;  /* when a refused enrolment was last logged */
 };
 
 /* wake.c */
@@ -300,12 +322,22 @@ void shell_inputlog_close(struct shell *s, int64_t now_ms, uint64_t seq);
 void shell_inputlog_committed(struct shell *s);
 void shell_inputlog_drop(struct shell *s);
 
+/* rate.c; false: refused, and answered with when to come back */
+bool shell_rate_admit(struct shell *s, const struct shell_from *from, uint32_t id, uint64_t request);
+
+/* denied.c */
+void shell_denied(struct shell *s, const struct shell_from *from, uint32_t id, const char *text);
+void shell_denied_node(struct shell *s, const char *node, uint32_t id, const char *text); /* a peer of the bus */
+void shell_denied_tell(struct shell *s); /* the core, at the end of a wake */
+
 /* frames.c: what comes in, by right; what goes out, by handle */
 void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
 int shell_send(struct shell *s, uint64_t peer, uint32_t id, uint64_t request, const void *body); /* <0: not sent, as the doors say */
+int shell_send_answer(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len); /* a read's, by the same rules */
 void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body);
 void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err);
 void shell_effects(struct shell *s);
+void shell_admin_acted(struct shell *s, const struct shell_from *from, uint32_t id);
 /* A frame that is encoded already; <0: the peer is gone, or does not read. */
 int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len);
 bool shell_peer_stands(struct shell *s, uint64_t peer);
@@ -333,6 +365,8 @@ bool shell_local_take(struct shell *s); /* frames that wait; true if some are le
 bool shell_local_admit(struct shell *s, const struct shell_read *r); /* there is room: answer it now */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
 size_t shell_local_unread(struct shell *s, uint64_t handle); /* bytes that wait to be read */
+/* A frame of an answer, encoded already: within the bounds of answers, and off at once as far as it can be. */
+int shell_local_send_answer(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 int shell_local_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 void shell_local_flush(struct shell *s);
 struct shell_client *shell_client_find(struct shell *s, uint64_t handle);
@@ -353,6 +387,8 @@ int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_erro
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err);
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);
+void shell_revoke_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_revoke_token *m);
+void shell_key_rotate(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_key_rotate *m);
 void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m);
 void shell_blob_wanted(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_blob_wanted *m);
 void shell_reconfigure(struct shell *s, const struct shell_from *from, uint64_t request);
@@ -360,9 +396,9 @@ int shell_conf_load(struct shell *s, struct td_conf **ret, struct td_error *err)
 void shell_conf_input(struct shell *s, bool always);
 
 /* reads.c, status.c */
-void shell_hide(const struct td_record *rec, void *body, enum td_see see); /* zeroes what is not for such eyes */
-struct td_job_info;
-void shell_job_trim(struct td_job_info *row, enum td_see see, bool detail, bool long_fields, struct td_arena *a); /* what a row shows to such eyes */
+struct td_query_jobs;
+/* What of a job's row is answered to such a query and such eyes. In the arena. */
+const struct td_pick *shell_job_pick(struct td_arena *a, const struct td_query_jobs *q, enum td_see see);
 bool shell_is_read(uint32_t id);
 void shell_read_answer(struct shell *s, const struct shell_read *r);
 void shell_read_status(struct shell *s, const struct shell_read *r);

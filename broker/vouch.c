@@ -42,7 +42,7 @@ static int check(struct shell *s, const struct shell_from *from, const struct td
     if (!td_core_token_usable(s->core, hash, m->node, shell_now_ms(s), err))
         return -err->code;
     if (!td_core_token_is_fronts(s->core, hash, ret_root))
-        return td_fail(err, TD_E_BAD_TOKEN, "%s: it is for workers (tender join-token --front makes one for fronts)",
+        return td_fail(err, TD_E_BAD_TOKEN, "%s: it is for workers (tender token create --front makes one for fronts)",
                        td_error_words(TD_E_BAD_TOKEN));
     return 0;
 }
@@ -60,10 +60,7 @@ void shell_enrol_front(struct shell *s, const struct shell_from *from, uint64_t 
         return;
     }
     if (check(s, from, m, hash, &root, &err) < 0) {
-        if (shell_boot_us() - s->enrol_told_us > 1000000) { /* anybody can ask: he must not fill the disk with our log */
-            shell_log(&s->log, "warn front=%s not enrolled: %s", m->node ? m->node : "", err.text);
-            s->enrol_told_us = shell_boot_us();
-        }
+        shell_denied_node(s, m->node, TD_MSG_ENROL, err.text);
         shell_refuse(s, from->peer, request, &err);
         return;
     }

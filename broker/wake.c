@@ -104,7 +104,7 @@ static void refuse_all(struct shell *s, const struct td_error *why)
     uint32_t n;
     const struct td_effect *e = td_core_effects(s->core, &n);
     for (uint32_t i = 0; i < n; i++)
-        if (e[i].kind == TD_DO_REPLY)
+        if (e[i].kind == TD_DO_REPLY && e[i].id != TD_MSG_STEP_WAITS) /* who was to be told that he waits is among those below */
             refuse_wait(&earlier, e[i].peer, e[i].request);
     td_core_waits(s->core, refuse_wait, &earlier);
     for (uint32_t i = 0; i < s->asked.n; i++)
@@ -144,6 +144,7 @@ int shell_wake_end(struct shell *s, struct td_error *err)
 {
     int r = 0;
     tell_gone(s);
+    shell_denied_tell(s);
     if (s->open || (!s->down && td_core_deadline(s->core) <= shell_now_ms(s)) || (!s->down && s->clock.step_us))
         r = core_end(s, err);
     s->open = false;

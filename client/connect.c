@@ -6,6 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define RATE_TRIES 2 /* of one who asks too often, after the time he was told */
+#define RATE_WAIT_MS_MAX 2000
+
 int client_find_by(struct client *c, const char *conf, struct td_error *err)
 {
     return td_conf_find(conf ? conf : getenv("SLURM_CONF"), getenv("HOME"), getenv("XDG_RUNTIME_DIR"), (uint32_t)getuid(),
@@ -26,7 +29,7 @@ static int open_any(struct client *c, struct td_error *err)
         *err = (struct td_error){0};
         r = td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, err);
     }
-    c->open = r == 0;
+    c->open = c->any_door = r == 0;
     return r;
 }
 
@@ -48,6 +51,7 @@ static int open_door(struct client *c, const char *door, struct td_error *err)
     int r = td_call_open(door, CLIENT_TIMEOUT_MS, &c->call, err);
 
     c->open = r == 0;
+    c->any_door = false;
     return r;
 }
 
@@ -86,10 +90,67 @@ static int check_kind(const struct td_frame *f, uint32_t want, struct td_error *
                    td_msg_name(want));
 }
 
+/* Those who are refused together do not all come back together. */
+static void wait_for_turn(uint32_t ms)
+{
+    uint32_t us = TD_MIN(ms, (uint32_t)RATE_WAIT_MS_MAX) * 1000;
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    us += ((uint32_t)t.tv_nsec / 1000 + (uint32_t)getpid()) % (us / 2 + 1);
+    nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
+}
+
+/* May it be asked a second time when nobody knows whether the first was heard? */
+static bool is_repeatable(uint32_t id, const void *body)
+{
+    const struct td_submit *submit = body;
+    const struct td_cancel *cancel = body;
+
+    switch (id) {
+    case TD_MSG_SUBMIT:
+        return !td_str_empty(submit->client_key); /* a repeat gets the first answer */
+    case TD_MSG_CANCEL:
+        return cancel->signal == 0; /* who is ended stays so */
+    case TD_MSG_PING:
+    case TD_MSG_QUERY_JOBS:
+    case TD_MSG_QUERY_NODES:
+    case TD_MSG_QUERY_STEPS:
+    case TD_MSG_QUERY_PARTITIONS:
+    case TD_MSG_QUERY_CONFIG:
+    case TD_MSG_QUERY_STATUS:
+    case TD_MSG_QUERY_ROUNDS:
+    case TD_MSG_QUERY_SCRIPT:
+    case TD_MSG_QUERY_TOKENS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A front that ends takes its connections along; whoever stands beside it or comes after it answers as well. */
+static int call_through(struct client *c, uint32_t id, const void *body, struct td_frame *ret, struct td_error *err)
+{
+    int r = td_call(&c->call, id, body, &c->arena, ret, err);
+    struct td_error again = {0};
+
+    if (r != -TD_E_UNREACHABLE || !c->any_door || !is_repeatable(id, body))
+        return r;
+    if (client_reopen(c, &again) < 0)
+        return r;
+    *err = again;
+    return td_call(&c->call, id, body, &c->arena, ret, err);
+}
+
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err)
 {
     struct td_frame f = {0};
-    int r = td_call(&c->call, id, body, &c->arena, &f, err);
+    int r = call_through(c, id, body, &f, err);
+
+    for (int tries = 0; r == -TD_E_RATE && c->call.retry_ms && tries < RATE_TRIES; tries++) {
+        wait_for_turn(c->call.retry_ms);
+        r = call_through(c, id, body, &f, err);
+    }
 
     if (r == 0)
         r = check_kind(&f, want, err);
@@ -139,6 +200,23 @@ int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, 
             td_vec_push(&ret->rows, m->rows.v[i]);
         ret->now_ms = m->now_ms;
         ret->stale_ms = m->stale_ms;
+        if (!m->more)
+            return 0;
+    }
+    return r;
+}
+
+int client_steps(struct client *c, uint32_t job, struct client_steps *ret, struct td_error *err)
+{
+    struct td_query_steps q = {.job = job, .batch = true};
+    void *body = NULL;
+    int r = client_ask(c, TD_MSG_QUERY_STEPS, &q, TD_MSG_STEPS, &body, err);
+
+    for (; r == 0; r = more(c, TD_MSG_STEPS, &body, err)) {
+        const struct td_steps *m = body;
+        for (uint32_t i = 0; i < m->rows.n; i++)
+            td_vec_push(&ret->rows, m->rows.v[i]);
+        ret->now_ms = m->now_ms;
         if (!m->more)
             return 0;
     }
@@ -211,6 +289,35 @@ int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *re
         return bad_id(text, err);
     *ret = (struct td_job_sel){.job = (uint32_t)id};
     return under ? parse_tasks(a, text, under + 1, ret, err) : 0;
+}
+
+int client_step_parse(const char *text, struct client_step_id *ret, struct td_error *err)
+{
+    const char *dot = strchr(text, '.');
+    td_autofree char *head = dot ? td_strndup(text, (size_t)(dot - text)) : td_strdup(text);
+    char *under = strchr(head, '_');
+    uint64_t job, task = 0, step = TD_INFINITE;
+    bool ok = true;
+
+    if (under) {
+        *under = 0;
+        ok = td_parse_u64(under + 1, &task) && task < UINT32_MAX;
+    }
+    if (dot && td_str_casecmp(dot + 1, "batch") == 0)
+        step = TD_STEP_BATCH;
+    else if (dot)
+        ok &= td_parse_u64(dot + 1, &step) && step < TD_STEP_BATCH;
+    if (!ok || !td_parse_u64(head, &job) || job == 0 || job >= UINT32_MAX)
+        return td_fail(err, TD_E_INVALID_JOB, "Invalid job_step id: %s", text);
+    *ret = (struct client_step_id){.job = (uint32_t)job, .task = (uint32_t)task, .step = (uint32_t)step, .array = under != NULL};
+    return 0;
+}
+
+bool client_step_is(const struct client_step_id *id, const struct td_step_info *row)
+{
+    bool job = id->array ? row->array_job == id->job && row->array_task == id->task : row->job == id->job || row->array_job == id->job;
+
+    return job && (id->step == TD_INFINITE || id->step == row->step);
 }
 
 int64_t client_now_ms(void)

@@ -9,7 +9,7 @@
 struct events {
     const char *dir, *name, *until;
     uint64_t since;
-    bool has_since, mine;
+    bool has_since, mine, audit;
     struct td_u32s jobs;
     uint32_t state, outcome;
 };
@@ -56,6 +56,7 @@ static int take_until(struct option_parse *p, const struct option *o TD_UNUSED, 
 
 #define AT(field) offsetof(struct events, field)
 static const struct option options[] = {
+    {"audit", 0, NULL, opt_flag, AT(audit), "only who was refused, who handled what is not his, tokens and keys; for operators", NULL, false},
     {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
     {"job", 'j', "IDS", take_jobs, 0, "only events of these jobs and arrays", NULL, false},
     {"me", 0, NULL, opt_flag, AT(mine), "only events of my own jobs", NULL, false},
@@ -118,7 +119,7 @@ static int take_frame(const struct events *o, const struct td_events *m, struct 
 
 static int follow(const struct events *o, int *ret_end, struct td_error *err)
 {
-    const struct td_subscribe what = {.since = o->since, .from_now = !o->has_since, .jobs = o->jobs, .own = o->mine};
+    const struct td_subscribe what = {.since = o->since, .from_now = !o->has_since, .jobs = o->jobs, .own = o->mine, .audit = o->audit};
     struct watch w = {0};
     struct td_buf out = {0};
     int r = watch_open(&w, &what, err);
@@ -163,6 +164,8 @@ static int run(int argc, char **argv)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
     if (r == 0 && o.until && o.jobs.n != 1)
         r = td_fail(&err, TD_E_USAGE, "--until waits for one job: name it with --job");
+    if (r == 0 && o.audit && (o.mine || o.jobs.n))
+        r = td_fail(&err, TD_E_USAGE, "--audit goes with neither --me nor --job");
     if (r == 0)
         r = cluster_select(o.dir, o.name, &local, &err);
     if (r == 0)
@@ -177,12 +180,13 @@ static int run(int argc, char **argv)
 
 const struct command events_command = {
     .name = "tender events",
-    .synopsis = "[--since SEQ] [--job IDS] [--until STATE] [--me]",
+    .synopsis = "[--since SEQ] [--job IDS] [--until STATE] [--me | --audit]",
     .summary = "what happens, as it happens",
     .about = "Prints one JSON object a line for each event: seq, its number in the journal; time and time_ms; type; the job it\n"
              "concerns and how that stands after it; and under \"event\" the fields of the event itself. For an operator the\n"
-             "numbers have no hole. It goes on through restarts of front and broker from the last number it printed; where\n"
-             "the front does not keep what lies between, a line of type RESYNC says so.",
+             "numbers have no hole. Audit events say who it was under \"by\". It goes on through restarts of front\n"
+             "and broker from the last number it printed; where the front does not keep what lies between, a line of type RESYNC\n"
+             "says so.",
     .options = options,
     .usage_exit = 1,
     .run = run,

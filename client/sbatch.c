@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "connect.h"
+#include "render/value.h"
 #include "say.h"
 #include "submit.h"
 #include "watch.h"
@@ -33,6 +34,18 @@ static void say_lines(const char *text)
         say_error("%s", line);
 }
 
+/* Slurm's words of the error come first, and once. */
+static void at_line(struct td_error *err, const struct td_error *why, const char *name, uint32_t line)
+{
+    const char *words = td_error_words(why->code);
+    size_t n = strlen(words);
+
+    if (td_str_prefix(why->text, words))
+        td_fail(err, why->code, "%s: %s: line %u%s", words, name, line, why->text + n);
+    else
+        td_fail(err, why->code, "%s: line %u: %s", name, line, why->text);
+}
+
 int submit_directives(struct submit *s, const struct script *script, struct td_error *err)
 {
     struct directives d = {.script = script};
@@ -49,7 +62,7 @@ int submit_directives(struct submit *s, const struct script *script, struct td_e
                            d.line);
         r = option_parse(&p, argc, argv, &why);
         if (r < 0)
-            td_fail(err, why.code, "%s: line %u: %s", script->name, d.line, why.text);
+            at_line(err, &why, script->name, d.line);
         else if (p.words.n)
             r = td_fail(err, TD_E_USAGE, "Invalid directive found in batch script: %s (%s, line %u)", p.words.v[0],
                         script->name, d.line);
@@ -187,7 +200,22 @@ int submit_settle(struct submit *s, const char *script_path, char *const *enviro
     return r;
 }
 
-/* Every task over: 1 and the worst exit status; some not: 0. */
+/* Is there a task that is not over yet? The front knows by itself, and the answer is short: tasks that wait are one row. */
+static int is_going_on(struct client *c, uint32_t job, struct td_error *err)
+{
+    struct td_job_sel id = {.job = job};
+    struct td_query_jobs q = {.filter = {.ids = {.v = &id, .n = 1}}, .all = true};
+    struct client_jobs jobs = {0};
+    int r = client_jobs(c, &q, &jobs, err);
+    bool any = jobs.rows.n > 0;
+
+    td_vec_release(&jobs.rows);
+    td_arena_reset(&c->arena);
+    return r < 0 ? r : any;
+}
+
+/* Every task over: 1 and the worst exit status; some not: 0. That of tasks long over is in the history, for which the front
+ * asks the broker: only when none is going on. */
 static int is_over(struct client *c, uint32_t job, int *ret_status, struct td_error *err)
 {
     static const char *const all[] = {"all"};
@@ -195,10 +223,13 @@ static int is_over(struct client *c, uint32_t job, int *ret_status, struct td_er
     struct td_query_jobs q = {
         .filter = {.ids = {.v = &id, .n = 1}, .states = {.v = all, .n = 1}}, .history = true, .all = true};
     struct client_jobs jobs = {0};
-    int r = client_jobs(c, &q, &jobs, err);
-    bool over = jobs.rows.n > 0;
 
     *ret_status = 0;
+    int r = is_going_on(c, job, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = client_jobs(c, &q, &jobs, err);
+    bool over = jobs.rows.n > 0;
     for (uint32_t i = 0; i < jobs.rows.n; i++) {
         const struct td_job_info *j = &jobs.rows.v[i];
         int code = j->exit_code ? (int)j->exit_code : j->outcome == TD_OUTCOME_COMPLETED ? 0 : 1;
@@ -262,6 +293,21 @@ struct td_submit submit_message(struct submit *s, const struct script *script, c
     };
 }
 
+/* Slurm's sentence. */
+static void tell_start(const struct td_submitted *would)
+{
+    struct td_buf at = {0};
+
+    put_moment(&at, would->start_ms, "");
+    if (would->start_ms)
+        say_note("Job %u to start at %s using %u processors on nodes %s in partition %s", would->job, td_buf_str(&at), would->cpus,
+                 would->nodes ? would->nodes : "", would->partition ? would->partition : "");
+    else
+        say_note("Job %u could run here; when it would start cannot be foretold (what it needs is held without a time limit, or "
+                 "too many wait before it)", would->job);
+    td_buf_release(&at);
+}
+
 static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
 {
     struct client c = {0};
@@ -280,7 +326,7 @@ static int send_it(struct submit *s, const struct script *script, const struct t
     for (uint32_t i = 0; i < done->warnings.n; i++)
         say_warning("%s", done->warnings.v[i]);
     if (s->test_only)
-        say_note("the request could run here; nothing was queued");
+        tell_start(done);
     else if (s->parsable)
         td_buf_putf(&out, "%u\n", done->job);
     else if (!s->quiet)

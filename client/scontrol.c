@@ -41,7 +41,7 @@ static const struct word {
     uint32_t op;    /* enum td_op of scontrol_op */
     const char *help;
 } words[] = {
-    {"show", 1, scontrol_show, 0, "show job|node|partition|config|hostnames|hostlist [NAME]"},
+    {"show", 1, scontrol_show, 0, "show job|step|node|partition [NAMES...], config, hostnames|hostlist [LIST]"},
     {"hold", 1, scontrol_op, TD_OP_HOLD, "hold jobs: IDS, or jobname=NAME"},
     {"uhold", 1, scontrol_op, TD_OP_UHOLD, "hold jobs so that their user may release them"},
     {"release", 1, scontrol_op, TD_OP_RELEASE, "release held jobs"},

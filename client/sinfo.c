@@ -4,17 +4,9 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "connect.h"
-#include "render/node.h"
 #include "render/value.h"
 #include "say.h"
-
-struct sinfo {
-    bool no_header, long_form, by_node, summary, reasons, exact, json;
-    const char *format, *names, *sort;
-    uint32_t every_s;
-    struct node_filter filter;
-};
+#include "sinfo.h"
 
 static int take_states(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
 {
@@ -62,6 +54,7 @@ static const struct option options[] = {
     {"states", 't', "STATES", take_states, AT(filter.states), "nodes in these states", NULL, false},
     {"summarize", 's', NULL, opt_flag, AT(summary), "one row for each partition", NULL, false},
     {"verbose", 'v', NULL, opt_warn, 0, "there is nothing more to tell", NULL, false},
+    {"watch", 0, NULL, opt_flag, AT(watch), "keep showing it as it changes; with --json one object a line for each change", NULL, false},
     {"yaml", 0, NULL, opt_refuse, 0, "use --json, which YAML readers read too", NULL, false},
     OPTIONS_HELP,
     {0},
@@ -101,13 +94,39 @@ static int order(const struct sinfo *s, struct node_groups *g, struct td_error *
     return r;
 }
 
-static int show(const struct sinfo *s, const struct td_partition_info_list *parts, const struct client_nodes *nodes,
-                struct td_error *err)
+static void put_table(const struct sinfo *s, struct format *f, const void *const *rows, uint32_t n, int64_t now_ms, struct td_buf *out)
+{
+    format_fit(f, rows, n);
+    if ((s->long_form && !s->no_header) || s->every_s)
+        put_date_line(out, now_ms);
+    if (!s->no_header)
+        format_heading(f, out);
+    for (uint32_t i = 0; i < n; i++)
+        format_row(f, rows[i], out);
+}
+
+/* Each row without the newlines that fields_json sets for the eye; a string of JSON holds none. */
+static void put_lines(struct sinfo_picture *p, const void *const *rows, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct td_buf one = {0}, flat = {0};
+        fields_json(&node_fields, &rows[i], 1, &one);
+        for (size_t k = 0; k < one.len; k++)
+            if (one.data[k] != '\n')
+                td_buf_putc(&flat, (char)one.data[k]);
+        const char *from = strchr(td_buf_str(&flat), '{'), *to = strrchr(td_buf_str(&flat), '}');
+        td_vec_push(&p->rows, td_strndup(from, (size_t)(to - from) + 1));
+        td_buf_release(&one);
+        td_buf_release(&flat);
+    }
+}
+
+static int render(const struct sinfo *s, const struct td_partition_info_list *parts, const struct client_nodes *nodes,
+                  struct sinfo_picture *ret, struct td_error *err)
 {
     struct td_arena arena = {0};
     struct format f = {.arena = &arena};
     struct node_groups g = {0};
-    struct td_buf out = {0};
     int r = make_format(s, &f);
 
     if (r < 0)
@@ -116,54 +135,72 @@ static int show(const struct sinfo *s, const struct td_partition_info_list *part
         node_group(parts, nodes->rows.v, nodes->rows.n, &s->filter, &f, s->exact, s->by_node || s->json, &g);
         r = order(s, &g, err);
     }
+    ret->now_ms = nodes->now_ms ? nodes->now_ms : client_now_ms();
     if (r == 0) {
         const void *const *rows = (const void *const *)(const void *)g.rows.v;
-        if (s->json) {
-            td_buf_puts(&out, "{\n  \"nodes\": ");
-            fields_json(&node_fields, rows, g.rows.n, &out);
-            td_buf_puts(&out, "\n}\n");
+        if (s->json && s->watch) {
+            put_lines(ret, rows, g.rows.n);
+        } else if (s->json) {
+            td_buf_puts(&ret->text, "{\n  \"nodes\": ");
+            fields_json(&node_fields, rows, g.rows.n, &ret->text);
+            td_buf_puts(&ret->text, "\n}\n");
         } else {
-            format_fit(&f, rows, g.rows.n);
-            if ((s->long_form && !s->no_header) || s->every_s)
-                put_date_line(&out, nodes->now_ms ? nodes->now_ms : client_now_ms());
-            if (!s->no_header)
-                format_heading(&f, &out);
-            for (uint32_t i = 0; i < g.rows.n; i++)
-                format_row(&f, rows[i], &out);
+            put_table(s, &f, rows, g.rows.n, ret->now_ms, &ret->text);
         }
-        say_out(&out);
     }
     node_groups_release(&g);
     format_release(&f);
-    td_buf_release(&out);
     td_arena_release(&arena);
     return r;
 }
 
-static int once(const struct sinfo *s)
+int sinfo_take(const struct sinfo *s, struct sinfo_picture *ret, struct td_error *err)
 {
     struct client c = {0};
-    struct td_error err = {0};
     struct td_partition_info_list parts = {0};
     struct client_nodes nodes = {0};
-    int r = client_open(&c, &err);
+    int r = client_open(&c, err);
 
+    *ret = (struct sinfo_picture){0};
     if (r == 0)
-        r = client_partitions(&c, NULL, &parts, &err);
+        r = client_partitions(&c, NULL, &parts, err);
     if (r == 0)
-        r = client_nodes(&c, NULL, &nodes, &err);
-    if (r < 0) {
-        struct td_buf tmp = {0};
-        say_plain("slurm_load_partitions: %s", say_words(&err, &tmp));
-        td_buf_release(&tmp);
-    } else {
-        r = show(s, &parts, &nodes, &err);
-        if (r < 0 && err.text[0])
-            say_error("%s", err.text);
-    }
+        r = client_nodes(&c, NULL, &nodes, err);
+    if (r == 0)
+        r = render(s, &parts, &nodes, ret, err);
+    if (r < 0)
+        sinfo_picture_release(ret);
     td_vec_release(&nodes.rows);
     client_close(&c);
     return r;
+}
+
+void sinfo_picture_release(struct sinfo_picture *p)
+{
+    while (p->rows.n)
+        td_free(p->rows.v[--p->rows.n]);
+    td_vec_release(&p->rows);
+    td_buf_release(&p->text);
+}
+
+static int once(const struct sinfo *s)
+{
+    struct sinfo_picture p;
+    struct td_error err = {0};
+    int r = sinfo_take(s, &p, &err);
+
+    if (r < 0) {
+        struct td_buf tmp = {0};
+        if (err.code == TD_E_USAGE && err.text[0])
+            say_error("%s", err.text);
+        else if (err.text[0])
+            say_plain("slurm_load_partitions: %s", say_words(&err, &tmp));
+        td_buf_release(&tmp);
+        return r;
+    }
+    say_out(&p.text);
+    sinfo_picture_release(&p);
+    return 0;
 }
 
 static int run(int argc, char **argv)
@@ -178,13 +215,22 @@ static int run(int argc, char **argv)
         r = option_parse(&p, argc, argv, &err);
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "Unrecognized option: %s", p.words.v[0]);
+    if (r == 0 && s.watch && s.every_s)
+        r = td_fail(&err, TD_E_USAGE, "--watch does not go with --iterate");
     if (r < 0) {
         say_error("%s", err.text);
         if (err.code == TD_E_USAGE)
             say_plain("Try \"sinfo --help\" for more information");
     }
     s.filter.with_reason = s.reasons;
-    while (r == 0) {
+    if (r == 0 && s.watch) {
+        struct td_buf tmp = {0};
+        r = sinfo_watch(&s, &err);
+        if (r < 0 && err.text[0])
+            say_error("%s", say_words(&err, &tmp));
+        td_buf_release(&tmp);
+    }
+    while (r == 0 && !s.watch) {
         r = once(&s);
         if (r < 0 || !s.every_s)
             break;

@@ -87,6 +87,42 @@ static int take_states(struct option_parse *p, const struct option *o, const cha
     return r;
 }
 
+static int take_steps(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
+{
+    struct squeue *q = p->target;
+    struct td_strs words = str_list(p->arena, value ? value : "");
+
+    q->by_step = true;
+    q->steps.n = 0;
+    for (uint32_t i = 0; i < words.n; i++) {
+        struct client_step_id id;
+        int r = client_step_parse(words.v[i], &id, err);
+        if (r < 0)
+            return r;
+        td_vec_push(&q->steps, id);
+    }
+    return 0;
+}
+
+/* What a step does not have, or cannot be shown by. */
+static const char *not_of_steps(const struct squeue *o)
+{
+    const struct td_job_filter *f = &o->filter;
+    const struct {
+        bool given;
+        const char *name;
+    } all[] = {
+        {o->watch, "--watch"},       {o->array, "--array"},         {o->start, "--start"},
+        {o->state_only, "--only-job-state"}, {f->states.n || o->no_state, "--states"}, {f->names.n, "--name"},
+        {f->accounts.n, "--account"}, {f->qos.n, "--qos"},          {f->reservations.n, "--reservation"},
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(all); i++)
+        if (all[i].given)
+            return all[i].name;
+    return NULL;
+}
+
 static int take_every(struct option_parse *p, const struct option *o, const char *value, struct td_error *err)
 {
     if (opt_u32(p, o, value, err) < 0)
@@ -135,7 +171,7 @@ static const struct option options[] = {
     {"sort", 'S', "FIELDS", opt_str, AT(sort), "order by these letters, each with + or -: P,t,-p", "SQUEUE_SORT", false},
     {"start", 0, NULL, opt_flag, AT(start), "waiting jobs and when they may start", NULL, false},
     {"states", 't', "STATES", take_states, AT(filter.states), "jobs in these states, long or short words, or all", "SQUEUE_STATES", false},
-    {"steps", 's', "[IDS]", opt_refuse, 0, "steps are not listed yet", NULL, false},
+    {"steps", 's', "[IDS]", take_steps, 0, "steps instead of jobs: all, or 12.0, 12.batch, 12_3.0, 12", NULL, false},
     {"user", 'u', "NAMES", opt_list, AT(filter.users), "jobs of these users", "SQUEUE_USERS", false},
     {"users", 0, "NAMES", opt_list, AT(filter.users), "", NULL, true},
     {"verbose", 'v', NULL, opt_warn, 0, "there is nothing more to tell", NULL, false},
@@ -345,8 +381,14 @@ static int run(int argc, char **argv)
 
     if (r == 0)
         r = option_parse(&p, argc, argv, &err);
+    if (r == 0 && o.by_step && !o.steps.n && p.words.n == 1) { /* "-s 12.0", as Slurm takes it too */
+        r = take_steps(&p, NULL, p.words.v[0], &err);
+        p.words.n = 0;
+    }
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "Unrecognized option: %s", p.words.v[0]);
+    if (r == 0 && o.by_step && not_of_steps(&o))
+        r = td_fail(&err, TD_E_USAGE, "--steps does not go with %s", not_of_steps(&o));
     if (r < 0) {
         say_error("%s", err.text);
         if (err.code == TD_E_USAGE)
@@ -358,7 +400,7 @@ static int run(int argc, char **argv)
         r = td_fail(&err, TD_E_USAGE, "--watch does not go with %s", o.array ? "--array" : o.every_s ? "--iterate" : "--start");
     else if (o.watch && !o.json && wants_long(&o))
         r = td_fail(&err, TD_E_USAGE, "--watch does not show arguments, dependencies or the nodes asked for: leave those columns out");
-    else if (o.watch || (o.every_s && !o.array && !o.json && !wants_long(&o)))
+    else if (o.watch || (o.every_s && !o.by_step && !o.array && !o.json && !wants_long(&o)))
         r = squeue_watch(&o, &err);
     if (r < 0 && (o.watch || r != -TD_E_UNREACHABLE)) {
         struct td_buf tmp = {0};
@@ -369,7 +411,7 @@ static int run(int argc, char **argv)
     }
     r = 0;
     do {
-        r = once(&o);
+        r = o.by_step ? squeue_steps(&o) : once(&o);
         if (o.every_s && r == 0) {
             struct td_buf blank = {0};
             td_buf_putc(&blank, '\n');
@@ -378,6 +420,7 @@ static int run(int argc, char **argv)
             sleep(o.every_s);
         }
     } while (o.every_s && r == 0);
+    td_vec_release(&o.steps);
     option_parse_release(&p);
     td_arena_release(&arena);
     return r < 0 ? 1 : 0;
@@ -388,6 +431,7 @@ const struct command squeue_command = {
     .synopsis = "[OPTIONS]",
     .summary = "show the jobs in the queue",
     .about = "squeue shows jobs that wait, run or are being ended. Without -t, jobs that are over are left out.\n"
+             "With -s it shows their steps and scripts, ordered by their numbers.\n"
              "The default order is by partition, then state, then priority: waiting jobs stand above running ones.\n"
              "Every letter of -o and every name of -O that is not known is named on standard error.",
     .options = options,

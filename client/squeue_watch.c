@@ -2,17 +2,14 @@
  *
  * Owns the rows as the front told them. On a terminal only lines that differ are written, at most every DRAW_MS, and keys
  * sort and filter; in a pipe the table is written again when it changed; --json writes one object a line for each change. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "render/job.h"
 #include "say.h"
+#include "screen.h"
 #include "squeue.h"
 #include "watch.h"
 
@@ -124,105 +121,6 @@ static struct client_jobs rows_of(const struct picture *p, const struct squeue *
     return jobs;
 }
 
-/* --- the terminal -------------------------------------------------------------------------------------------------------- */
-
-static struct termios tty_before;
-static bool tty_changed;
-
-static void tty_restore(void)
-{
-    static const char leave[] = "\033[?7h\033[?25h\033[?1049l";
-
-    if (!tty_changed)
-        return;
-    tty_changed = false;
-    tcsetattr(STDIN_FILENO, TCSANOW, &tty_before);
-    if (write(STDOUT_FILENO, leave, sizeof(leave) - 1) < 0)
-        return; /* the terminal is gone, and with it what was to be mended */
-}
-
-static void on_signal(int signal)
-{
-    tty_restore();
-    _exit(128 + signal);
-}
-
-static int tty_begin(struct td_error *err)
-{
-    static const char enter[] = "\033[?1049h\033[?25l\033[?7l\033[2J";
-    struct termios raw;
-    const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-
-    if (tcgetattr(STDIN_FILENO, &tty_before) < 0)
-        return td_fail(err, TD_E_IO, "cannot ask the terminal: %s", strerror(errno));
-    for (size_t i = 0; i < TD_ARRAY_LEN(signals); i++) {
-        struct sigaction sa = {.sa_handler = on_signal};
-        sigaction(signals[i], &sa, NULL);
-    }
-    raw = tty_before;
-    raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
-    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
-        return td_fail(err, TD_E_IO, "cannot set the terminal: %s", strerror(errno));
-    tty_changed = true;
-    if (write(STDOUT_FILENO, enter, sizeof(enter) - 1) < 0)
-        return td_fail(err, TD_E_IO, "cannot write to the terminal: %s", strerror(errno));
-    return 0;
-}
-
-struct screen {
-    char **lines; /* as they stand */
-    uint32_t n, rows, columns, top;
-};
-
-static void screen_forget(struct screen *s)
-{
-    for (uint32_t i = 0; i < s->n; i++)
-        td_free(s->lines[i]);
-    td_free(s->lines);
-    s->lines = NULL;
-    s->n = 0;
-}
-
-static void put_line(struct screen *s, struct td_buf *out, uint32_t at, const char *text, size_t len)
-{
-    td_autofree char *line = td_strndup(text, len);
-
-    if (s->lines[at] && strcmp(s->lines[at], line) == 0)
-        return;
-    td_free(s->lines[at]);
-    s->lines[at] = td_strdup(line);
-    td_buf_putf(out, "\033[%u;1H%s\033[K", at + 1, line);
-}
-
-/* Heading, as many rows as fit from `top` on, and the status line. */
-static void screen_draw(struct screen *s, const char *table, const char *status)
-{
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
-    struct td_buf out = {0};
-    uint32_t at = 0, line = 0;
-
-    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* refused: the usual size */
-    if (size.ws_row != s->rows || size.ws_col != s->columns) {
-        screen_forget(s);
-        s->rows = TD_MAX(size.ws_row, 3u);
-        s->columns = size.ws_col;
-        s->lines = td_alloc(s->rows * sizeof(*s->lines));
-        s->n = s->rows;
-        td_buf_puts(&out, "\033[2J");
-    }
-    for (const char *p = table; *p && at + 1 < s->rows; line++) {
-        size_t len = strcspn(p, "\n");
-        if (line == 0 || line > s->top)
-            put_line(s, &out, at++, p, len);
-        p += len + (p[len] == '\n');
-    }
-    while (at + 1 < s->rows)
-        put_line(s, &out, at++, "", 0);
-    put_line(s, &out, at, status, strlen(status));
-    say_out(&out);
-    td_buf_release(&out);
-}
-
 /* --- keys ------------------------------------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -285,10 +183,12 @@ static struct squeue seen_by(const struct squeue *o, struct keys *k)
         k->states[0] = filters[k->filter].state;
         v.filter.states = (struct td_strs){k->states, 1};
     }
-    if (k->mine) {
+    if (k->mine && !o->me) {
         td_format(k->uid, sizeof(k->uid), "%u", (uint32_t)getuid());
         k->users[0] = k->uid;
         v.filter.users = (struct td_strs){k->users, 1};
+    } else if (!k->mine && o->me) {
+        v.filter.users = (struct td_strs){0};
     }
     return v;
 }
@@ -444,12 +344,13 @@ static int patience_ms(const struct watching *x)
 int squeue_watch(const struct squeue *o, struct td_error *err)
 {
     const struct td_subscribe what = {.from_now = true, .job_rows = true, .quiet = true};
-    struct watching x = {.o = o, .terminal = o->watch && !o->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    struct watching x = {.o = o, .terminal = o->watch && !o->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+                         .keys.mine = o->me};
     struct watch w = {0};
     int r = watch_open(&w, &what, err);
 
     if (r == 0 && x.terminal)
-        r = tty_begin(err);
+        r = screen_enter(err);
     while (r == 0 && !x.keys.quit) {
         enum watch_got got;
         const struct td_events *m = NULL;
@@ -459,7 +360,7 @@ int squeue_watch(const struct squeue *o, struct td_error *err)
         if (r == 0)
             r = draw(&x);
     }
-    tty_restore();
+    screen_leave();
     screen_forget(&x.screen);
     picture_clear(&x.picture);
     td_vec_release(&x.picture.v);

@@ -25,8 +25,11 @@
 
 extern char **environ;
 
-#define ASK_AGAIN_MS 2000    /* is the step still there, while a node is silent */
+#define ASK_FIRST_MS 500     /* is the step still there, while a node is silent */
+#define ASK_AGAIN_MS 2000
+#define WORDS_MS 1000        /* a node that never spoke, and of which the broker knows how it ended there */
 #define LOST_MS 5000         /* a step that is over for the broker, and whose nodes still say nothing */
+#define WAITS_SAID_MS 100
 #define INTERRUPT_MS 1000
 
 /* --- the terminal ------------------------------------------------------------------------------------------------------------- */
@@ -160,6 +163,7 @@ static int fill_spec(struct srun *o, const struct session *s, bool inside, struc
         .overlap = o->overlap,
         .interactive = o->pty,
         .pty = o->pty,
+        .closes = !inside,
         .kill_on_bad_exit = o->kill_on_bad_exit,
         .cpu_bind = o->cpu_bind,
         .append = o->s.spec.append,
@@ -253,7 +257,8 @@ struct running {
     bool own;                    /* the allocation is ours: it is kept alive */
     struct session_link link;
     struct td_step_create create;
-    bool created, failed;
+    bool created, failed, said_waits;
+    int64_t waits_said_at_ms;    /* 0 = it does not wait */
     uint64_t create_no, steps_no, job_no;
     struct td_error err;
     int64_t now_ms, ask_at_ms, over_since_ms, interrupt_ms, wait_until_ms, kill_at_ms;
@@ -371,15 +376,49 @@ static void on_created(struct running *r, const struct td_step_created *m)
         return; /* it was asked for twice */
     io_begin(&r->io, m);
     r->created = true;
-    r->ask_at_ms = r->now_ms + ASK_AGAIN_MS;
+    r->ask_at_ms = r->now_ms + ASK_FIRST_MS;
+    if (r->said_waits)
+        say_note("Step created for job %u", m->job);
     if (r->o->s.verbose)
         say_note("StepId=%u.%u: %u tasks on %u nodes", m->job, m->step, r->io.ntasks, r->io.nnodes);
+}
+
+/* The step before it may be over for its srun and not yet for the broker: that is no wait to speak of. */
+static void on_waits(struct running *r)
+{
+    if (!r->said_waits && !r->created && !r->waits_said_at_ms)
+        r->waits_said_at_ms = r->now_ms + WAITS_SAID_MS;
+}
+
+static void say_waits(struct running *r)
+{
+    if (r->created || r->said_waits || !r->waits_said_at_ms || r->now_ms < r->waits_said_at_ms)
+        return;
+    say_note("Job %u step creation temporarily disabled, retrying (Requested nodes are busy)", r->create.job);
+    r->said_waits = true;
+}
+
+/* What became of the step on nodes that say nothing themselves. */
+static void on_ends(struct running *r, const struct td_step_end_list *ends)
+{
+    for (uint32_t i = 0; i < ends->n; i++) {
+        const struct td_step_end *e = &ends->v[i];
+        for (uint32_t k = 0; k < r->io.nnodes && e->step == r->io.step; k++) {
+            struct io_node *n = &r->io.nodes[k];
+            if (n->why || !td_str_equal(n->name, e->node))
+                continue;
+            n->why = td_arena_strdup(&r->io.arena, e->text);
+            n->why_at_ms = r->now_ms;
+        }
+    }
 }
 
 static void on_answer(struct running *r, const struct td_frame *f)
 {
     if (f->request == r->create_no && f->id == TD_MSG_STEP_CREATED) {
         on_created(r, f->body);
+    } else if (f->request == r->create_no && f->id == TD_MSG_STEP_WAITS) {
+        on_waits(r);
     } else if (f->request == r->create_no && f->id == TD_MSG_ERROR) {
         const struct td_error_reply *e = f->body;
         td_fail(&r->err, (int)e->code, "%s", td_str_empty(e->text) ? td_error_words((int)e->code) : e->text);
@@ -391,6 +430,7 @@ static void on_answer(struct running *r, const struct td_frame *f)
             there |= m->rows.v[i].step == r->io.step;
         if (!there && !r->over_since_ms)
             r->over_since_ms = r->now_ms;
+        on_ends(r, &m->ends);
     } else if (f->request == r->steps_no && f->id == TD_MSG_ERROR && !r->over_since_ms) {
         r->over_since_ms = r->now_ms;
     }
@@ -399,7 +439,7 @@ static void on_answer(struct running *r, const struct td_frame *f)
 static bool some_node_is_silent(const struct running *r)
 {
     for (uint32_t i = 0; i < r->io.nnodes; i++)
-        if (!r->io.nodes[i].up && !r->io.nodes[i].done)
+        if ((!r->io.nodes[i].up || !r->io.nodes[i].heard) && !r->io.nodes[i].done)
             return true;
     return false;
 }
@@ -430,6 +470,7 @@ static void broker_turn(struct running *r)
 
 static void keep_times(struct running *r)
 {
+    say_waits(r);
     if (r->io.over && r->io.over < r->io.ntasks && r->o->wait_s && !r->wait_until_ms)
         r->wait_until_ms = r->now_ms + (int64_t)r->o->wait_s * 1000;
     if (r->wait_until_ms && r->now_ms >= r->wait_until_ms && !r->ended_it) {
@@ -446,6 +487,11 @@ static void keep_times(struct running *r)
         end_step(r);
     if (r->over_since_ms && r->now_ms - r->over_since_ms >= LOST_MS && some_node_is_silent(r))
         io_lost(&r->io, "its node did not start it, or was lost");
+    for (uint32_t i = 0; i < r->io.nnodes; i++) {
+        struct io_node *n = &r->io.nodes[i];
+        if (!n->done && !n->heard && n->why && r->now_ms >= n->why_at_ms + WORDS_MS)
+            io_lost_node(&r->io, n, n->why);
+    }
 }
 
 static int turn_timeout(const struct running *r)
@@ -457,6 +503,11 @@ static int turn_timeout(const struct running *r)
         due = TD_MIN(due, r->link.dial_at_ms);
     if (r->created && some_node_is_silent(r))
         due = TD_MIN(due, r->over_since_ms ? r->over_since_ms + LOST_MS : r->ask_at_ms);
+    for (uint32_t i = 0; i < r->io.nnodes; i++)
+        if (!r->io.nodes[i].done && !r->io.nodes[i].heard && r->io.nodes[i].why)
+            due = TD_MIN(due, r->io.nodes[i].why_at_ms + WORDS_MS);
+    if (r->waits_said_at_ms && !r->said_waits && !r->created)
+        due = TD_MIN(due, r->waits_said_at_ms);
     if (r->wait_until_ms && !r->ended_it)
         due = TD_MIN(due, r->wait_until_ms);
     return (int)TD_MAX(0, due - r->now_ms);
@@ -504,8 +555,9 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Returns the exit status, or <0 with words. */
-static int do_step(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, int signal_fd, struct td_error *err)
+/* Returns the exit status, or <0 with words; *ret_gives_back: the allocation goes with the step, without a word from us. */
+static int do_step(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, int signal_fd,
+                   bool *ret_gives_back, struct td_error *err)
 {
     struct running r = {.o = o, .s = s, .own = own, .signal_fd = signal_fd, .io = {.label = o->label, .pty = o->pty, .listen_fd = -1, .err.fd = -1}};
     struct td_buf env = {0};
@@ -525,6 +577,7 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
     if (res == 0) {
         r.create.job = s->job;
         r.create.immediate = o->patience_ms != 0;
+        r.create.tell = true;
         r.create.env = (struct td_bin){env.data, (uint32_t)env.len};
         r.create.spec.name = td_str_empty(o->s.spec.name) || own ? base_name(argv.v[0]) : o->s.spec.name;
         r.create.spec.argv = argv;
@@ -543,6 +596,7 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
         res = r.failed ? -r.err.code : r.died_of ? (int)(128 + r.died_of) : (int)r.io.exit_code;
         if (r.failed)
             *err = r.err;
+        *ret_gives_back = r.create.spec.closes && r.created && !r.failed && !r.died_of && !r.io.doubtful;
     }
     io_release(&r.io);
     td_buf_release(&env);
@@ -603,10 +657,11 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
         r = -1;
     else {
         int signal_fd = open_signals();
-        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, err);
+        bool gives_back = false;
+        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, &gives_back, err);
         if (r < 0)
             say_error("Unable to create step for job %u: %s", s.job, say_words(err, &tmp));
-        if (own)
+        if (own && !gives_back)
             session_close(&c, &s);
     }
     session_release(&s);

@@ -93,7 +93,7 @@ const struct option srun_options[] = {
     MODE,
     {"output", 'o', "FILE", opt_str, AT_SRUN(out), "file for standard output; codes as for --error", "SLURM_STDOUTMODE", false},
     {"overlap", 0, NULL, opt_flag, AT_SRUN(overlap), "share CPUs with other steps", "SLURM_OVERLAP", false},
-    {"pty", 0, NULL, opt_flag, AT_SRUN(pty), "task 0 on a terminal", NULL, false},
+    {"pty", 0, NULL, opt_flag, AT_SRUN(pty), "task 0 on a terminal; the streams of the others are /dev/null", NULL, false},
     {"quiet", 'Q', NULL, opt_flag, AT(quiet), "no word but errors", NULL, false},
     {"unbuffered", 'u', NULL, opt_flag, AT_SRUN(unbuffered), "output as it comes (always so, lines with --label apart)", "SLURM_UNBUFFEREDIO", false},
     {"verbose", 'v', NULL, opt_count, AT(verbose), "tell what is sent", "SLURM_SRUN_VERBOSE", false},

@@ -109,10 +109,9 @@ void io_begin(struct step_io *io, const struct td_step_created *m)
     for (uint32_t i = 0; i < io->nnodes; i++)
         for (uint32_t k = 0; k < io->nodes[i].ranks.n; k++) {
             struct io_task *t = &io->tasks[io->nodes[i].ranks.v[k]];
-            bool on_pty = io->pty && io->nodes[i].ranks.v[k] == 0;
             t->node = i;
-            t->flow[0].eof = io->out_elsewhere;
-            t->flow[1].eof = on_pty || io->err_elsewhere;
+            t->flow[0].eof = io->out_elsewhere || (io->pty && io->nodes[i].ranks.v[k] != 0); /* as worker/step.c lays it out */
+            t->flow[1].eof = io->pty || io->err_elsewhere;
         }
     io->out.regular = fstat(io->out.fd, &st) == 0 && S_ISREG(st.st_mode);
     io->err.regular = io->err.fd >= 0 && fstat(io->err.fd, &st) == 0 && S_ISREG(st.st_mode);
@@ -259,6 +258,7 @@ static bool take_exit(struct step_io *io, struct io_node *n, const struct td_sh_
     task_over(io, m->rank, m->exit_code, m->signal, m->text);
     if (td_str_empty(m->text) || !m->signal)
         return true;
+    io->doubtful = true;
     for (uint32_t k = 0; k < 2; k++)
         io->tasks[m->rank].flow[k].eof = true; /* its node is gone: nothing follows */
     return true;
@@ -375,6 +375,7 @@ static void node_down(struct io_node *n)
 
 static bool node_take(struct step_io *io, struct io_node *n, const struct td_frame *f)
 {
+    n->heard = true;
     switch (f->id) {
     case TD_MSG_SH_DATA:
         return take_data(io, n, f->body);
@@ -558,17 +559,21 @@ void io_size(struct step_io *io, uint32_t rows, uint32_t columns)
         }
 }
 
+void io_lost_node(struct step_io *io, struct io_node *n, const char *why)
+{
+    io->doubtful |= !n->done;
+    for (uint32_t k = 0; k < n->ranks.n && !n->done; k++) {
+        struct io_task *t = &io->tasks[n->ranks.v[k]];
+        if (!t->over)
+            task_over(io, n->ranks.v[k], 1, 0, why), t->fresh = false;
+        t->flow[0].eof = t->flow[1].eof = true;
+    }
+}
+
 void io_lost(struct step_io *io, const char *why)
 {
-    for (uint32_t i = 0; i < io->nnodes; i++) {
-        struct io_node *n = &io->nodes[i];
-        for (uint32_t k = 0; k < n->ranks.n && !n->done; k++) {
-            struct io_task *t = &io->tasks[n->ranks.v[k]];
-            if (!t->over)
-                task_over(io, n->ranks.v[k], 1, 0, why), t->fresh = false;
-            t->flow[0].eof = t->flow[1].eof = true;
-        }
-    }
+    for (uint32_t i = 0; i < io->nnodes; i++)
+        io_lost_node(io, &io->nodes[i], td_str_empty(io->nodes[i].why) ? why : io->nodes[i].why);
 }
 
 bool io_over(const struct step_io *io)

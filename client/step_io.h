@@ -45,6 +45,9 @@ struct io_node {
     struct td_u32s ranks;
     struct td_sealed s;
     bool up, done;
+    bool heard;        /* its shepherd has said something */
+    const char *why;   /* what the broker was told of the end of its part; in the arena */
+    int64_t why_at_ms;
     uint64_t in_sent, in_acked;
     bool in_eof_sent, ever;
 };
@@ -69,6 +72,7 @@ struct step_io {
     bool in_eof;
     /* what happened */
     bool bad_exit;                 /* some task failed */
+    bool doubtful;                 /* the end of some task was not told by its shepherd */
     uint32_t exit_code;            /* the worst */
 };
 
@@ -82,7 +86,8 @@ nfds_t io_poll(struct step_io *io, struct pollfd *p);
 void io_turn(struct step_io *io);
 void io_signal(struct step_io *io, uint32_t sig); /* 0: end the step */
 void io_size(struct step_io *io, uint32_t rows, uint32_t columns);
-void io_lost(struct step_io *io, const char *why); /* nodes that have not said everything never will */
+void io_lost(struct step_io *io, const char *why); /* nodes that have not said everything never will; `why` where they have none */
+void io_lost_node(struct step_io *io, struct io_node *n, const char *why);
 bool io_over(const struct step_io *io);           /* all tasks are over and everything is written */
 void io_release(struct step_io *io);
 

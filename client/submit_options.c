@@ -225,10 +225,10 @@ TAKE(submit_take_array)
         return td_fail(err, TD_E_INVALID_ARRAY, "%s (more than %d ranges)", td_error_words(TD_E_INVALID_ARRAY),
                        TD_MAX_PATTERN_SPANS);
     struct td_span *spans = td_alloc(cap * sizeof(*spans));
-    int r = td_array_parse(value, TD_MAX_ARRAY_TASKS, spans, cap, &n, &limit, &why);
+    int r = td_array_parse(value, UINT32_MAX, spans, cap, &n, &limit, &why); /* the broker knows MaxArraySize */
     td_free(spans);
     if (r < 0)
-        return td_fail(err, TD_E_INVALID_ARRAY, "%s: %s", td_error_words(TD_E_INVALID_ARRAY), value);
+        return td_fail(err, TD_E_INVALID_ARRAY, "%s", why.text);
     SUBMIT(p)->spec.array = td_arena_strdup(p->arena, value);
     return 0;
 }

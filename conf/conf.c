@@ -233,6 +233,40 @@ static int users(struct loading *ld, enum conf_key key, struct td_u32s *ret, str
     return r;
 }
 
+/* Of a file written for another machine there may be no such user here: then he is nobody's administrator. */
+static void slurm_user(struct loading *ld, struct td_u32s *admins)
+{
+    char space[4096];
+    struct passwd pw, *found = NULL;
+    const char *name = conf_is_set(&ld->values, KEY_SLURM_SlurmUser) ? text(ld, KEY_SLURM_SlurmUser) : NULL;
+    uint64_t uid = 0;
+
+    if (!name)
+        return;
+    if (!(td_parse_u64(name, &uid) && uid < UINT32_MAX)) {
+        if (getpwnam_r(name, &pw, space, sizeof(space), &found) != 0 || !found)
+            return;
+        uid = found->pw_uid;
+    }
+    uint32_t *v = td_arena_alloc(ld->rd.arena, (admins->n + 1) * sizeof(*v));
+    if (admins->n)
+        memcpy(v, admins->v, admins->n * sizeof(*v));
+    v[admins->n] = (uint32_t)uid;
+    *admins = (struct td_u32s){v, admins->n + 1};
+}
+
+static uint32_t private_data(const struct conf_value *v)
+{
+    uint32_t bits = 0;
+
+    if (option_has_word(v, "all"))
+        return TD_PRIVATE_ALL;
+#define PRIVATE(name, bit, word, help) bits |= option_has_word(v, word) ? TD_PRIVATE_##name : 0u;
+#include "tbl/states.def"
+#undef PRIVATE
+    return bits;
+}
+
 static int exclude(const struct loading *ld, enum conf_key a, enum conf_key b, struct td_error *err)
 {
     const struct conf_value *x = &ld->values.v[a], *y = &ld->values.v[b];
@@ -278,6 +312,12 @@ static int settings(struct loading *ld, struct td_error *err)
                        ld->values.v[KEY_SLURM_ClusterName].file, ld->values.v[KEY_SLURM_ClusterName].line, s->cluster);
     s->lease_ms = num(ld, KEY_TENDER_LeaseTime) * 1000;
     s->node_timeout_s = num(ld, KEY_SLURM_SlurmdTimeout);
+    if (s->node_timeout_s && s->node_timeout_s < num(ld, KEY_TENDER_LeaseTime)) {
+        const struct conf_value *v = &ld->values.v[KEY_SLURM_SlurmdTimeout];
+        reading_note(&ld->rd, "%s line %u: SlurmdTimeout=%u is below the lease: a silent node's jobs are lost after %u s "
+                              "(LeaseTime of tender.conf)",
+                     v->file ? v->file : "slurm.conf", v->line, s->node_timeout_s, num(ld, KEY_TENDER_LeaseTime));
+    }
     s->min_job_age_s = num(ld, KEY_SLURM_MinJobAge);
     s->kill_wait_s = num(ld, KEY_SLURM_KillWait);
     s->inactive_s = num(ld, KEY_SLURM_InactiveLimit);
@@ -314,6 +354,10 @@ static int settings(struct loading *ld, struct td_error *err)
         r = users(ld, KEY_TENDER_Admins, &s->admins, err);
     if (r == 0)
         r = users(ld, KEY_TENDER_Operators, &s->operators, err);
+    if (r == 0)
+        slurm_user(ld, &s->admins);
+    s->request_rate = num(ld, KEY_TENDER_RequestRate);
+    s->private_data = private_data(&ld->values.v[KEY_SLURM_PrivateData]);
     return r;
 }
 

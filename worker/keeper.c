@@ -133,6 +133,11 @@ void keeper_read(struct worker *w)
         r = td_wire_get_frame(&arena, data, len, &f, &err);
         if (r == 0 && f.id == TD_MSG_SH_STATE)
             inventory_held(w, ((const struct td_sh_state *)f.body)->means);
+        if (r == 0 && f.id == TD_MSG_SH_RELAY) {
+            step_relay(w, &((const struct td_sh_relay *)f.body)->launch);
+            td_arena_release(&arena);
+            continue;
+        }
         if (r == 0)
             launch_heard(w, &f); /* before the agent, which may launch again what the shepherd never got */
         if (r == 0)

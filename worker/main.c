@@ -260,7 +260,7 @@ static int prepare(struct worker *w, struct td_error *err)
 
 int main(int argc, char **argv)
 {
-    static struct worker w = {.opt.ready_fd = -1, .want_at_ms = INT64_MAX};
+    static struct worker w = {.opt.ready_fd = -1, .want_at_ms = INT64_MAX, .spare_fd = -1, .spare_at_ms = INT64_MAX};
     struct td_error err = {0};
     int r = take_options(&w.opt, argc, argv);
     if (r >= 0)

@@ -4,6 +4,7 @@
  * carries it out; what cannot be started still goes to it (`cannot`), so that the reason reaches the one who asked. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@
 
 #define ENV_VARS_MAX 65536u /* as sh_step's row says */
 #define WANT_MS 1000
+#define SPARE_WORDS_MAX PIPE_BUF /* what a pipe takes whole or not at all; a step with more tasks has a relay started for it */
+#define SPARE_MS 500           /* the reserve is filled again when a relay has ended, or after so long */
 
 struct held_step { /* waits for its environment */
     struct td_arena arena;
@@ -81,10 +84,14 @@ static void make_tasks(struct worker *w, const struct environ_step_facts *facts,
         t->bind = task_cpus(w, l, i);
         if (t->pty)
             continue;
+        if (s->pty) { /* one terminal, one task: the others have nothing to do with it */
+            t->in = t->out = t->err = "/dev/null";
+            continue;
+        }
         t->out = expand(w, s->out, &p, s->cwd);
         t->err = expand(w, s->err, &p, s->cwd);
         t->in = expand(w, s->in, &p, s->cwd);
-        t->no_input = s->pty || (s->in_task && s->in_task != t->rank + 1);
+        t->no_input = s->in_task && s->in_task != t->rank + 1;
     }
     m->tasks = (struct td_sh_task_list){v, l->place.ranks.n};
 }
@@ -142,32 +149,30 @@ static bool relay_program(char *out, size_t cap)
     return true;
 }
 
-/* What it is for, as a file without a name: the stdio's secret is in it. */
-static int relay_words(const struct td_step_launch *l)
+/* What it is for: the stdio's secret is in it. */
+static void relay_words(const struct td_step_launch *l, struct td_buf *ret)
 {
     struct td_step_launch m = {
         .job = l->job, .attempt = l->attempt, .step = l->step, .node_rank = l->node_rank, .place = {.node = l->place.node, .ranks = l->place.ranks}};
     m.spec.io = l->spec.io;
     m.spec.io_key = l->spec.io_key;
-    struct td_buf text = {0};
-    td_wire_put_record(&text, &td_rec_step_launch, &m);
-    int fd = memfd_create("tender-step", MFD_CLOEXEC);
-    bool ok = fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len && lseek(fd, 0, SEEK_SET) == 0;
-    td_buf_release(&text);
-    if (!ok && fd >= 0)
-        close(fd);
-    return ok ? fd : -1;
+    td_wire_put_record(ret, &td_rec_step_launch, &m);
 }
 
-/* Our child for as long as both live; in a session of its own, so that it lives on when we end. */
-static int relay_spawn(const char *program, const char *socket, int words)
+/* Our child for as long as both live; in a session of its own, so that it lives on when we end. `words` is its standard
+ * input. An errno, or 0. */
+static int relay_spawn(struct worker *w, int words)
 {
+    char program[TD_MAX_PATH_BYTES], socket[TD_MAX_PATH_BYTES + 32];
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     sigset_t none;
     pid_t pid;
-    char *argv[] = {(char *)(uintptr_t)"tender-relay", (char *)(uintptr_t)"--shepherd", (char *)(uintptr_t)socket, NULL};
+    char *argv[] = {(char *)(uintptr_t)"tender-relay", (char *)(uintptr_t)"--shepherd", socket, NULL};
     char *env[] = {NULL};
+    if (!relay_program(program, sizeof(program)))
+        return ENOENT;
+    td_format(socket, sizeof(socket), "%s/shepherd.sock", w->dir);
     sigemptyset(&none);
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attr);
@@ -179,23 +184,64 @@ static int relay_spawn(const char *program, const char *socket, int words)
     int r = posix_spawn(&pid, program, &files, &attr, argv, env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
+    w->relays += r == 0;
     return r;
 }
 
-static void relay_start(struct worker *w, const struct td_step_launch *l)
+/* A file without a name holds its words. */
+static int relay_start(struct worker *w, const struct td_buf *words)
 {
-    char program[TD_MAX_PATH_BYTES], socket[TD_MAX_PATH_BYTES + 32];
+    int fd = memfd_create("tender-step", MFD_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, words->data, words->len) == (ssize_t)words->len && lseek(fd, 0, SEEK_SET) == 0;
+    int r = ok ? relay_spawn(w, fd) : errno;
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+/* --- one in reserve: a node that has had a client keeps a relay that is up and waits for its words, so that the next srun
+ * waits for no start of a program. It goes when its pipe closes, which is when we end. */
+
+static void spare_keep(struct worker *w)
+{
+    int p[2];
+    w->spare_at_ms = INT64_MAX;
+    if (w->spare_fd >= 0 || pipe2(p, O_CLOEXEC) < 0)
+        return; /* none in reserve: the next one is started when it is needed */
+    if (relay_spawn(w, p[0]) == 0 && fcntl(p[1], F_SETFL, O_NONBLOCK) == 0)
+        w->spare_fd = p[1];
+    else
+        close(p[1]);
+    close(p[0]);
+}
+
+static void spare_drop(struct worker *w)
+{
+    if (w->spare_fd >= 0)
+        close(w->spare_fd);
+    w->spare_fd = -1;
+}
+
+static bool spare_take(struct worker *w, const struct td_buf *words)
+{
+    bool taken = w->spare_fd >= 0 && words->len <= SPARE_WORDS_MAX && write(w->spare_fd, words->data, words->len) == (ssize_t)words->len;
+    if (words->len <= SPARE_WORDS_MAX)
+        spare_drop(w); /* it has its words, or is dead */
+    if (w->spare_fd < 0 && w->spare_at_ms == INT64_MAX)
+        w->spare_at_ms = w->now_ms + SPARE_MS;
+    return taken;
+}
+
+void step_relay(struct worker *w, const struct td_step_launch *l)
+{
+    struct td_buf words = {0};
     if (l->spec.io.n == 0)
         return; /* nobody listens: a step without a client */
-    td_format(socket, sizeof(socket), "%s/shepherd.sock", w->dir);
-    int words = relay_words(l);
-    int r = words < 0 ? errno : !relay_program(program, sizeof(program)) ? ENOENT : relay_spawn(program, socket, words);
-    if (words >= 0)
-        close(words);
+    relay_words(l, &words);
+    int r = spare_take(w, &words) ? 0 : relay_start(w, &words);
+    td_buf_release(&words);
     if (r)
         td_log("error", "job=%u.%u step=%u: cannot start tender-relay: %s", l->job, l->attempt, l->step, strerror(r));
-    else
-        w->relays++;
 }
 
 /* --- sending -------------------------------------------------------------------------------------------------------------------- */
@@ -223,7 +269,7 @@ static void send_step(struct worker *w, const struct td_sh_step *given)
     keep_limits(w, &m.launch.spec);
     keeper_send(w, TD_MSG_SH_STEP, &m);
     keeper_flush(w);
-    relay_start(w, &m.launch);
+    step_relay(w, &m.launch);
     td_arena_reset(&w->arena);
 }
 
@@ -296,13 +342,16 @@ void step_killed(struct worker *w, const struct td_kill *k)
 
 int64_t step_due(const struct worker *w)
 {
-    return w->held_steps ? w->steps_want_at_ms : INT64_MAX;
+    return TD_MIN(w->held_steps ? w->steps_want_at_ms : INT64_MAX, w->spare_at_ms);
 }
 
 void step_tick(struct worker *w)
 {
+    bool ended = false;
     while (w->relays > 0 && waitpid(-1, NULL, WNOHANG) > 0)
-        w->relays--;
+        w->relays--, ended = true;
+    if (w->spare_at_ms != INT64_MAX && (ended || w->now_ms >= w->spare_at_ms))
+        spare_keep(w);
     if (!w->held_steps || w->now_ms < w->steps_want_at_ms)
         return;
     w->steps_want_at_ms = w->now_ms + WANT_MS;
@@ -313,6 +362,7 @@ void step_tick(struct worker *w)
 
 void step_release(struct worker *w)
 {
+    spare_drop(w);
     while (w->held_steps) {
         struct held_step *h = w->held_steps;
         w->held_steps = h->next;

@@ -16,6 +16,7 @@
 #define ENROL_MS 1000
 #define ENROL_REFUSALS 8 /* where a HELLO's refusal may come between */
 #define COMPLAIN_MS 60000
+#define ROTATE_REQUEST 1 /* tells a refused KEY_ROTATE from a refused greeting */
 #define TOKEN_BYTES_MAX 4096
 
 static int read_text(const char *path, char *out, size_t cap, struct td_error *err)
@@ -136,6 +137,73 @@ int uplink_dial(struct worker *w, struct td_error *err)
     return td_bus_client_new(w->token.router, w->token.pub, w->token.server_key, &w->keys, &w->bus, err);
 }
 
+/* --- another key ----------------------------------------------------------------------------------------------------------
+ *
+ * It is made beside the present one (DIR/key.new) before the broker hears of it, and takes its place when the broker has
+ * said that it is good. A worker that dies in between says it again; if the old key has run out by then, the broker knows
+ * the new one. */
+
+static void next_path(const struct worker *w, char *out, size_t cap)
+{
+    td_format(out, cap, "%s/key.new", w->dir);
+}
+
+static int rotation_begin(struct worker *w, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    next_path(w, path, sizeof(path));
+    int r = td_keypair_load(path, &w->next_keys, err);
+    w->rotates = r == 0;
+    w->rotate_at_ms = w->now_ms;
+    return r;
+}
+
+static int rotation_resume(struct worker *w, struct td_error *err)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+    next_path(w, path, sizeof(path));
+    return access(path, F_OK) == 0 ? rotation_begin(w, err) : 0;
+}
+
+static void rotation_take(struct worker *w)
+{
+    char from[TD_MAX_PATH_BYTES + 16], to[TD_MAX_PATH_BYTES + 16];
+    struct td_error err = {0};
+    next_path(w, from, sizeof(from));
+    td_format(to, sizeof(to), "%s/key", w->dir);
+    if (rename(from, to) < 0) { /* it stays as it was: the old key is good for a while, and this is tried again */
+        td_log("warn", "cannot put the new key in place: %s: %s", to, strerror(errno));
+        w->rotate_at_ms = w->now_ms + COMPLAIN_MS;
+        return;
+    }
+    w->keys = w->next_keys;
+    w->rotates = false;
+    explicit_bzero(&w->next_keys, sizeof(w->next_keys));
+    td_log("info", "this node has another key");
+    if (uplink_dial(w, &err) < 0)
+        worker_give_up(w, err.text);
+    else
+        worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LINK_UP});
+}
+
+static void on_key_wanted(struct worker *w)
+{
+    struct td_error err = {0};
+    if (!w->rotates && rotation_begin(w, &err) < 0)
+        td_log("warn", "the broker wants another key, and none can be made: %s", err.text);
+}
+
+static void rotation_say(struct worker *w)
+{
+    const struct td_key_rotate m = {.key = w->next_keys.public_key};
+    td_buf_reset(&w->frame);
+    td_wire_put_frame(&w->frame, TD_MSG_KEY_ROTATE, ROTATE_REQUEST, &m);
+    int r = td_bus_client_send(w->bus, &w->frame); /* full or away: it is said again */
+    if (r < 0 && r != -TD_E_BUSY && r != -TD_E_UNREACHABLE)
+        td_log("error", "cannot send KEY_ROTATE: %s", td_error_words(-r));
+    w->rotate_at_ms = w->now_ms + ENROL_MS;
+}
+
 int uplink_open(struct worker *w, struct td_error *err)
 {
     char path[TD_MAX_PATH_BYTES + 16];
@@ -145,6 +213,8 @@ int uplink_open(struct worker *w, struct td_error *err)
     read_incarnation(w);
     td_format(path, sizeof(path), "%s/key", w->dir);
     r = td_keypair_load(path, &w->keys, err);
+    if (r == 0)
+        r = rotation_resume(w, err);
     return r < 0 ? r : uplink_dial(w, err);
 }
 
@@ -198,6 +268,10 @@ static void on_enrolled(struct worker *w, const struct td_enrolled *m)
 /* Our key is not known (any more). True: another way is being tried, the agent need not hear of it. */
 static bool on_denied(struct worker *w)
 {
+    if (w->rotates) { /* the old one has run out; the broker may have heard of the new one */
+        rotation_take(w);
+        return true;
+    }
     if (!w->enrolled || w->enrolled_now || !has_secret(&w->token))
         return false;
     td_log("warn", "the broker does not know this node's key: enrolling again");
@@ -230,12 +304,26 @@ static void on_message(struct worker *w, const struct td_frame *f, bool publishe
         on_enrolled(w, f->body);
         return;
     }
+    if (f->id == TD_MSG_REFUSED && f->request == ROTATE_REQUEST) {
+        td_log("warn", "the broker does not take another key now: %s", ((const struct td_refused *)f->body)->text);
+        w->rotate_at_ms = w->now_ms + COMPLAIN_MS;
+        return;
+    }
     if (f->id == TD_MSG_REFUSED && !w->enrolled) {
         on_refused(w, f->body);
         return;
     }
     if (f->id == TD_MSG_REFUSED && ((const struct td_refused *)f->body)->code == TD_E_DENIED && on_denied(w))
         return;
+    if (f->id == TD_MSG_KEY_WANTED) {
+        on_key_wanted(w);
+        return;
+    }
+    if (f->id == TD_MSG_KEY_ROTATED) {
+        if (w->rotates && td_str_equal(((const struct td_key_rotated *)f->body)->key, w->next_keys.public_key))
+            rotation_take(w);
+        return;
+    }
     if (f->id == TD_MSG_BLOB) {
         launch_blob(w, &((const struct td_blob_data *)f->body)->blob, true);
         step_blob(w, &((const struct td_blob_data *)f->body)->blob);
@@ -280,13 +368,18 @@ void uplink_tick(struct worker *w)
         worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LINK_UP});
     if (!w->enrolled && w->now_ms >= w->enrol_at_ms)
         say_enrol(w);
+    if (w->rotates && w->agent && td_agent_registered(w->agent) && w->now_ms >= w->rotate_at_ms)
+        rotation_say(w);
     if (td_bus_client_handshake_failed(w->bus) && w->now_ms >= w->complain_at_ms) {
-        td_log("error", "the broker at %s is not the one the token names, or it does not speak our protocol", w->token.router);
+        td_log("error", "the broker at %s is not the one this node's token names: another one is there, or its key has changed (broker.key "
+               "was lost), or it does not speak our protocol; join again with a token of that broker: tender-worker --join TOKEN", w->token.router);
         w->complain_at_ms = w->now_ms + COMPLAIN_MS;
     }
 }
 
 int64_t uplink_due(const struct worker *w)
 {
-    return w->enrolled ? INT64_MAX : w->enrol_at_ms;
+    if (!w->enrolled)
+        return w->enrol_at_ms;
+    return w->rotates && w->agent && td_agent_registered(w->agent) ? w->rotate_at_ms : INT64_MAX;
 }

@@ -58,6 +58,9 @@ struct worker {
     /* uplink.c */
     struct td_join_token token;
     struct td_keypair keys;
+    struct td_keypair next_keys;   /* if it rotates: DIR/key.new */
+    bool rotates;
+    int64_t rotate_at_ms;          /* said again then */
     struct td_bus_client *bus;
     uint32_t incarnation;          /* of the last registration, by an earlier start too */
     bool enrolled, enrolled_now;   /* by an earlier start; in this one */
@@ -88,6 +91,8 @@ struct worker {
     struct held_step *held_steps;
     int64_t steps_want_at_ms;
     uint32_t relays;               /* started and not reaped */
+    int spare_fd;                  /* words for the relay in reserve; -1 = there is none */
+    int64_t spare_at_ms;           /* one is kept again then */
 };
 
 /* inventory.c */
@@ -125,6 +130,7 @@ void launch_release(struct worker *w);
 /* step.c */
 void step_take(struct worker *w, const struct td_sh_step *m);
 void step_blob(struct worker *w, const struct td_blob *b); /* the answer to BLOB_WANTED */
+void step_relay(struct worker *w, const struct td_step_launch *l); /* starts the process that carries its stdio */
 void step_killed(struct worker *w, const struct td_kill *k);
 void step_tick(struct worker *w);
 int64_t step_due(const struct worker *w);

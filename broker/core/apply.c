@@ -691,6 +691,18 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
     case TD_EV_STEP_ENDING:
         core_step_apply_ending(c, ev->body);
         return;
+    case TD_EV_TOKEN_REVOKED:
+        core_token_apply_revoked(c, ev->body);
+        return;
+    case TD_EV_KEY_ROTATED:
+        core_keys_apply_rotated(c, ev->body);
+        return;
+    case TD_EV_KEYS_REVOKED:
+        core_keys_apply_revoked(c, ev->body);
+        return;
+    case TD_EV_ACCESS_REFUSED:
+    case TD_EV_ADMIN_ACTED:
+        return; /* told, not kept: the journal has them */
     }
     td_assert_failed(__FILE__, __LINE__, "unknown event");
 }

@@ -16,7 +16,7 @@ struct td_core *td_core_new(uint64_t seed)
     c->ledger = td_ledger_new();
     c->queue = td_queue_new();
     c->begins_next_ms = c->leases_next_ms = c->resend_next_ms = c->purge_next_ms = INT64_MAX;
-    c->retry_ms = c->probe_ms = c->sessions_next_ms = INT64_MAX;
+    c->retry_ms = c->probe_ms = c->sessions_next_ms = c->audit_next_ms = INT64_MAX;
     c->answer_x16 = CORE_DEADLINE_MS_FIRST / 4 * 16;
     return c;
 }
@@ -42,6 +42,7 @@ static void free_conf_state(struct td_core *c)
     for (uint32_t i = 0; i < c->tokens.n; i++)
         td_free(c->tokens.v[i].names);
     td_vec_release(&c->tokens);
+    core_audit_free(c);
 }
 
 void td_core_destroy(struct td_core **p)
@@ -51,6 +52,7 @@ void td_core_destroy(struct td_core **p)
         return;
     core_round_release(c);
     core_step_waits_free(c);
+    core_step_ends_free(c);
     for (uint32_t i = 0; i < c->jobs.n; i++)
         core_job_free(c, c->jobs.v[i]);
     td_vec_release(&c->jobs);
@@ -143,25 +145,6 @@ const struct td_settings *td_core_settings(const struct td_core *c)
 struct td_counters *td_core_counters(struct td_core *c)
 {
     return &c->counters;
-}
-
-static bool has_uid(const struct td_u32s *l, uint32_t uid)
-{
-    for (uint32_t i = 0; i < l->n; i++) {
-        if (l->v[i] == uid)
-            return true;
-    }
-    return false;
-}
-
-bool td_core_is_admin(const struct td_core *c, uint32_t uid)
-{
-    return uid == 0 || has_uid(&c->settings.admins, uid);
-}
-
-bool td_core_is_operator(const struct td_core *c, uint32_t uid)
-{
-    return td_core_is_admin(c, uid) || has_uid(&c->settings.operators, uid);
 }
 
 void core_sooner(int64_t *at_ms, int64_t than_ms)
@@ -295,6 +278,8 @@ static void vtext(struct td_buf *b, const char *fmt, va_list ap);
 void core_refuse_error(struct td_core *c, const struct td_input *in, const struct td_error *err)
 {
     c->counters.rejected++;
+    if (err->code == TD_E_DENIED || err->code == TD_E_NODE_CLAIMED)
+        core_audit_refused(c, in, 0, err->text);
     if (in->kind == TD_IN_WORKER) {
         struct td_refused r = {.code = (uint32_t)err->code, .text = err->text};
         core_reply(c, in, TD_MSG_REFUSED, &r);
@@ -437,13 +422,18 @@ void td_core_input(struct td_core *c, const struct td_input *in)
             core_log(c, in->on ? "error journal: space is low, new work is refused"
                                : "info journal: space is back");
         c->low_space = in->on;
+        c->low_space_mb = in->request;
         return;
     case TD_IN_GONE:
         core_steps_peer_gone(c, in->peer, in->request);
         return;
     case TD_IN_ENROL:
-        TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_FRONT_ENROLLED || in->id == TD_EV_TOKEN_MADE);
+        TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_FRONT_ENROLLED || in->id == TD_EV_TOKEN_MADE ||
+                  in->id == TD_EV_TOKEN_REVOKED || in->id == TD_EV_KEY_ROTATED);
         core_emit(c, in->id, in->body);
+        return;
+    case TD_IN_AUDIT:
+        core_audit_input(c, in);
         return;
     }
 }
@@ -454,6 +444,7 @@ void td_core_finish(struct td_core *c)
     core_nodes_expire(c);
     core_sessions_expire(c);
     core_steps_run(c);
+    core_audit_run(c);
     core_purge_run(c);
     core_begins_run(c);
     core_corr_run(c);
@@ -477,6 +468,7 @@ int64_t td_core_deadline(const struct td_core *c)
     core_sooner(&at, c->retry_ms);
     core_sooner(&at, c->probe_ms);
     core_sooner(&at, c->sessions_next_ms);
+    core_sooner(&at, c->audit_next_ms);
     if (c->corr.n) /* the wake was full before it had looked at them */
         core_sooner(&at, c->now_ms);
     if (c->round.open)

@@ -32,15 +32,16 @@ enum td_input_kind {
                        set back, journal time goes on. Not told before START: both clocks agree */
     TD_IN_SPACE,    /* low-space watermark crossed; `on` says which way */
     TD_IN_GONE,     /* `peer` went away: nobody is there for what it waits for (request 0: for any of it) */
-    TD_IN_ENROL,    /* ev_worker_enrolled or ev_token_made (body_id says which) after the shell checked the secret */
+    TD_IN_ENROL,    /* ev_worker_enrolled, ev_token_made, ev_token_revoked or ev_key_rotated (id says which) after the shell checked the secret */
+    TD_IN_AUDIT,    /* ev_access_refused or ev_admin_acted: what the shell refused or did */
 };
 struct td_input {
     enum td_input_kind kind;
     uint64_t peer;       /* shell's handle of the connection */
-    uint64_t request;    /* request number of the frame, for the answer */
+    uint64_t request;    /* request number of the frame, for the answer; of SPACE the watermark in MiB, 0 = not said */
     uint32_t uid, gid;   /* verified user of a REQUEST */
     const char *node;    /* verified node of a WORKER input */
-    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL */
+    uint32_t id;         /* enum td_msg_id, or enum td_event_id for START, CONF, CLOCK, ENROL, AUDIT */
     const void *body;    /* the record; borrowed for the call */
     bool on;
 };
@@ -125,9 +126,12 @@ struct td_step_query {
     uint32_t job;
     uint32_t asker_uid;
     bool asker_operator;
+    bool batch; /* a running batch script is a row too, the first of its job: step TD_STEP_BATCH */
 };
 typedef bool td_step_visit_fn(void *ctx, const struct td_step_info *row);
 void td_core_steps(const struct td_core *c, const struct td_step_query *q, struct td_arena *a, td_step_visit_fn *visit, void *ctx);
+/* What is known of ends of the steps of q->job, oldest first; nothing to others than its owner and operators. */
+uint32_t td_core_step_ends(const struct td_core *c, const struct td_step_query *q, struct td_arena *a, const struct td_step_end **ret);
 /* Requests that wait for their turn (STEP_CREATE), in order of arrival: whoever destroys the core answers them, and when
  * a peer is gone that one of them is of, the core must be told (TD_IN_GONE). */
 typedef void td_wait_visit_fn(void *ctx, uint64_t peer, uint64_t request);
@@ -138,8 +142,12 @@ typedef void td_forecast_visit_fn(void *ctx, uint32_t job, int64_t start_ms);
 void td_core_forecasts(const struct td_core *c, td_forecast_visit_fn *visit, void *ctx);
 void td_core_forecast_set(struct td_core *c, uint32_t job, int64_t start_ms); /* 0 = not foreseen; unknown jobs are passed over */
 const struct td_settings *td_core_settings(const struct td_core *c);
+/* Who may do and see what (rights.c). */
+enum td_admin_level td_core_admin_level(const struct td_core *c, uint32_t uid);
 bool td_core_is_admin(const struct td_core *c, uint32_t uid);
 bool td_core_is_operator(const struct td_core *c, uint32_t uid);
+bool td_core_hides(const struct td_core *c, enum td_private what, uint32_t uid); /* PrivateData, from this user */
+bool td_core_sees_job_of(const struct td_core *c, uint32_t owner, uint32_t uid);
 /* The job as a history row needs it (also for one being purged, while its JOBS_PURGED event is committed). */
 bool td_core_job_row(const struct td_core *c, uint32_t job, struct td_arena *a, struct td_job_info *ret);
 /* Where a job stands, cheaply. False if the core does not hold it. */
@@ -157,6 +165,16 @@ const char *td_core_key_node(const struct td_core *c, const char *key);
 const char *td_core_key_front(const struct td_core *c, const char *key, bool *ret_root);
 bool td_core_token_is_fronts(const struct td_core *c, const uint8_t hash[32], bool *ret_root); /* of a usable one: for fronts */
 bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node, int64_t now_ms, struct td_error *err);
+
+/* Tokens by their ids (tokens.c). */
+const char *td_core_token_id(const uint8_t hash[32], struct td_arena *a);
+bool td_core_tokens_full(const struct td_core *c, int64_t now_ms);
+uint32_t td_core_tokens(const struct td_core *c, int64_t now_ms, struct td_arena *a, const struct td_token_info **ret);
+bool td_core_token_by_id(const struct td_core *c, const char *id, uint8_t ret_hash[32], struct td_error *err);
+bool td_core_node_claimed(const struct td_core *c, const char *node, int64_t now_ms, struct td_error *err);
+
+/* May this key become the node's, beside those it has (keys.c). */
+int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err);
 
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;

@@ -38,6 +38,16 @@ static int problem(struct td_error *err, const char *text, const char *why)
     return td_fail(err, TD_E_DEPENDENCY, "%s: '%s' %s", td_error_words(TD_E_DEPENDENCY), text, why);
 }
 
+static int unknown(struct td_error *err, const struct td_job_dep *d)
+{
+    char task[16] = "";
+    if (d->task != TD_NO_TASK)
+        td_format(task, sizeof(task), "_%u", d->task);
+    return td_fail(err, TD_E_DEPENDENCY,
+                   "%s: job %u%s is not known (over and gone from the queue after MinJobAge, or never there)",
+                   td_error_words(TD_E_DEPENDENCY), d->job, task);
+}
+
 static bool read_number(const char **at, uint32_t *ret)
 {
     uint64_t n = 0;
@@ -94,7 +104,7 @@ static int read_ids(const struct td_core *c, uint32_t kind, const char *ids,
         else if (*s == '_' && (s++, !read_number(&s, &d.task)))
             return problem(err, ids, "is not a list of job ids");
         if (c && !is_known(c, &d))
-            return problem(err, ids, "names a job that is not known");
+            return unknown(err, &d);
         int r = add(list, d, err);
         if (r < 0)
             return r;

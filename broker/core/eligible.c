@@ -10,28 +10,36 @@ struct core_candidate *core_job_candidates(struct core_job *j)
 }
 
 /* Partition's tier, then priority; ties end in the job id, which the queue adds. */
-uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition)
+uint64_t core_rank(const struct td_core *c, uint64_t priority, uint32_t partition)
 {
     uint32_t tier = TD_MIN(c->partitions.v[partition]->conf.priority_tier, 0xffffu);
-    uint64_t priority = TD_MIN(j->priority, (uint64_t)UINT32_MAX);
-    return (uint64_t)(0xffffu - tier) << 48 | (UINT32_MAX - priority) << 16;
+    return (uint64_t)(0xffffu - tier) << 48 | (UINT32_MAX - TD_MIN(priority, (uint64_t)UINT32_MAX)) << 16;
+}
+
+uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition)
+{
+    return core_rank(c, j->priority, partition);
+}
+
+uint32_t core_partition_blocked(const struct core_partition *p, const struct core_tally *t, uint32_t limit_s)
+{
+    if (p->gone || p->state == PARTITION_INACTIVE)
+        return TD_REASON_PARTITION_INACTIVE;
+    if (p->state == PARTITION_DOWN)
+        return TD_REASON_PARTITION_DOWN;
+    if (p->conf.max_s && p->conf.max_s != TD_INFINITE && limit_s > p->conf.max_s)
+        return TD_REASON_PARTITION_TIME_LIMIT;
+    if (t->nodes_max < p->conf.nodes_min || (p->conf.nodes_max && t->nodes_min > p->conf.nodes_max))
+        return TD_REASON_PARTITION_NODE_LIMIT;
+    return TD_REASON_NONE;
 }
 
 uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,
                                 uint32_t partition)
 {
-    const struct core_partition *p = c->partitions.v[partition];
-    if (p->gone || p->state == PARTITION_INACTIVE)
-        return TD_REASON_PARTITION_INACTIVE;
-    if (p->state == PARTITION_DOWN)
-        return TD_REASON_PARTITION_DOWN;
-    if (p->conf.max_s && p->conf.max_s != TD_INFINITE && j->limit_s > p->conf.max_s)
-        return TD_REASON_PARTITION_TIME_LIMIT;
     struct core_tally t;
     core_need_tally(core_job_need(j), &t);
-    if (t.nodes_max < p->conf.nodes_min || (p->conf.nodes_max && t.nodes_min > p->conf.nodes_max))
-        return TD_REASON_PARTITION_NODE_LIMIT;
-    return TD_REASON_NONE;
+    return core_partition_blocked(c->partitions.v[partition], &t, j->limit_s);
 }
 
 uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int64_t civil_ms)

@@ -57,13 +57,14 @@ void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev
                            .names = td_strdup(ev->names ? ev->names : "")};
     if (ev->token.n == sizeof(t.hash))
         memcpy(t.hash, ev->token.v, sizeof(t.hash));
+    core_tokens_trim(c);
     td_vec_push(&c->tokens, t);
 }
 
 static const struct core_key *key_of(const struct td_core *c, const char *key)
 {
     uintptr_t at = (uintptr_t)td_strmap_get(&c->key_by_name, key ? key : "");
-    return at ? &c->keys.v[at - 1] : NULL;
+    return at && !core_key_expired(&c->keys.v[at - 1], c->now_ms) ? &c->keys.v[at - 1] : NULL;
 }
 
 const char *td_core_key_node(const struct td_core *c, const char *key)
@@ -95,6 +96,10 @@ bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const
     if (!t) {
         td_fail(err, TD_E_BAD_TOKEN, "%s: it was not made by this cluster",
                 td_error_words(TD_E_BAD_TOKEN));
+        return false;
+    }
+    if (t->revoked) {
+        td_fail(err, TD_E_BAD_TOKEN, "%s: it was revoked", td_error_words(TD_E_BAD_TOKEN));
         return false;
     }
     if (t->expires_ms && now_ms >= t->expires_ms) {

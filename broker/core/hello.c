@@ -220,7 +220,8 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
     struct core_node *n = core_node_find(c, in->node);
     struct td_error err = {0};
     if (admit(c, in, m, n, &err) < 0) {
-        core_log(c, "warn worker=%s refused: %s", in->node, err.text);
+        if (err.code != TD_E_DENIED && err.code != TD_E_NODE_CLAIMED) /* those are told where they are refused */
+            core_audit_refused(c, in, 0, err.text);
         core_refuse_error(c, in, &err);
         return;
     }

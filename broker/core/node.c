@@ -365,6 +365,7 @@ void core_request_update_node(struct td_core *c, const struct td_input *in,
         }
         e.count++;
     }
+    core_audit_act(c, in, core_text(&c->wake, "nodes=%s state=%s", u->nodes, u->state));
     core_errors_reply(c, in, &e);
 out:
     td_hostlist_release(&names);

@@ -20,6 +20,28 @@ static void emit_list(struct td_core *c, struct list *l)
     td_vec_release(&l->ids);
 }
 
+/* Which they are, for those who ask; "" where none is. In the arena. */
+const char *core_nodes_missing(const struct td_core *c, const struct core_job *j, struct td_arena *a)
+{
+    struct td_hostlist l = {0};
+    struct td_error err;
+    struct td_buf fold = {0};
+    uint32_t n = 0;
+    if (td_hostlist_parse(core_job_need(j)->req_nodes, TD_MAX_NODES, &l, &err) < 0)
+        return "";
+    const char **v = td_arena_alloc(a, (l.names.n + 1) * sizeof(*v));
+    for (uint32_t i = 0; i < l.names.n; i++) {
+        const struct core_node *node = core_node_find(c, l.names.v[i]);
+        if (!node || !node->usable)
+            v[n++] = l.names.v[i];
+    }
+    td_hostlist_fold(v, n, &fold);
+    const char *text = fold.len < TD_MAX_EXPR_BYTES ? td_arena_strdup(a, td_buf_str(&fold)) : "";
+    td_buf_release(&fold);
+    td_hostlist_release(&l);
+    return text;
+}
+
 static bool named_node_missing(const struct td_core *c, const struct core_job *j)
 {
     const char *expr = core_job_need(j)->req_nodes;

@@ -90,12 +90,21 @@ static void outcome_of(const struct td_report *r, struct td_ev_job_ending *how)
     }
 }
 
+/* The client of a session may take its leave because the time limit has ended its tasks, and be heard
+ * before the node that says so: then the node is right. */
+static bool closed_by_the_clock(const struct core_job *j, const struct td_report *r)
+{
+    return r->timed_out && j->spec->body.session && !j->requeue_after &&
+           j->outcome == TD_OUTCOME_COMPLETED;
+}
+
 static void exited(struct td_core *c, struct core_part *p, const struct td_report *r)
 {
     struct core_job *j = p->job;
     if (p->state == TD_ALLOC_AWARDED)
         accepted(c, p); /* what ended had begun: its ACCEPTED was lost on the way */
-    if (!core_job_may(c, j, TD_JOB_IN_EXITED)) {
+    if (!core_job_may(c, j, TD_JOB_IN_EXITED) ||
+        (j->state == TD_JOB_ENDING && !closed_by_the_clock(j, r))) {
         c->counters.reports_repeated++;
         return;
     }

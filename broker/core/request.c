@@ -20,14 +20,13 @@ void core_errors_add(struct td_core *c, struct core_errors *e, const struct core
 
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e)
 {
+    uint32_t denied = 0;
+    for (uint32_t i = 0; i < e->v.n; i++) /* of one request: told once, of its first job */
+        if (e->v.v[i].code == TD_E_DENIED && !denied++)
+            core_audit_refused(c, in, e->v.v[i].job, e->v.v[i].text);
     struct td_done done = {.count = e->count, .errors = {e->v.v, e->v.n}, .seq = c->seq};
     core_reply(c, in, TD_MSG_DONE, &done);
     td_vec_release(&e->v);
-}
-
-bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid)
-{
-    return j->uid == uid || td_core_is_operator(c, uid);
 }
 
 /* Events of one wake are bounded; a request that would go over ends early and says so. */
@@ -99,6 +98,7 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
     if (m->signal && m->signal != 9) {
         if (j->state == TD_JOB_RUNNING) {
             signal_job(c, j, m);
+            core_audit_touch(c, in, j);
             e->count++;
         } else if (named) {
             core_errors_add(
@@ -115,6 +115,7 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
             say(c, e, j, TD_E_ALREADY_DONE);
         return;
     }
+    core_audit_touch(c, in, j);
     if (core_job_is_record(j))
         cancel_record(c, p, in->uid);
     else
@@ -234,6 +235,8 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
         return;
     }
     e->count++;
+    if (what != TD_JOB_IN_REQUEUE)
+        core_audit_touch(c, in, j);
     if (what == TD_JOB_IN_HOLD) {
         hold(c, j, in, op == TD_OP_UHOLD);
         return;
@@ -247,7 +250,23 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
     if (code) {
         say(c, e, j, code);
         e->count--;
+    } else {
+        core_audit_touch(c, in, j);
     }
+}
+
+static void pick_name(struct td_core *c, const char *const *name, core_picks *picks,
+                      struct core_errors *e)
+{
+    struct td_job_filter f = {.names = {name, 1}};
+    uint32_t before = picks->n;
+    core_pick_filter(c, &f, picks, e);
+    if (picks->n > before || e->v.n >= TD_MAX_ROWS_PER_ANSWER)
+        return;
+    struct td_job_error row = {.code = TD_E_INVALID_JOB,
+                               .text = core_text(&c->wake, "no job has the name %s", *name),
+                               .name = *name};
+    td_vec_push(&e->v, row);
 }
 
 void core_request_op(struct td_core *c, const struct td_input *in, const struct td_job_op *m)
@@ -259,10 +278,8 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     core_picks picks = {0};
     struct core_errors e = {0};
     core_pick_ids(c, m->ids.v, m->ids.n, &picks, &e);
-    if (m->names.n) {
-        struct td_job_filter f = {.names = m->names};
-        core_pick_filter(c, &f, &picks, &e);
-    }
+    for (uint32_t i = 0; i < m->names.n; i++)
+        pick_name(c, &m->names.v[i], &picks, &e);
     core_pick_split(c, &picks);
     for (uint32_t i = 0; i < picks.n; i++) {
         if (core_errors_full(c)) {
@@ -281,31 +298,21 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     core_errors_reply(c, in, &e);
 }
 
-static bool right_ok(const struct td_core *c, enum td_right right, uint32_t uid)
+void core_refuse_space(struct td_core *c, const struct td_input *in)
 {
-    switch (right) {
-    case TD_RIGHT_ANYONE:
-    case TD_RIGHT_USER:
-        return true;
-    case TD_RIGHT_OPERATOR:
-        return td_core_is_operator(c, uid);
-    case TD_RIGHT_ADMIN:
-        return td_core_is_admin(c, uid);
-    case TD_RIGHT_WORKER:
-    case TD_RIGHT_BROKER:
-    case TD_RIGHT_LOCAL:
-    case TD_RIGHT_FRONT:
-        return false;
-    }
-    return false;
+    if (c->low_space_mb)
+        core_refuse(c, in, TD_E_NO_SPACE, "%s: less than %llu MiB are free (LowSpace of tender.conf)",
+                    td_error_words(TD_E_NO_SPACE), (unsigned long long)c->low_space_mb);
+    else
+        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
 }
 
-bool core_request(struct td_core *c, const struct td_input *in)
+static bool take(struct td_core *c, const struct td_input *in)
 {
     const struct td_msg_row *row = td_msg_row(in->id);
     if (!row)
         return false;
-    if (!right_ok(c, row->right, in->uid)) {
+    if (!core_right_ok(c, row->right, in->uid)) {
         core_refuse(c, in, TD_E_DENIED, "%s: %s is not for user %u", td_error_words(TD_E_DENIED),
                     row->name, in->uid);
         return true;
@@ -331,6 +338,9 @@ bool core_request(struct td_core *c, const struct td_input *in)
     case TD_MSG_UPDATE_NODE:
         core_request_update_node(c, in, in->body);
         return true;
+    case TD_MSG_NODE_KEYS:
+        core_request_keys(c, in, in->body);
+        return true;
     case TD_MSG_STEP_CREATE:
         core_request_step(c, in, in->body);
         return true;
@@ -346,4 +356,12 @@ bool core_request(struct td_core *c, const struct td_input *in)
     default:
         return false; /* reads and the shell's own business */
     }
+}
+
+bool core_request(struct td_core *c, const struct td_input *in)
+{
+    c->acted.count = 0;
+    bool taken = take(c, in);
+    core_audit_acted(c, in);
+    return taken;
 }

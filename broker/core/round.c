@@ -68,10 +68,10 @@ static void add_start(struct td_core *c, const struct td_plan_start *s, uint32_t
     td_vec_push(&r->starts, *s);
 }
 
-static void plan(struct td_core *c)
+struct td_plan_params core_plan_params(const struct td_core *c)
 {
     const char *policy = c->settings.backfill;
-    struct td_plan_params params = {
+    return (struct td_plan_params){
         .now_ms = c->now_ms,
         .policy = td_str_equal(policy, "fifo")           ? TD_POLICY_FIFO
                   : td_str_equal(policy, "conservative") ? TD_POLICY_CONSERVATIVE
@@ -80,6 +80,11 @@ static void plan(struct td_core *c)
         .starts_max = CORE_STARTS_MAX,
         .lots_max = TD_MAX_LOTS_PER_OFFER,
     };
+}
+
+static void plan(struct td_core *c)
+{
+    const struct td_plan_params params = core_plan_params(c);
     struct td_plan p = {0};
     td_plan_run(c->ledger, c->queue, &params, &p);
     c->counters.plans++;

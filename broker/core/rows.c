@@ -40,12 +40,20 @@ void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const 
         v[(*n)++] = (struct td_gres_held){.name = name, .type = type, .count = count};
 }
 
+/* Most jobs want none, and a listing has many jobs. */
+static struct td_gres_held *gres_room(struct td_arena *a, uint32_t kinds)
+{
+    return kinds ? td_arena_alloc(a, TD_MIN(kinds, (uint32_t)TD_MAX_GRES_KINDS) * sizeof(struct td_gres_held)) : NULL;
+}
+
 static void fill_held(const struct core_job *j, bool detail, struct td_arena *a,
                       struct td_job_info *ret)
 {
     const struct core_alloc *al = j->alloc;
-    struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
-    uint32_t ngres = 0;
+    uint32_t ngres = 0, kinds = 0;
+    for (uint32_t i = 0; i < al->nparts; i++)
+        kinds += al->parts[i].place->gres.n;
+    struct td_gres_held *gres = gres_room(a, kinds);
     struct td_placement *places = detail ? td_arena_alloc(a, al->nparts * sizeof(*places)) : NULL;
     for (uint32_t i = 0; i < al->nparts; i++) {
         const struct td_placement *p = al->parts[i].place;
@@ -81,7 +89,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_job_info *ret)
 {
     const struct td_job_need *need = core_job_need(j);
-    struct td_gres_held *gres = td_arena_alloc(a, TD_MAX_GRES_KINDS * sizeof(*gres));
+    struct td_gres_held *gres = gres_room(a, need->gres.n + need->gres_job.n + need->gres_task.n);
     uint32_t ngres = 0;
     uint64_t gpus = 0;
     struct core_tally t;
@@ -155,6 +163,8 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
     if (j->usage)
         ret->usage = *j->usage;
     fill_times(j, ret);
+    if (j->reason == TD_REASON_REQ_NODE_NOT_AVAIL && j->state == TD_JOB_PENDING)
+        ret->unavailable = core_nodes_missing(c, j, a);
     if (j->alloc)
         fill_held(j, detail, a, ret);
     else
@@ -192,7 +202,7 @@ struct reading {
     void *ctx;
 };
 
-bool core_job_hidden(const struct td_core *c, const struct core_job *j)
+static bool hidden_partitions(const struct td_core *c, const struct core_job *j)
 {
     const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
     for (uint32_t i = 0; i < j->ncandidates; i++) {
@@ -200,6 +210,13 @@ bool core_job_hidden(const struct td_core *c, const struct core_job *j)
             return false;
     }
     return j->ncandidates > 0;
+}
+
+bool core_job_seen(const struct td_core *c, const struct core_job *j, uint32_t uid, bool all)
+{
+    if (!td_core_sees_job_of(c, j->uid, uid))
+        return false;
+    return all || j->uid == uid || !hidden_partitions(c, j) || td_core_is_operator(c, uid);
 }
 
 static bool expand(const struct reading *r, const struct core_job *j, const struct td_span *only,
@@ -225,7 +242,7 @@ static bool show(const struct reading *r, const struct core_job *j, const struct
                  uint32_t ntasks)
 {
     const struct td_job_query *q = r->q;
-    if (!q->all && !q->asker_operator && j->uid != q->asker_uid && core_job_hidden(r->c, j))
+    if (!q->asker_operator && !core_job_seen(r->c, j, q->asker_uid, q->all))
         return true;
     if (q->filter) {
         if (!core_filter_state(q->filter, j->state, j->outcome))

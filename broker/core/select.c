@@ -88,6 +88,27 @@ static bool pick_tasks(struct td_core *c, struct core_array *a, const struct td_
     return any;
 }
 
+/* Named as it was asked for: 12, 12_3, 12_[1-3,7]. */
+static void not_there(struct td_core *c, struct core_errors *e, const struct td_job_sel *sel)
+{
+    struct td_buf b = {0};
+    const struct td_span *t = sel->tasks.v;
+    bool one = sel->tasks.n == 1 && t->first == t->last;
+    td_buf_putf(&b, sel->tasks.n ? one ? "%u_" : "%u_[" : "%u", sel->job);
+    for (uint32_t i = 0; i < sel->tasks.n && b.len < 100; i++) {
+        td_buf_putf(&b, "%s%u", i ? "," : "", t[i].first);
+        if (t[i].last > t[i].first)
+            td_buf_putf(&b, "-%u", t[i].last);
+        if (t[i].last > t[i].first && t[i].step > 1)
+            td_buf_putf(&b, ":%u", t[i].step);
+    }
+    td_buf_puts(&b, sel->tasks.n && !one ? "]" : "");
+    core_errors_add(c, e, NULL, sel->job, TD_E_INVALID_JOB, td_error_words(TD_E_INVALID_JOB));
+    if (e->v.n && e->v.v[e->v.n - 1].job == sel->job)
+        e->v.v[e->v.n - 1].name = td_arena_strdup(&c->wake, td_buf_str(&b));
+    td_buf_release(&b);
+}
+
 /* 12 is the job, or the whole array; 12_3 and 12_[1-3] are tasks of it; a task may also be named by
  * its own id. */
 void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret,
@@ -116,8 +137,7 @@ void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, 
             any = true;
         }
         if (!any)
-            core_errors_add(c, e, NULL, sel->job, TD_E_INVALID_JOB,
-                            td_error_words(TD_E_INVALID_JOB));
+            not_there(c, e, sel);
     }
 }
 

@@ -23,7 +23,7 @@ static struct core_job *session_of(struct td_core *c, const struct td_input *in,
         core_refuse(c, in, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
         return NULL;
     }
-    if (j->uid != in->uid && !td_core_is_admin(c, in->uid)) {
+    if (!core_job_is_mine(c, j, in->uid)) {
         core_refuse(c, in, TD_E_DENIED, "%s", td_error_words(TD_E_DENIED));
         return NULL;
     }
@@ -72,7 +72,16 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
     }
     end(c, j, j->state == TD_JOB_PENDING ? TD_OUTCOME_CANCELLED : TD_OUTCOME_COMPLETED,
         TD_REASON_NONE, in->uid);
+    core_audit_touch(c, in, j);
     done(c, in);
+}
+
+/* The step that the allocation was asked for is over by its nodes' own words: one commit for both, and its client need not
+ * wait for another. Where a node was lost the client says what is to become of the allocation. */
+void core_session_over(struct td_core *c, struct core_job *j)
+{
+    if (j->spec->body.session && j->state == TD_JOB_RUNNING && core_session_may(c, j, TD_SESSION_IN_CLOSE))
+        end(c, j, TD_OUTCOME_COMPLETED, TD_REASON_NONE, j->uid);
 }
 
 void core_sessions_restart(struct td_core *c)

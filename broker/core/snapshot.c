@@ -44,7 +44,8 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
         struct td_snap_key r = {
-            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}, .front = k->front, .root = k->root};
+            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}, .until_ms = k->until_ms, .front = k->front,
+            .root = k->root};
         emit(ctx, TD_SNAP_KEY, &td_rec_snap_key, &r);
     }
     for (uint32_t i = 0; i < c->tokens.n; i++) {
@@ -56,7 +57,8 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
                                   .uid = t->uid,
                                   .used = t->used,
                                   .front = t->front,
-                                  .root = t->root};
+                                  .root = t->root,
+                                  .revoked = t->revoked};
         emit(ctx, TD_SNAP_TOKEN, &td_rec_snap_token, &r);
     }
     for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++) {
@@ -405,6 +407,7 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
             core_enrol_apply_front(c, &front);
         else
             core_enrol_apply_worker(c, &ev);
+        c->keys.v[c->keys.n - 1].until_ms = r->until_ms;
         break;
     }
     case TD_SNAP_TOKEN: {
@@ -418,6 +421,7 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
                                       .root = r->root};
         core_enrol_apply_token(c, &ev);
         c->tokens.v[c->tokens.n - 1].used = r->used;
+        c->tokens.v[c->tokens.n - 1].revoked = r->revoked;
         break;
     }
     case TD_SNAP_CLIENT_KEY: {

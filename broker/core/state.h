@@ -104,6 +104,10 @@ struct core_step {
     struct core_step_part parts[];
 };
 /* A step that waits for its turn: soft, its client asks again. */
+struct core_step_end {
+    uint32_t job, attempt, step, outcome;
+    char *node, *text;
+};
 struct core_step_wait {
     uint32_t job, attempt, uid;
     uint64_t peer, request;
@@ -252,6 +256,7 @@ struct core_key {
     char *key, *node;
     uint8_t token[32];
     bool front, root; /* a front's, `node` its name; it vouches for root, too */
+    int64_t until_ms; /* superseded: good until then */
 };
 struct core_token {
     uint8_t hash[32];
@@ -259,6 +264,18 @@ struct core_token {
     uint32_t uses, used, uid;
     int64_t expires_ms;
     bool front, root;
+    bool revoked;
+};
+
+struct core_refused { /* audit.c: one user's refusals of one kind */
+    uint32_t uid, job, count; /* count: not told yet */
+    bool bus, others;
+    int64_t from_ms; /* when it was last told */
+    char *request, *node; /* what tells it from others */
+    char *said_node, *text; /* of the last one */
+};
+struct core_acted { /* of the request at hand: what it did to jobs of others */
+    uint32_t jobs[64], count, owner;
 };
 
 /* The open round, and the bids on it. All soft. */
@@ -334,12 +351,15 @@ struct td_core {
     uint64_t seed;
     int64_t now_ms;
     int64_t watch_us; /* of this wake; 0: not told */
+    uint64_t low_space_mb; /* what low means, for the refusal */
     bool dirty, low_space, in_wake, clock_told;
     struct td_arena wake;
     TD_VEC(struct td_event) events;
     TD_VEC(struct td_effect) effects;
     TD_VEC(uint32_t) stirred;
     TD_VEC(struct core_step_wait) step_waits; /* in order of arrival */
+    struct core_step_end step_ends[TD_MAX_STEP_ENDS_KEPT]; /* soft: the last ones that said why; a ring */
+    uint32_t nstep_ends;                                   /* ever put there */
     size_t step_waits_bytes;
     bool steps_stirred; /* something a waiting step waits for may have happened */
     int64_t leases_next_ms, resend_next_ms, purge_next_ms, retry_ms, probe_ms, sessions_next_ms;
@@ -349,6 +369,9 @@ struct td_core {
     uint32_t signal_no;
     struct core_round round;
     uint64_t rounds;
+    TD_VEC(struct core_refused) refused;
+    int64_t audit_next_ms;
+    struct core_acted acted;
     struct core_kept_round kept[TD_MAX_ROUNDS_KEPT];
     struct td_counters counters;
     uint64_t bytes_jobs;
@@ -440,8 +463,15 @@ int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */
 
+/* sbatch --test-only, in predict.c: job, start, nodes, partition and CPUs of the answer; the event is not emitted */
+void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struct td_submitted *ret);
+struct td_plan_params core_plan_params(const struct td_core *c); /* of the rounds' own plans */
+
 /* queue membership, in eligible.c */
+uint64_t core_rank(const struct td_core *c, uint64_t priority, uint32_t partition);
 uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
+struct core_tally;
+uint32_t core_partition_blocked(const struct core_partition *p, const struct core_tally *t, uint32_t limit_s);
 uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j,
                           int64_t civil_ms); /* enum td_reason, NONE = may start */
 uint32_t core_candidate_blocked(const struct td_core *c, const struct core_job *j,
@@ -561,7 +591,9 @@ struct core_errors {
 };
 void core_errors_add(struct td_core *c, struct core_errors *e, const struct core_job *j,
                      uint32_t id, int code, const char *text);
+void core_refuse_space(struct td_core *c, const struct td_input *in); /* the low-space watermark */
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
+bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
 bool core_errors_full(const struct td_core *c);
 /* A set of jobs a person named, waiting array tasks apart. */
@@ -580,6 +612,7 @@ void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_pic
 void core_pick_split(struct td_core *c, core_picks *picks);
 bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
                      const struct core_job *j, const uint32_t *uids, uint32_t nuids);
+const char *core_nodes_missing(const struct td_core *c, const struct core_job *j, struct td_arena *a);
 bool core_filter_state(const struct td_job_filter *f, uint32_t state, uint32_t outcome);
 /* Indices below 8 * nbytes that the spans name, as a bitmap in the arena. Bounded: core_spans_sane
  * comes first. */
@@ -594,8 +627,28 @@ void core_job_end(struct td_core *c, struct core_job *j,
 void core_job_settle_end(struct td_core *c,
                          struct core_job *j); /* the last part is gone: JOB_ENDED or JOB_REQUEUED */
 
+/* tokens.c */
+void core_tokens_trim(struct td_core *c); /* room for one more */
+void core_token_apply_revoked(struct td_core *c, const struct td_ev_token_revoked *ev);
+
+/* keys.c */
+bool core_key_expired(const struct core_key *k, int64_t now_ms);
+void core_keys_apply_rotated(struct td_core *c, const struct td_ev_key_rotated *ev);
+void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked *ev);
+void core_request_keys(struct td_core *c, const struct td_input *in, const struct td_node_keys *m);
+
+/* audit.c */
+void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);
+void core_audit_touch(struct td_core *c, const struct td_input *in, const struct core_job *j); /* he changes it */
+void core_audit_acted(struct td_core *c, const struct td_input *in); /* at the request's end: of what it touched */
+void core_audit_act(struct td_core *c, const struct td_input *in, const char *text);
+void core_audit_input(struct td_core *c, const struct td_input *in);
+void core_audit_run(struct td_core *c);
+void core_audit_free(struct td_core *c);
+
 /* hello.c, worker.c, report.c */
 void core_worker(struct td_core *c, const struct td_input *in);
+void core_worker_bye(struct td_core *c, struct core_node *n); /* it leaves */
 void core_hello(struct td_core *c, const struct td_input *in, const struct td_hello *m);
 void core_report(struct td_core *c, struct core_node *n, const struct td_report_batch *m);
 void core_reports_finish(struct td_core *c); /* REPORTS_TAKEN and acknowledgements of the wake */
@@ -633,7 +686,8 @@ int core_step_restore(struct td_core *c, const struct td_snap_step *r, struct td
 const char *core_steps_check(const struct core_job *j); /* NULL: sound */
 
 /* rows.c, for step_rows.c too */
-bool core_job_hidden(const struct td_core *c, const struct core_job *j); /* in hidden partitions */
+/* May this user be shown it: PrivateData, and hidden partitions unless `all` are asked for. */
+bool core_job_seen(const struct td_core *c, const struct core_job *j, uint32_t uid, bool all);
 void core_gres_add(struct td_gres_held *v, uint32_t *n, const char *name, const char *type,
                    uint64_t count);
 
@@ -650,6 +704,7 @@ void core_request_step_signal(struct td_core *c, const struct td_input *in,
 void core_steps_peer_gone(struct td_core *c, uint64_t peer, uint64_t request);
 void core_steps_run(struct td_core *c); /* those that wait */
 void core_step_waits_free(struct td_core *c);
+void core_step_ends_free(struct td_core *c);
 
 /* step_report.c */
 bool core_step_report(struct td_core *c, struct core_part *p,
@@ -665,6 +720,7 @@ void core_steps_send(struct td_core *c, struct core_node *n);
 /* session.c, purge.c, enrol.c */
 void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t job);
 void core_session_close(struct td_core *c, const struct td_input *in, uint32_t job);
+void core_session_over(struct td_core *c, struct core_job *j);
 void core_sessions_restart(struct td_core *c);
 void core_sessions_expire(struct td_core *c);
 void core_ended_add(struct td_core *c, const struct core_job *j);

@@ -159,11 +159,36 @@ void core_step_apply_started(struct td_core *c, const struct td_ev_step_started 
     p->due_ms = p->signal ? c->time_ms : INT64_MAX;
 }
 
+/* Nothing is decided by them: a client that asks what became of its step is told. */
+static void keep_words(struct td_core *c, const struct core_step *s, const struct td_ev_step_exited *ev)
+{
+    struct core_step_end *e = &c->step_ends[c->nstep_ends++ % TD_MAX_STEP_ENDS_KEPT];
+    td_free(e->node);
+    td_free(e->text);
+    *e = (struct core_step_end){.job = s->job->id,
+                                .attempt = s->job->attempt,
+                                .step = s->no,
+                                .outcome = ev->outcome,
+                                .node = td_strdup(ev->node),
+                                .text = td_strdup(ev->text)};
+}
+
+void core_step_ends_free(struct td_core *c)
+{
+    for (uint32_t i = 0; i < TD_MAX_STEP_ENDS_KEPT; i++) {
+        td_free(c->step_ends[i].node);
+        td_free(c->step_ends[i].text);
+        c->step_ends[i] = (struct core_step_end){0};
+    }
+}
+
 void core_step_apply_exited(struct td_core *c, const struct td_ev_step_exited *ev)
 {
     struct core_step_part *p = part_of(c, ev->job, ev->step, ev->node);
     struct core_step *s = p->step;
     p->state = TD_STEP_OVER;
+    if (!td_str_empty(ev->text))
+        keep_words(c, s, ev);
     p->due_ms = INT64_MAX;
     unlink_part(p);
     s->exit_code = (uint8_t)TD_MAX((uint32_t)s->exit_code, ev->exit_code);

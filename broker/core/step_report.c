@@ -120,7 +120,10 @@ bool core_step_report(struct td_core *c, struct core_part *in, const struct td_r
                                    .text = r->text};
     if (ev.outcome == TD_OUTCOME_FAILED && r->kind == TD_REPORT_DECLINED && !ev.exit_code)
         ev.exit_code = 1; /* nothing ran: nobody may take it for success */
-    exited(c, p, &ev);
+    bool closes = s->spec->closes && s->live == 1;
+    exited(c, p, &ev); /* and s is gone, if this was its last part */
+    if (closes)
+        core_session_over(c, j);
     return true;
 }
 

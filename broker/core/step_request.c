@@ -125,6 +125,7 @@ static void create(struct td_core *c, const struct td_input *in, struct core_job
         .uid = in->uid,
     };
     core_emit(c, TD_EV_STEP_CREATED, &ev);
+    core_audit_touch(c, in, j);
     created(c, in, core_step_find(j, ev.step));
 }
 
@@ -167,6 +168,13 @@ static struct td_input asker(const struct core_step_wait *w)
                              .body = w->ask};
 }
 
+static void say_waits(struct td_core *c, const struct td_input *in, const struct td_step_create *m)
+{
+    struct td_step_waits w = {.job = m->job, .code = TD_E_STEP_BUSY};
+    if (m->tell)
+        core_reply(c, in, TD_MSG_STEP_WAITS, &w);
+}
+
 static void wait_for_turn(struct td_core *c, const struct td_input *in, struct core_job *j,
                           const struct td_step_create *m)
 {
@@ -197,6 +205,7 @@ static void wait_for_turn(struct td_core *c, const struct td_input *in, struct c
     c->step_waits_bytes += bytes;
     j->alloc->nsteps_waiting++;
     c->counters.steps_waited++;
+    say_waits(c, in, m);
 }
 
 /* The same request once more: its client lost the answer, or its connection. */
@@ -218,6 +227,7 @@ static bool is_repeat(struct td_core *c, const struct td_input *in, struct core_
         if (w->job == j->id && w->uid == in->uid && td_bin_equal(w->ask->spec.io_key, key)) {
             w->peer = in->peer;
             w->request = in->request;
+            say_waits(c, in, m);
             return true;
         }
     }
@@ -231,7 +241,7 @@ void core_request_step(struct td_core *c, const struct td_input *in,
     struct td_error err = {0};
     struct td_step_place_list places = {0};
     if (c->low_space) {
-        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
+        core_refuse_space(c, in);
         return;
     }
     struct core_job *j = job_for(c, in, m->job);
@@ -290,12 +300,14 @@ static bool wait_settle(struct td_core *c, struct core_step_wait *w, uint64_t ma
         j->alloc->steps.n >= TD_MAX_STEPS)
         return false;
     enum core_step_fit fit = core_step_place(c, j, &w->ask->spec, &places, &err);
-    if (fit == CORE_STEP_FITS)
+    if (fit == CORE_STEP_FITS) {
         create(c, &in, j, w->ask, &places);
-    else if (fit == CORE_STEP_NEVER)
+        core_audit_acted(c, &in);
+    } else if (fit == CORE_STEP_NEVER) {
         core_refuse_error(c, &in, &err);
-    else
+    } else {
         j->alloc->step_mark = mark; /* those behind it wait too */
+    }
     return fit != CORE_STEP_BUSY;
 }
 
@@ -354,6 +366,8 @@ void core_request_step_signal(struct td_core *c, const struct td_input *in,
         struct td_ev_step_ending ev = {.job = j->id, .step = s->no, .uid = in->uid};
         core_emit(c, TD_EV_STEP_ENDING, &ev);
     }
+    if (concerned)
+        core_audit_touch(c, in, j);
     struct td_done done = {.count = 1, .seq = c->seq};
     core_reply(c, in, TD_MSG_DONE, &done);
 }

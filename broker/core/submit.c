@@ -41,6 +41,12 @@ static int check_need(const struct td_core *c, const struct td_job_need *need, s
     if (need->ntasks && need->nodes_min > need->ntasks && need->nodes_max == 0)
         return td_fail(err, TD_E_NODE_CONFIG, "%u tasks cannot use %u nodes", need->ntasks,
                        need->nodes_min);
+    uint64_t most = TD_MAX(need->nodes_min, need->nodes_max);
+    if (need->nodes_min && need->ntasks_per_node && need->ntasks > most * need->ntasks_per_node)
+        return td_fail(err, TD_E_NODE_CONFIG,
+                       "%u tasks do not fit on %llu node%s with at most %u on each (--ntasks-per-node)",
+                       need->ntasks, (unsigned long long)most, most == 1 ? "" : "s",
+                       need->ntasks_per_node);
     struct td_hostlist l = {0};
     if (!td_str_empty(need->req_nodes)) {
         if (td_hostlist_parse(need->req_nodes, TD_MAX_NODES, &l, err) < 0)
@@ -75,6 +81,23 @@ static int check_need(const struct td_core *c, const struct td_job_need *need, s
             return r;
     }
     return 0;
+}
+
+/* Beside -n, --ntasks-per-node is the most tasks on a node. On nodes of a fixed number it may be more than could ever come
+ * together on one: Slurm's word for it, and it counts for nothing. */
+static void settle_tasks(struct td_core *c, struct td_job_need *need, struct td_strs *warnings)
+{
+    bool fixed = need->nodes_min && (!need->nodes_max || need->nodes_max == need->nodes_min);
+    if (!fixed || !need->ntasks || need->ntasks < need->nodes_min ||
+        need->ntasks_per_node <= need->ntasks - (need->nodes_min - 1))
+        return;
+    const char **v = td_arena_alloc(&c->wake, sizeof(*v));
+    v[0] = core_text(&c->wake,
+                     "can't honor --ntasks-per-node set to %u which doesn't match the requested tasks %u with the "
+                     "number of requested nodes %u. Ignoring --ntasks-per-node.",
+                     need->ntasks_per_node, need->ntasks, need->nodes_min);
+    *warnings = (struct td_strs){v, 1};
+    need->ntasks_per_node = 0;
 }
 
 static bool in_list(const char *list, const char *word)
@@ -124,8 +147,8 @@ static int check_access(const struct td_core *c, const struct core_partition *p,
     if (p->conf.root_only && uid != 0)
         return td_fail(err, TD_E_DENIED, "partition %s is for root only", p->name);
     if (p->conf.no_root && uid == 0)
-        return td_fail(err, TD_E_DENIED, "partition %s takes no jobs of root (DisableRootJobs)",
-                       p->name);
+        return td_fail(err, TD_E_INVALID_USER, "%s: partition %s takes no jobs of root (DisableRootJobs)",
+                       td_error_words(TD_E_INVALID_USER), p->name);
     if (!in_list(p->conf.allow_groups, s->group_name) && !td_core_is_operator(c, uid))
         return td_fail(err, TD_E_DENIED, "partition %s is for the groups %s (AllowGroups)", p->name,
                        p->conf.allow_groups);
@@ -314,7 +337,7 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s)
 {
     if (c->low_space) {
-        core_refuse(c, in, TD_E_NO_SPACE, "%s", td_error_words(TD_E_NO_SPACE));
+        core_refuse_space(c, in);
         return;
     }
     const struct core_client_key *known =
@@ -325,14 +348,21 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
         return;
     }
     struct td_ev_job_submitted ev = {0};
+    struct td_strs warnings = {0};
     struct td_job_need need;
     struct td_error err = {0};
     if (check(c, in, s, &ev, &need, &err) < 0) {
         core_refuse_error(c, in, &err);
         return;
     }
+    settle_tasks(c, &need, &warnings);
     if (s->test_only) {
-        struct td_submitted would = {.seq = c->seq};
+        struct td_submitted would = {.seq = c->seq, .warnings = warnings};
+        ev.job = c->next_job;
+        ev.spec = s->spec;
+        ev.spec.needs.v = &need;
+        ev.priority = priority_of(c, &s->spec);
+        core_predict(c, &ev, &would);
         core_reply(c, in, TD_MSG_SUBMITTED, &would);
         return;
     }
@@ -344,6 +374,6 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     ev.client_key = s->client_key;
     ev.priority = priority_of(c, &s->spec);
     core_emit(c, TD_EV_JOB_SUBMITTED, &ev);
-    struct td_submitted yes = {.job = ev.job, .seq = c->seq};
+    struct td_submitted yes = {.job = ev.job, .seq = c->seq, .warnings = warnings};
     core_reply(c, in, TD_MSG_SUBMITTED, &yes);
 }

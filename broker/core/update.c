@@ -107,6 +107,7 @@ static void update_one(struct td_core *c, struct core_job *j, const struct td_jo
         return;
     }
     e->count++;
+    core_audit_touch(c, in, j);
     bool holds = is_set(&final, 6) && final.priority == 0;
     if (holds) {
         by_priority(c, j, in);

@@ -59,7 +59,7 @@ static void echo(struct td_core *c, struct core_node *n)
     c->dirty = true; /* from here on its bids are expected */
 }
 
-static void bye(struct td_core *c, struct core_node *n)
+void core_worker_bye(struct td_core *c, struct core_node *n)
 {
     if (!core_node_may(c, n, TD_NODE_IN_BYE))
         return;
@@ -121,7 +121,7 @@ void core_worker(struct td_core *c, const struct td_input *in)
         drain(c, n, in->body);
         return;
     case TD_MSG_BYE:
-        bye(c, n);
+        core_worker_bye(c, n);
         return;
     default:
         core_refuse(c, in, TD_E_UNKNOWN_MESSAGE, "the broker's core does not take %s", row->name);

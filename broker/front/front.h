@@ -23,13 +23,18 @@ typedef TD_VEC(uint32_t) front_ids;
 /* `core` has applied the event. */
 void front_note_make(const struct td_core *core, const struct td_event *ev, struct td_arena *a, struct front_note *ret);
 void front_note_release(struct front_note *n);
-struct td_event_note front_note_for(const struct front_note *n, uint32_t uid, bool is_operator);
+/* As this watcher may see it; its body is the note's, or the arena's. */
+struct front_watcher;
+struct td_event_note front_note_for(const struct front_note *n, const struct td_core *core, const struct front_watcher *w,
+                                    struct td_arena *a);
+bool front_job_is_of(const struct td_core *core, uint32_t job, uint32_t uid); /* false of one that has left the core */
 
 /* --- the ring of notes, and who watches -------------------------------------------------------------------------------- */
 struct front_watcher {
     uint64_t client, request;
     uint32_t uid;
-    bool is_operator, own, rows, quiet;
+    bool is_operator, own, rows, quiet, audit;
+    uint32_t hides; /* enum td_private: what it may not see, as of its last frame */
     struct td_map jobs; /* ids asked for; of arrays too */
     bool some_jobs;
     uint64_t at;      /* last event it was told of */
@@ -136,6 +141,7 @@ void front_relay(struct front *f, const struct shell_from *from, uint32_t id, ui
 void front_peer_gone(struct shell *s, uint64_t handle); /* the broker is told of what it asked and waits for */
 void front_answer_take(struct front *f, uint32_t id, uint64_t request, const uint8_t *body, size_t len);
 void front_late_send(struct front *f);
+void front_denied_tell(struct front *f); /* the broker, of what was refused here */
 void front_relays_refuse(struct front *f); /* the broker is gone: whether it heard them nobody knows */
 void front_relay_release(struct front *f);
 

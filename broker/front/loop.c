@@ -46,6 +46,12 @@ void front_take_frame(struct shell *s, const struct shell_from *from, const uint
     struct td_error err = {0};
     const uint8_t *body;
     s->taken++;
+    if (td_wire_get_head(data, len, &fr.id, &fr.request, &body, &err) < 0) { /* the decoder says it better */
+        fr.id = 0;
+        fr.request = 0;
+    }
+    if (!shell_rate_admit(s, from, fr.id, fr.request))
+        return;
     if (td_wire_get_frame(&s->arena, data, len, &fr, &err) < 0) {
         td_core_counters(s->core)->bad_frames++;
         shell_refuse(s, from->peer, fr.request, &err);
@@ -54,6 +60,7 @@ void front_take_frame(struct shell *s, const struct shell_from *from, const uint
     if (fr.row->right == TD_RIGHT_FRONT || fr.row->right == TD_RIGHT_WORKER || fr.row->right == TD_RIGHT_BROKER ||
         fr.row->right == TD_RIGHT_LOCAL) {
         td_fail(&err, TD_E_DENIED, "%s: %s is not taken from users", td_error_words(TD_E_DENIED), fr.row->name);
+        shell_denied(s, from, fr.id, err.text);
         shell_refuse(s, from->peer, fr.request, &err);
     } else if (fr.id == TD_MSG_SUBSCRIBE || is_ours(&fr)) {
         const struct shell_read read = {.from = *from, .request = fr.request, .id = fr.id, .body = fr.body};
@@ -138,6 +145,7 @@ int front_loop(struct front *f, struct td_error *err)
         for (uint32_t i = 0; i < s->reads.n; i++)
             if (shell_local_admit(s, &s->reads.v[i]))
                 shell_read_answer(s, &s->reads.v[i]);
+        front_denied_tell(f);
         front_watch_deliver(f);
         shell_local_flush(s);
         front_uplink_flush(f);

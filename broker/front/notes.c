@@ -20,10 +20,23 @@ static uint32_t number_of(const struct td_record *rec, const void *body, const c
     return at ? *at : 0;
 }
 
+/* On a copy of the record; lists inside are borrowed and hold nothing that is not for everybody. */
+static void hide(const struct td_record *rec, void *body, enum td_see see)
+{
+    for (uint32_t i = 0; i < rec->n; i++) {
+        const struct td_field *f = &rec->fields[i];
+        void *at = (char *)body + f->offset;
+        if (f->see > see)
+            memset(at, 0, td_field_size(f));
+        else if (f->type == TD_T_REC)
+            hide(f->sub, at, see);
+    }
+}
+
 static void encode(struct td_buf *out, const struct td_record *rec, const void *body, enum td_see see, struct td_arena *a)
 {
     void *copy = td_arena_dup(a, body, rec->size);
-    shell_hide(rec, copy, see);
+    hide(rec, copy, see);
     td_wire_put_record(out, rec, copy);
 }
 
@@ -72,10 +85,42 @@ void front_note_release(struct front_note *n)
     *n = (struct front_note){0};
 }
 
-struct td_event_note front_note_for(const struct front_note *n, uint32_t uid, bool is_operator)
+bool front_job_is_of(const struct td_core *core, uint32_t job, uint32_t uid)
+{
+    struct td_job_brief b;
+    return td_core_job_brief(core, job, &b) && b.uid == uid;
+}
+
+/* One that speaks of jobs of several users, less the others'. */
+static struct td_bin own_only(struct td_bin all, uint32_t type, const struct td_core *core, uint32_t uid, struct td_arena *a)
+{
+    const struct td_record *rec = td_event_row(type)->record;
+    void *body = td_arena_alloc(a, rec->size);
+    struct td_buf out = {0};
+    struct td_error ignored;
+    if (td_wire_get_record(a, rec, all.v, all.n, body, &ignored) < 0)
+        return (struct td_bin){0}; /* ours, encoded above: nothing is shown rather than too much */
+    struct td_u32s *jobs = (struct td_u32s *)(uintptr_t)field_of(rec, body, "jobs", TD_T_U32S);
+    if (!jobs)
+        return all;
+    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), n = 0;
+    for (uint32_t i = 0; i < jobs->n; i++)
+        if (front_job_is_of(core, jobs->v[i], uid))
+            kept[n++] = jobs->v[i];
+    *jobs = (struct td_u32s){kept, n};
+    td_wire_put_record(&out, rec, body);
+    const struct td_bin own = {td_arena_dup(a, out.data, out.len), (uint32_t)out.len};
+    td_buf_release(&out);
+    return own;
+}
+
+struct td_event_note front_note_for(const struct front_note *n, const struct td_core *core, const struct front_watcher *w,
+                                    struct td_arena *a)
 {
     struct td_event_note e = n->note;
-    bool owner = n->owner_len && (is_operator || (n->note.job && n->note.uid == uid));
+    bool owner = n->owner_len && (w->is_operator || (n->note.job && n->note.uid == w->uid));
     e.body = owner ? (struct td_bin){n->bytes + n->all_len, n->owner_len} : (struct td_bin){n->bytes, n->all_len};
+    if (!n->note.job && n->nids && (w->hides & (TD_PRIVATE_JOBS | TD_PRIVATE_EVENTS)))
+        e.body = own_only(e.body, n->note.type, core, w->uid, a);
     return e;
 }

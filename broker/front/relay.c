@@ -108,7 +108,7 @@ static bool is_looked_into(uint32_t id)
 void front_answer_take(struct front *f, uint32_t id, uint64_t request, const uint8_t *body, size_t len)
 {
     struct front_relay *relay = td_map_get(&f->relays, request);
-    bool more = false;
+    bool more = id == TD_MSG_STEP_WAITS;
     uint64_t seq = 0;
     if (!relay || !td_msg_row(id)) {
         if (id == TD_MSG_ERROR && request == 0) /* of FOLLOW; others are late, their users are gone */
@@ -143,6 +143,18 @@ void front_late_send(struct front *f)
         td_buf_release(&l->frame);
     }
     f->late.n = k;
+}
+
+/* While the broker is away nobody is told: they are counted here. */
+void front_denied_tell(struct front *f)
+{
+    for (uint32_t i = 0; i < f->s->denied.n; i++) {
+        const struct shell_denied *d = &f->s->denied.v[i];
+        const struct td_denied_here m = {.uid = d->uid, .id = d->id, .text = d->text};
+        if (front_uplink_send(f, TD_MSG_DENIED_HERE, 0, &m) < 0)
+            td_core_counters(f->s->core)->denied++;
+    }
+    f->s->denied.n = 0;
 }
 
 /* By number: the map has no order of its own. */

@@ -88,10 +88,30 @@ static bool is_named(const struct front *f, const struct front_watcher *w, uint3
     return !w->some_jobs || td_map_get(&w->jobs, job) || (known && b.array_job && td_map_get(&w->jobs, b.array_job));
 }
 
+/* What is kept from it: audit, and by PrivateData events of others' jobs, and those of no job where nodes, partitions or events are private.
+ * Whose the jobs were that have left the core is not known any more: such an event is nobody's below Operator. */
+static bool is_hidden(const struct front *f, const struct front_watcher *w, const struct front_note *n)
+{
+    if (td_event_is_audit(n->note.type))
+        return !w->is_operator;
+    if (!n->nids)
+        return w->hides & (TD_PRIVATE_EVENTS | TD_PRIVATE_NODES | TD_PRIVATE_PARTITIONS);
+    if (!(w->hides & (TD_PRIVATE_EVENTS | TD_PRIVATE_JOBS)))
+        return false;
+    if (n->note.job && n->note.uid == w->uid)
+        return false;
+    for (uint32_t i = 0; i < n->nids; i++)
+        if (front_job_is_of(f->s->core, n->ids[i], w->uid))
+            return false;
+    return true;
+}
+
 static bool is_for(const struct front *f, const struct front_watcher *w, const struct front_note *n)
 {
-    if (w->quiet)
+    if (w->quiet || is_hidden(f, w, n))
         return false;
+    if (w->audit)
+        return td_event_is_audit(n->note.type);
     if (!w->own && !w->some_jobs)
         return true;
     if (w->own && n->note.job && n->note.uid == w->uid && !w->some_jobs)
@@ -106,6 +126,7 @@ struct rows {
     struct front *f;
     const struct front_watcher *w;
     struct td_arena *arena; /* of the rows */
+    const struct td_pick *picks[TD_SEE_OWNER + 1]; /* what is shown to such eyes; made when needed */
     TD_VEC(struct td_job_info) v;
     bool all; /* of a snapshot: sent frame by frame */
     struct td_events frame;
@@ -132,8 +153,12 @@ static bool visit_row(void *ctx, const struct td_job_info *row)
         return true;
     if (r->all && r->w->some_jobs && !is_named(r->f, r->w, row->job))
         return true;
-    struct td_job_info copy = *row;
-    shell_job_trim(&copy, r->w->is_operator || row->uid == r->w->uid ? TD_SEE_OWNER : TD_SEE_ALL, false, false, r->arena);
+    static const struct td_query_jobs plain;
+    enum td_see see = r->w->is_operator || row->uid == r->w->uid ? TD_SEE_OWNER : TD_SEE_ALL;
+    struct td_job_info copy;
+    if (!r->picks[see])
+        r->picks[see] = shell_job_pick(r->arena, &plain, see);
+    td_pick_copy(r->arena, r->picks[see], row, &copy);
     td_vec_push(&r->v, copy);
     if (!r->all || r->v.n < TD_MAX_ROWS_PER_ANSWER / 4)
         return true;
@@ -181,10 +206,13 @@ static void send_all_rows(struct front *f, struct front_watcher *w)
 /* Of one that is not held any more it is told that it is gone. */
 static bool row_is_for(const struct front *f, const struct front_watcher *w, uint32_t job)
 {
-    struct td_job_brief ignored;
+    struct td_job_brief b;
+    bool known = td_core_job_brief(f->s->core, job, &b);
+    if (known && b.uid != w->uid && (w->hides & TD_PRIVATE_JOBS))
+        return false;
     if (!w->own && !w->some_jobs)
         return true;
-    if (td_core_job_brief(f->s->core, job, &ignored))
+    if (known)
         return is_named(f, w, job);
     return !w->some_jobs || td_map_get(&w->jobs, job);
 }
@@ -232,7 +260,7 @@ static void make_frame(struct front *f, const struct front_watcher *w, uint64_t 
         const struct front_note *note = slot(f, ++seq);
         if (!is_for(f, w, note))
             continue;
-        notes[n] = front_note_for(note, w->uid, w->is_operator);
+        notes[n] = front_note_for(note, f->s->core, w, &a);
         bytes += notes[n++].body.n + 32;
     }
     struct td_events m = frame_from(f, w->said + 1, seq);
@@ -252,7 +280,7 @@ static void make_frame(struct front *f, const struct front_watcher *w, uint64_t 
 
 /* The frame in f->body again, for another watcher. */
 struct made {
-    bool is, op, own, rows, quiet, empty;
+    bool is, op, own, rows, quiet, audit, empty;
     uint32_t uid;
     uint64_t from, said, from_row, at, at_row;
 };
@@ -260,19 +288,19 @@ struct made {
 static bool fits(const struct made *m, const struct front_watcher *w)
 {
     return m->is && !w->some_jobs && m->op == w->is_operator && (w->is_operator || m->uid == w->uid) && m->own == w->own &&
-           (!w->own || m->uid == w->uid) && m->rows == w->rows && m->quiet == w->quiet && m->from == w->at &&
+           (!w->own || m->uid == w->uid) && m->rows == w->rows && m->quiet == w->quiet && m->audit == w->audit && m->from == w->at &&
            m->said == w->said && m->from_row == w->at_row;
 }
 
 static bool send_next(struct front *f, struct front_watcher *w, struct made *m, int64_t now)
 {
     if (!fits(m, w)) {
-        *m = (struct made){.is = !w->some_jobs, .op = w->is_operator, .own = w->own, .rows = w->rows, .quiet = w->quiet,
+        *m = (struct made){.is = !w->some_jobs, .op = w->is_operator, .own = w->own, .rows = w->rows, .quiet = w->quiet, .audit = w->audit,
                            .uid = w->uid, .from = w->at, .said = w->said, .from_row = w->at_row};
         make_frame(f, w, &m->at, &m->at_row, &m->empty);
     }
     bool beat = now - w->told_us >= BEAT_US;
-    if (m->empty && !beat && (w->some_jobs || w->own || w->quiet || m->at == w->at)) {
+    if (m->empty && !beat && (w->some_jobs || w->own || w->quiet || w->audit || m->at == w->at)) {
         w->at_row = m->at_row; /* nothing for it: the numbers go with the next frame */
         if (m->at == w->at)
             return false;
@@ -304,8 +332,20 @@ static void resync(struct front *f, struct front_watcher *w)
     send_body(f, w);
 }
 
+/* As they are now: a configuration read again may have given or taken them. */
+static void rights_look(const struct front *f, struct front_watcher *w)
+{
+    bool is_operator = td_core_is_operator(f->s->core, w->uid);
+    uint32_t hides = is_operator ? 0 : td_core_settings(f->s->core)->private_data;
+    if (hides != w->hides && w->rows)
+        w->snapshot = true; /* what it had before is void */
+    w->is_operator = is_operator;
+    w->hides = hides;
+}
+
 static void deliver_to(struct front *f, struct front_watcher *w, struct made *m, int64_t now)
 {
+    rights_look(f, w);
     resync(f, w);
     if (w->rows && f->touched_next - w->at_row > TOUCHED)
         w->snapshot = true;
@@ -368,6 +408,10 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
     for (uint32_t i = 0; i < f->watchers.n && !err.code; i++)
         if (f->watchers.v[i]->client == from->peer)
             td_fail(&err, TD_E_BUSY, "this connection has a subscription already: open another one");
+    if (!err.code && m->audit && !td_core_is_operator(f->s->core, from->uid)) {
+        td_fail(&err, TD_E_DENIED, "%s: audit events are for operators", td_error_words(TD_E_DENIED));
+        shell_denied(f->s, from, TD_MSG_SUBSCRIBE, err.text);
+    }
     if (err.code) {
         shell_refuse(f->s, from->peer, request, &err);
         return;
@@ -377,10 +421,10 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
         .client = from->peer,
         .request = request,
         .uid = from->uid,
-        .is_operator = td_core_is_operator(f->s->core, from->uid),
         .own = m->own,
         .rows = m->job_rows,
         .quiet = m->quiet,
+        .audit = m->audit,
         .some_jobs = m->jobs.n > 0,
         .at = m->from_now ? td_core_seq(f->s->core) : m->since,
         .said = m->from_now ? td_core_seq(f->s->core) : m->since,
@@ -389,6 +433,7 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
     };
     for (uint32_t i = 0; i < m->jobs.n; i++)
         td_map_put(&w->jobs, m->jobs.v[i], &one);
+    rights_look(f, w);
     td_vec_push(&f->watchers, w);
     f->deliver_us = shell_boot_us();
 }

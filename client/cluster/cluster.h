@@ -30,6 +30,7 @@ int cluster_select(const char *dir, const char *name, struct cluster *ret, struc
 /* --- workers file --- */
 struct worker_line {
     const char *node, *topology; /* topology NULL: this machine, or what the conf declares */
+    bool elsewhere;              /* of declared nodes: NodeAddr names a host */
     uint32_t cpus;               /* 0: as found or declared */
 };
 struct worker_lines {
@@ -64,6 +65,11 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, stru
 int file_read(const char *path, struct td_buf *ret, struct td_error *err); /* error NOT read: IO */
 int dirs_make(const char *path, mode_t mode, struct td_error *err);
 
+/* --- a start that failed (unmake.c) --- */
+bool cluster_is_empty(const struct cluster *c); /* the folder is there and holds nothing */
+void cluster_unmake(const struct cluster *c, bool was_there); /* nothing was started yet */
+void cluster_take_back(const struct cluster *c); /* no worker was */
+
 /* --- conf files of a cluster (local_conf.c) --- */
 /* A slurm.conf of our own for nodes that are this machine. */
 void local_conf_make(const char *cluster, const struct worker_lines *l, struct td_buf *out);
@@ -76,5 +82,16 @@ void local_conf_left_out(const char *text, struct td_buf *out);
 int local_conf_devices(const char *text, const char *devices, struct td_buf *out, struct td_error *err);
 /* The nodes a configuration declares, as worker lines. */
 int local_conf_nodes(const char *conf, struct worker_lines *ret, struct td_error *err);
+
+/* --- nodes.c --- */
+struct node_ills {
+    struct td_arena arena;
+    TD_VEC(const char *) v; /* sentences */
+    uint32_t up, total;
+};
+/* `conf`: the path of slurm.conf; one that does not load is passed over. */
+void node_ills_find(const char *conf, const struct client_nodes *nodes, struct node_ills *ret);
+void node_ills_release(struct node_ills *l);
+const struct td_node_info *node_find(const struct client_nodes *nodes, const char *name); /* NULL: there is none */
 
 #endif

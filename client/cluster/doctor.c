@@ -8,7 +8,6 @@
 
 #include "cluster/cluster.h"
 #include "commands.h"
-#include "render/node.h"
 #include "say.h"
 
 struct doctor {
@@ -134,31 +133,18 @@ static void look_at_clock(struct visit *v, int64_t broker_ms)
         good(v, "clock and journal agree");
 }
 
-static void look_at_nodes(struct visit *v, const struct client_nodes *nodes)
+static void look_at_nodes(struct visit *v, const char *conf, const struct client_nodes *nodes)
 {
-    uint32_t up = 0;
+    struct node_ills l = {0};
 
-    for (uint32_t i = 0; i < nodes->rows.n; i++) {
-        const struct td_node_info *n = &nodes->rows.v[i];
-        struct td_buf state = {0};
-        node_put_state(&state, n);
-        if (n->state == TD_NODE_UNKNOWN)
-            ill(v, "node %s has never joined: start tender-worker there (tender up on this machine)", n->name);
-        else if (n->state != TD_NODE_UP)
-            ill(v, "node %s is %s: look at its worker.log, start tender-worker there", n->name, td_buf_str(&state));
-        else if (n->down || n->drain)
-            ill(v, "node %s is %s (%s): scontrol update nodename=%s state=resume", n->name, td_buf_str(&state),
-                *node_reason(n) ? node_reason(n) : "no reason given", n->name);
-        else
-            up++;
-        if (!td_str_empty(n->version) && strcmp(n->version, TD_VERSION) != 0)
-            ill(v, "node %s runs version %s, this is %s: update one of them", n->name, n->version, TD_VERSION);
-        td_buf_release(&state);
-    }
-    if (!nodes->rows.n)
+    node_ills_find(conf, nodes, &l);
+    for (uint32_t i = 0; i < l.v.n; i++)
+        ill(v, "%s", l.v.v[i]);
+    if (!l.total)
         ill(v, "the cluster has no nodes: tender up, or tender-worker --join $(tender join-token)");
-    else if (up == nodes->rows.n)
-        good(v, "%u node%s up", up, up == 1 ? "" : "s");
+    else if (l.up == l.total)
+        good(v, "%u node%s up", l.up, l.up == 1 ? "" : "s");
+    node_ills_release(&l);
 }
 
 /* Processes of a local cluster: the broker misses a dead worker only after its lease. */
@@ -205,7 +191,7 @@ static void look_at_broker(struct visit *v, struct client *c, const struct clust
     if (client_nodes(c, NULL, &nodes, &err) < 0)
         ill(v, "it does not tell its nodes: %s", err.text);
     look_at_clock(v, nodes.now_ms);
-    look_at_nodes(v, &nodes);
+    look_at_nodes(v, c->place.conf, &nodes);
     td_vec_release(&nodes.rows);
 }
 

@@ -201,7 +201,8 @@ int local_conf_nodes(const char *conf, struct worker_lines *ret, struct td_error
             continue;
         r = td_hostlist_parse(c->nodes.v[i].names, TD_MAX_NODES, &l, err);
         for (uint32_t k = 0; r == 0 && k < l.names.n; k++)
-            td_vec_push(&ret->v, ((struct worker_line){.node = td_arena_strdup(&ret->arena, l.names.v[k])}));
+            td_vec_push(&ret->v, ((struct worker_line){.node = td_arena_strdup(&ret->arena, l.names.v[k]),
+                                                       .elsewhere = !td_str_empty(c->nodes.v[i].address)}));
         td_hostlist_release(&l);
     }
     td_conf_destroy(&c);

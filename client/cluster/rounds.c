@@ -123,7 +123,10 @@ static int show(const struct rounds *o, struct td_error *err)
     if (r == 0) {
         const struct td_rounds *m = body;
         if (o->json) {
-            td_wire_json(&out, &td_rec_rounds, m, TD_SEE_OWNER);
+            if (m->rows.n) /* an empty list is left out of a record */
+                td_wire_json(&out, &td_rec_rounds, m, TD_SEE_OWNER);
+            else
+                td_buf_puts(&out, "{\"rows\":[]}");
             td_buf_putc(&out, '\n');
         } else if (!m->rows.n) {
             td_buf_puts(&out, "no round yet in this epoch\n");

@@ -513,6 +513,58 @@ static int start_workers(const struct cluster *c, struct client *client, const s
     return r;
 }
 
+/* Nodes that slurm.conf got since the folder was made, and that the broker has read: this machine's, too, unless NodeAddr
+ * says that they are another's. */
+static int add_new(const struct cluster *c, struct client *client, struct worker_lines *l, struct td_error *err)
+{
+    struct worker_lines declared = {0};
+    struct client_nodes nodes = {0};
+    uint32_t had = l->v.n;
+    int r = client_nodes(client, NULL, &nodes, err);
+
+    if (r == 0)
+        r = local_conf_nodes(c->conf, &declared, err);
+    for (uint32_t i = 0; i < declared.v.n && r == 0; i++) {
+        const struct td_node_info *n = node_find(&nodes, declared.v.v[i].node);
+        bool known = !n || n->state != TD_NODE_UNKNOWN || declared.v.v[i].elsewhere;
+        for (uint32_t k = 0; k < had && !known; k++)
+            known = td_str_equal(l->v.v[k].node, declared.v.v[i].node);
+        if (known)
+            continue;
+        say_note("node %s is new in slurm.conf", declared.v.v[i].node);
+        td_vec_push(&l->v, ((struct worker_line){.node = td_arena_strdup(&l->arena, declared.v.v[i].node)}));
+    }
+    if (r == 0 && l->v.n > MANY_WORKERS)
+        r = td_fail(err, TD_E_TOO_BIG, "%s declares %u nodes: at most %d workers on one machine", c->conf, l->v.n, MANY_WORKERS);
+    if (r == 0 && l->v.n > had)
+        r = workers_save(c, l, err);
+    td_vec_release(&nodes.rows);
+    workers_release(&declared);
+    td_arena_reset(&client->arena);
+    return r;
+}
+
+/* What runs is not yet what takes work: doctor's sentences. */
+static int tell_nodes(const struct cluster *c, struct client *client, struct td_error *err)
+{
+    struct client_nodes nodes = {0};
+    struct node_ills ills = {0};
+    int r = client_nodes(client, NULL, &nodes, err);
+
+    if (r == 0) {
+        node_ills_find(c->conf, &nodes, &ills);
+        for (uint32_t i = 0; i < ills.v.n; i++)
+            say_warning("%s", ills.v.v[i]);
+        if (ills.up == ills.total)
+            say_note("%u node%s up in %s", ills.up, ills.up == 1 ? "" : "s", c->dir);
+        else
+            say_note("%u of %u nodes up in %s", ills.up, ills.total, c->dir);
+    }
+    node_ills_release(&ills);
+    td_vec_release(&nodes.rows);
+    return r;
+}
+
 /* --- all of it ----------------------------------------------------------------------------------------------------- */
 
 static int lock(const struct cluster *c, struct td_error *err)
@@ -526,21 +578,6 @@ static int lock(const struct cluster *c, struct td_error *err)
     if (flock(fd, LOCK_EX) < 0)
         return td_fail(err, TD_E_IO, "cannot lock %s: %s", path, strerror(errno));
     return fd; /* held until the process ends */
-}
-
-/* A cluster of which no worker ever started is taken back, so that the next try starts afresh. */
-static void take_back(const struct cluster *c)
-{
-    char path[TD_MAX_PATH_BYTES + 16];
-    pid_t broker = process_find(c, PROCESS_BROKER, NULL);
-
-    if (broker && process_end(broker, 1, false) != PROCESS_GONE)
-        say_warning("the broker (process %d) does not end", (int)broker);
-    td_format(path, sizeof(path), "%s/workers", c->dir);
-    if (unlink(c->conf) < 0 || unlink(path) < 0)
-        say_warning("cannot take %s back: %s", c->dir, strerror(errno));
-    else
-        say_note("nothing runs; %s is no cluster yet: mend what is said above and try again", c->dir);
 }
 
 /* The line is for a shell's eval: whatever is in the path stays one word. */
@@ -558,37 +595,56 @@ static void put_export(struct td_buf *out, const char *path)
     td_buf_puts(out, plain ? "\n" : "'\n");
 }
 
+static int start_all(const struct cluster *c, struct worker_lines *l, bool *ret_none, struct td_error *err)
+{
+    struct client client = {0};
+    int r = reach_broker(c, &client, err);
+
+    if (r >= 0)
+        r = make_token(c, &client, err);
+    if (r >= 0)
+        r = add_new(c, &client, l, err);
+    if (r >= 0)
+        r = start_workers(c, &client, l, ret_none, err);
+    if (r >= 0)
+        r = start_front(c, err);
+    if (r >= 0)
+        r = tell_nodes(c, &client, err);
+    client_close(&client);
+    return r;
+}
+
 static int bring_up(const struct up *o, struct td_error *err)
 {
     struct cluster c = {0};
     struct worker_lines l = {0};
-    struct client client = {0};
     struct td_buf out = {0};
-    bool fresh = false, none = false;
+    struct td_error absent = {0};
+    bool none = true; /* no worker has started */
     int fd = -1, r = check_options(o, err);
+    bool was_there = r == 0 && cluster_at(o->dir, o->name, false, &c, &absent) == 0, was_empty = false;
+    bool prepared = false, fresh = false;
 
     if (r == 0)
         r = cluster_at(o->dir, o->name, true, &c, err);
+    was_empty = r == 0 && cluster_is_empty(&c);
     if (r == 0)
         r = fd = lock(&c, err);
     if (r >= 0)
         r = prepare(o, &c, &l, err);
+    if (r < 0 && fd >= 0 && was_empty)
+        cluster_unmake(&c, was_there);
+    prepared = r >= 0;
     fresh = r == 1;
     if (r >= 0 && setenv("SLURM_CONF", c.conf, 1) < 0)
         r = td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
     if (r >= 0)
-        r = reach_broker(&c, &client, err);
-    if (r >= 0)
-        r = make_token(&c, &client, err);
-    if (r >= 0)
-        r = start_workers(&c, &client, &l, &none, err);
-    client_close(&client);
-    if (r >= 0)
-        r = start_front(&c, err);
+        r = start_all(&c, &l, &none, err);
     if (r < 0 && fresh && none)
-        take_back(&c);
+        cluster_take_back(&c);
+    else if (r < 0 && prepared)
+        say_note("what runs stays; to take it down: tender down --dir %s", c.dir);
     if (r >= 0) {
-        say_note("%u node%s up in %s", l.v.n, l.v.n == 1 ? "" : "s", c.dir);
         put_export(&out, c.conf);
         say_out(&out);
     }

@@ -198,3 +198,10 @@ void job_put_file(struct td_buf *out, const struct td_job_info *j, enum job_file
         td_buf_putf(out, "%s/", j->spec.work_dir);
     td_buf_puts(out, p);
 }
+
+void job_put_reason(struct td_buf *out, const struct td_job_info *j, char blank)
+{
+    td_buf_puts(out, td_reason_word(j->reason));
+    if (!td_str_empty(j->unavailable))
+        td_buf_putf(out, ",%cUnavailableNodes:%s", blank, j->unavailable);
+}

@@ -19,9 +19,13 @@ extern const struct field_table job_fields; /* rows are struct job_row */
 /* scontrol show job: the block, or one line; ends with the empty line that separates blocks. */
 void job_text(struct td_buf *out, const struct job_row *row, bool detail, bool oneline);
 
+/* The record as one JSON object: states and reasons in Slurm's words. */
+void job_json(struct td_buf *out, const struct td_job_info *j);
+
 /* Pieces that both use */
 void job_put_id(struct td_buf *out, const struct td_job_info *j);    /* 8_[0-9%2], 8_3, 12 */
 void job_put_tasks(struct td_buf *out, const struct td_job_info *j); /* what stands behind the underscore, or N/A */
+void job_put_reason(struct td_buf *out, const struct td_job_info *j, char blank); /* with the nodes it is about; blank: between */
 void job_put_user(struct td_buf *out, const struct td_job_info *j);
 void job_put_group(struct td_buf *out, const struct td_job_info *j);
 void job_put_command(struct td_buf *out, const struct td_job_info *j);

@@ -57,7 +57,7 @@ PRINT(contiguous) { td_buf_putf(out, "%d", NEED(row)->contiguous); }
 PRINT(partition) { td_buf_puts(out, JOB(row)->partition ? JOB(row)->partition : ""); }
 PRINT(qos) { put_or_null(out, JOB(row)->spec.qos); }
 PRINT(priority_long) { td_buf_putf(out, "%llu", (unsigned long long)JOB(row)->priority); }
-PRINT(reason) { td_buf_puts(out, td_reason_word(JOB(row)->reason)); }
+PRINT(reason) { job_put_reason(out, JOB(row), ' '); }
 PRINT(start) { put_moment(out, JOB(row)->start_ms, "N/A"); }
 PRINT(end) { put_moment(out, JOB(row)->end_ms, "N/A"); }
 PRINT(submitted) { put_moment(out, JOB(row)->submit_ms, "N/A"); }
@@ -122,9 +122,13 @@ PRINT(reason_list)
                   j->outcome != TD_OUTCOME_CANCELLED && j->reason != TD_REASON_NONE;
 
     if (j->state == TD_JOB_PENDING || failed)
-        td_buf_putf(out, "(%s)", td_reason_word(j->reason));
+        td_buf_putc(out, '(');
     else
         nodelist(out, row);
+    if (j->state == TD_JOB_PENDING || failed) {
+        job_put_reason(out, j, ' ');
+        td_buf_putc(out, ')');
+    }
 }
 
 PRINT(pending_s)

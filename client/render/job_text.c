@@ -53,8 +53,9 @@ static void state(struct block *b, const struct job_row *row, bool detail)
     const struct td_job_info *j = row->job;
 
     line(b);
-    td_buf_putf(b->out, "JobState=%s Reason=%s Dependency=", td_job_state_word(j->state, j->outcome),
-                td_reason_word(j->reason));
+    td_buf_putf(b->out, "JobState=%s Reason=", td_job_state_word(j->state, j->outcome));
+    job_put_reason(b->out, j, '_');
+    td_buf_puts(b->out, " Dependency=");
     put_or_null(b->out, j->spec.dependency);
     line(b);
     td_buf_putf(b->out, "Requeue=%d Restarts=%u BatchFlag=%d Reboot=0 ExitCode=", j->requeue,

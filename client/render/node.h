@@ -49,6 +49,9 @@ void node_groups_release(struct node_groups *g);
 #define SINFO_FORMAT_REASONS "%20E %9u %19H %N"
 #define SINFO_FORMAT_REASONS_LONG "%20E %12U %19H %6t %N"
 
+/* The record as one JSON object: the state in scontrol's words. */
+void node_json(struct td_buf *out, const struct td_node_info *n);
+
 /* scontrol's blocks */
 void node_text(struct td_buf *out, const struct td_node_info *n, bool detail, bool oneliner);
 void partition_text(struct td_buf *out, const struct td_partition_info *p, const struct td_node_info *nodes, uint32_t n,

@@ -170,6 +170,7 @@ int td_call_more(struct td_call *c, struct td_arena *a, struct td_frame *ret, st
         const struct td_error_reply *e = ret->body;
         int code = e->code > 0 && e->code < 10000 ? (int)e->code : TD_E_BAD_FRAME;
 
+        c->retry_ms = e->retry_ms;
         return td_fail(err, code, "%s", td_str_empty(e->text) ? td_error_words(code) : e->text);
     }
     return 0;

@@ -164,3 +164,12 @@ const char *td_session_state_name(uint32_t number)
 #undef SESSION_STATE
     SWITCH_END
 }
+
+const char *td_admin_level_word(uint32_t number)
+{
+    SWITCH_BEGIN
+#define ADMIN_LEVEL(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef ADMIN_LEVEL
+    SWITCH_END
+}

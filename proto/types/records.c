@@ -149,3 +149,16 @@ const char *td_event_name(uint32_t id)
     const struct td_event_row *row = td_event_row(id);
     return row ? row->name : NULL;
 }
+
+bool td_event_is_audit(uint32_t id)
+{
+    switch (id) {
+#define EVENT(ID, name, number, since, help)
+#define AUDIT(ID) case TD_EV_##ID:
+#include "tbl/events.def"
+#undef EVENT
+#undef AUDIT
+        return true;
+    }
+    return false;
+}

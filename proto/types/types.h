@@ -186,6 +186,17 @@ enum td_see {
 #include "tbl/states.def"
 #undef SEE
 };
+enum td_admin_level {
+#define ADMIN_LEVEL(name, number, word, help) TD_LEVEL_##name = number,
+#include "tbl/states.def"
+#undef ADMIN_LEVEL
+};
+enum td_private {
+#define PRIVATE(name, bit, word, help) TD_PRIVATE_##name = bit,
+#include "tbl/states.def"
+#undef PRIVATE
+    TD_PRIVATE_ALL = 0x7fffffff /* rows to come, too */
+};
 enum td_op { TD_OP_HOLD = 1, TD_OP_UHOLD = 2, TD_OP_RELEASE = 3, TD_OP_REQUEUE = 4, TD_OP_REQUEUEHOLD = 5 };
 
 const char *td_error_name(int code);         /* "INVALID_JOB" */
@@ -205,6 +216,8 @@ const char *td_report_name(uint32_t kind);
 const char *td_alloc_state_name(uint32_t state);
 const char *td_step_state_name(uint32_t state);
 const char *td_session_state_name(uint32_t state);
+
+const char *td_admin_level_word(uint32_t level); /* "Operator" */
 
 /* Descriptors of records, for everything that walks a table: codec, printers, tests, fuzzers, the protocol page. */
 enum td_type { TD_T_BOOL, TD_T_U32, TD_T_U64, TD_T_I64, TD_T_STR, TD_T_BIN, TD_T_U32S, TD_T_STRS, TD_T_REC, TD_T_RECS };
@@ -226,6 +239,7 @@ struct td_record {
     size_t size; /* of the struct */
     const char *help;
 };
+size_t td_field_size(const struct td_field *f); /* of its value in the struct */
 struct td_msg_row {
     uint32_t id;
     const char *name;
@@ -243,6 +257,7 @@ struct td_event_row {
 };
 const struct td_msg_row *td_msg_row(uint32_t id);     /* NULL if unknown */
 const struct td_event_row *td_event_row(uint32_t id); /* NULL if unknown */
+bool td_event_is_audit(uint32_t id);                    /* for operators only */
 const struct td_msg_row *td_msg_rows(uint32_t *ret_n);
 const struct td_event_row *td_event_rows(uint32_t *ret_n);
 const struct td_event_row *td_snap_row(uint32_t id);   /* records of a snapshot, by their number; NULL if unknown */
@@ -266,6 +281,39 @@ const struct td_record *const *td_records(uint32_t *ret_n); /* every record ther
 #undef F
 #undef FR
 #undef END
+
+/* Keys of records' fields by name: TD_KEY_<record>_<field> */
+enum td_key {
+#define RECORD(name, since, help)
+#define F(rec, key, type, field, max, since, see, help) TD_KEY_##rec##_##field = key,
+#define FR(rec, key, type, field, sub, max, since, see, help) TD_KEY_##rec##_##field = key,
+#define END(name)
+#include "tbl/records.def"
+#undef RECORD
+#undef F
+#undef FR
+#undef END
+};
+/* Some fields of a record (pick.c), which an encoder writes as if the others were empty. A path names a field: the keys on
+ * the way to it, the outermost in the lowest byte. A path to a nested record means all of it. */
+#define TD_PATH(key) ((uint32_t)(key))
+#define TD_PATH2(outer, key) ((uint32_t)(outer) | (uint32_t)(key) << 8)
+#define TD_PATH3(outer, middle, key) (TD_PATH2(outer, middle) | (uint32_t)(key) << 16)
+struct td_pick;
+struct td_pick_field {
+    const struct td_field *field;
+    const struct td_pick *sub; /* of a nested record or a list of them */
+};
+struct td_pick {
+    const struct td_record *rec;
+    uint32_t n;
+    struct td_pick_field v[]; /* by key, ascending */
+};
+/* What `wanted` names (nothing: all there is), less what `left_out` names and what is not for such eyes. In the arena. */
+const struct td_pick *td_pick_make(struct td_arena *a, const struct td_record *rec, enum td_see see,
+                                   const struct td_u32s *wanted, const struct td_u32s *left_out);
+/* The picked fields and nothing else; what they point to is borrowed, lists of which only a part is picked are in the arena. */
+void td_pick_copy(struct td_arena *a, const struct td_pick *pick, const void *from, void *to);
 
 /* Deep copy of a record (descriptor-driven) into an arena. `to` has room for rec->size bytes. */
 void td_record_copy(struct td_arena *a, const struct td_record *rec, const void *from, void *to);

@@ -1,8 +1,9 @@
 /* put.c - records to msgpack
  *
- * msgpack-c's packer writes straight into the caller's td_buf. A field that is zero or empty is not written, so a map
- * is walked twice: once to count, once to write. What breaks a row's maximum here is our own bug, hence asserted: the
- * shells check what comes from people before it becomes a record. */
+ * msgpack-c's packer writes straight into the caller's td_buf. A field that is zero or empty is not written, so a map's
+ * fields are first looked at, then those that are there written. What breaks a row's maximum here is our own bug, hence
+ * asserted: the shells check what comes from people before it becomes a record. Rows of an answer are the exception: one
+ * look at each of them is all that a listing of a large queue can pay, so the writer finds what is over, and takes it back. */
 #include <msgpack/pack.h>
 #include <string.h>
 
@@ -41,9 +42,22 @@ static uint32_t list_count(const void *at)
     return l.n;
 }
 
-static uint32_t fields_present(const struct td_record *rec, const void *body, uint32_t stop_at);
+/* What is written, and where it breaks a maximum. */
+struct writer {
+    msgpack_packer pk;
+    bool lenient; /* a value over its maximum is found here, not asserted */
+    bool over;
+};
 
-static bool field_present(const struct td_field *f, const void *at)
+static void hold(struct writer *w, bool within)
+{
+    TD_ASSERT(within || w->lenient);
+    w->over |= !within;
+}
+
+static bool record_present(const struct td_record *rec, const struct td_pick *pick, const void *body);
+
+static bool field_present(const struct td_field *f, const struct td_pick *sub, const void *at)
 {
     switch (f->type) {
     case TD_T_BOOL:
@@ -62,134 +76,201 @@ static bool field_present(const struct td_field *f, const void *at)
     case TD_T_RECS:
         return list_count(at) > 0;
     case TD_T_REC:
-        return fields_present(f->sub, at, 1) > 0;
+        return record_present(f->sub, sub, at);
     }
     TD_ASSERT(false);
     return false;
 }
 
-/* How many fields are worth writing; stops counting at stop_at. */
-static uint32_t fields_present(const struct td_record *rec, const void *body, uint32_t stop_at)
+/* Field number i of those that are meant: of a pick, or of the whole record. */
+static struct td_pick_field field_at(const struct td_record *rec, const struct td_pick *pick, uint32_t i)
 {
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < rec->n && n < stop_at; i++)
-        n += field_present(&rec->fields[i], (const char *)body + rec->fields[i].offset);
-    return n;
+    return pick ? pick->v[i] : (struct td_pick_field){&rec->fields[i], NULL};
 }
 
-static void put_str(msgpack_packer *pk, const char *s, uint64_t max)
+static bool record_present(const struct td_record *rec, const struct td_pick *pick, const void *body)
+{
+    uint32_t n = pick ? pick->n : rec->n;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct td_pick_field p = field_at(rec, pick, i);
+        if (field_present(p.field, p.sub, (const char *)body + p.field->offset))
+            return true;
+    }
+    return false;
+}
+
+static void put_str(struct writer *w, const char *s, uint64_t max)
 {
     size_t n = s ? strlen(s) : 0;
 
-    TD_ASSERT(n <= max);
-    msgpack_pack_str(pk, n);
-    msgpack_pack_str_body(pk, s, n);
+    hold(w, n <= max);
+    msgpack_pack_str(&w->pk, n);
+    msgpack_pack_str_body(&w->pk, s, n);
 }
 
-static void put_number(msgpack_packer *pk, const struct td_field *f, uint64_t v)
+static void put_number(struct writer *w, const struct td_field *f, uint64_t v)
 {
-    TD_ASSERT(f->max == 0 || v <= f->max);
-    msgpack_pack_uint64(pk, v);
+    hold(w, f->max == 0 || v <= f->max);
+    msgpack_pack_uint64(&w->pk, v);
 }
 
-static void put_map(msgpack_packer *pk, const struct td_record *rec, const void *body);
+static void put_map(struct writer *w, const struct td_record *rec, const struct td_pick *pick, const void *body);
 
-static void put_list(msgpack_packer *pk, const struct td_field *f, const void *at)
+static void put_list(struct writer *w, const struct td_field *f, const struct td_pick *sub, const void *at)
 {
     struct any_list l;
 
     memcpy(&l, at, sizeof(l));
-    TD_ASSERT(l.n <= f->max && l.v);
+    TD_ASSERT(l.v);
+    hold(w, l.n <= f->max);
     if (f->type == TD_T_BIN) {
-        msgpack_pack_bin(pk, l.n);
-        msgpack_pack_bin_body(pk, l.v, l.n);
+        msgpack_pack_bin(&w->pk, l.n);
+        msgpack_pack_bin_body(&w->pk, l.v, l.n);
         return;
     }
-    msgpack_pack_array(pk, l.n);
+    msgpack_pack_array(&w->pk, l.n);
     for (uint32_t i = 0; i < l.n; i++) {
         if (f->type == TD_T_U32S)
-            msgpack_pack_uint32(pk, ((const uint32_t *)l.v)[i]);
+            msgpack_pack_uint32(&w->pk, ((const uint32_t *)l.v)[i]);
         else if (f->type == TD_T_STRS)
-            put_str(pk, ((const char *const *)l.v)[i], TD_MAX_EXPR_BYTES);
+            put_str(w, ((const char *const *)l.v)[i], TD_MAX_EXPR_BYTES);
         else
-            put_map(pk, f->sub, (const char *)l.v + i * f->sub->size);
+            put_map(w, f->sub, sub, (const char *)l.v + i * f->sub->size);
     }
 }
 
-static void put_field(msgpack_packer *pk, const struct td_field *f, const void *at)
+static void put_field(struct writer *w, const struct td_field *f, const struct td_pick *sub, const void *at)
 {
-    msgpack_pack_uint32(pk, f->key);
+    msgpack_pack_uint32(&w->pk, f->key);
     switch (f->type) {
     case TD_T_BOOL:
-        msgpack_pack_true(pk);
+        msgpack_pack_true(&w->pk);
         break;
     case TD_T_U32:
-        put_number(pk, f, *(const uint32_t *)at);
+        put_number(w, f, *(const uint32_t *)at);
         break;
     case TD_T_U64:
-        put_number(pk, f, *(const uint64_t *)at);
+        put_number(w, f, *(const uint64_t *)at);
         break;
     case TD_T_I64:
-        TD_ASSERT(f->max == 0 || *(const int64_t *)at <= (int64_t)f->max);
-        msgpack_pack_int64(pk, *(const int64_t *)at);
+        hold(w, f->max == 0 || *(const int64_t *)at <= (int64_t)f->max);
+        msgpack_pack_int64(&w->pk, *(const int64_t *)at);
         break;
     case TD_T_STR:
-        put_str(pk, *(const char *const *)at, f->max);
+        put_str(w, *(const char *const *)at, f->max);
         break;
     case TD_T_BIN:
     case TD_T_U32S:
     case TD_T_STRS:
     case TD_T_RECS:
-        put_list(pk, f, at);
+        put_list(w, f, sub, at);
         break;
     case TD_T_REC:
-        put_map(pk, f->sub, at);
+        put_map(w, f->sub, sub, at);
         break;
     }
 }
 
-static void put_map(msgpack_packer *pk, const struct td_record *rec, const void *body)
-{
-    msgpack_pack_map(pk, fields_present(rec, body, UINT32_MAX));
-    for (uint32_t i = 0; i < rec->n; i++) {
-        const void *at = (const char *)body + rec->fields[i].offset;
+#define FIELDS_MAX 256u /* of one record; asserted */
 
-        if (field_present(&rec->fields[i], at))
-            put_field(pk, &rec->fields[i], at);
+/* The fields that are there, as places in the record or the pick. */
+static uint32_t fields_present(const struct td_record *rec, const struct td_pick *pick, const void *body, uint8_t ret[FIELDS_MAX])
+{
+    uint32_t n = pick ? pick->n : rec->n, found = 0;
+
+    TD_ASSERT(n <= FIELDS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        struct td_pick_field p = field_at(rec, pick, i);
+        ret[found] = (uint8_t)i;
+        found += field_present(p.field, p.sub, (const char *)body + p.field->offset);
     }
+    return found;
+}
+
+static void put_map(struct writer *w, const struct td_record *rec, const struct td_pick *pick, const void *body)
+{
+    uint8_t places[FIELDS_MAX + 1];
+    uint32_t n = fields_present(rec, pick, body, places);
+
+    msgpack_pack_map(&w->pk, n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct td_pick_field p = field_at(rec, pick, places[i]);
+        put_field(w, p.field, p.sub, (const char *)body + p.field->offset);
+    }
+}
+
+static void writer_init(struct writer *w, struct td_buf *out)
+{
+    *w = (struct writer){0};
+    msgpack_packer_init(&w->pk, out, append);
 }
 
 void td_wire_put_record(struct td_buf *out, const struct td_record *rec, const void *body)
 {
-    msgpack_packer pk;
+    struct writer w;
 
-    msgpack_packer_init(&pk, out, append);
-    put_map(&pk, rec, body);
+    writer_init(&w, out);
+    put_map(&w, rec, NULL, body);
 }
 
-static void put_head(msgpack_packer *pk, struct td_buf *out, uint32_t id, uint64_t request)
+int td_wire_put_picked(struct td_buf *out, const struct td_pick *pick, const void *body)
 {
-    msgpack_packer_init(pk, out, append);
-    msgpack_pack_array(pk, 3);
-    msgpack_pack_uint32(pk, id);
-    msgpack_pack_uint64(pk, request);
+    size_t before = out->len;
+    struct writer w;
+
+    writer_init(&w, out);
+    w.lenient = true;
+    put_map(&w, pick->rec, pick, body);
+    if (!w.over)
+        return 0;
+    out->len = before;
+    return -TD_E_TOO_BIG;
+}
+
+static void put_head(struct writer *w, struct td_buf *out, uint32_t id, uint64_t request)
+{
+    writer_init(w, out);
+    msgpack_pack_array(&w->pk, 3);
+    msgpack_pack_uint32(&w->pk, id);
+    msgpack_pack_uint64(&w->pk, request);
 }
 
 void td_wire_put_frame(struct td_buf *out, uint32_t id, uint64_t request, const void *body)
 {
     const struct td_msg_row *row = td_msg_row(id);
-    msgpack_packer pk;
+    struct writer w;
 
     TD_ASSERT(row != NULL);
-    put_head(&pk, out, id, request);
-    put_map(&pk, row->record, body);
+    put_head(&w, out, id, request);
+    put_map(&w, row->record, NULL, body);
 }
 
 void td_wire_put_frame_of(struct td_buf *out, uint32_t id, uint64_t request, const uint8_t *body, size_t len)
 {
-    msgpack_packer pk;
+    struct writer w;
 
-    put_head(&pk, out, id, request);
+    put_head(&w, out, id, request);
     td_buf_put(out, body, len);
+}
+
+void td_wire_put_frame_rows(struct td_buf *out, uint32_t id, uint64_t request, const void *body, const uint8_t *rows,
+                            size_t len, uint32_t n)
+{
+    const struct td_record *rec = td_msg_row(id)->record;
+    uint8_t places[FIELDS_MAX + 1];
+    uint32_t rest = fields_present(rec, NULL, body, places);
+    struct writer w;
+
+    TD_ASSERT(rec->fields[0].type == TD_T_RECS && n <= rec->fields[0].max);
+    TD_ASSERT(list_count((const char *)body + rec->fields[0].offset) == 0);
+    put_head(&w, out, id, request);
+    msgpack_pack_map(&w.pk, rest + (n > 0));
+    if (n) {
+        msgpack_pack_uint32(&w.pk, rec->fields[0].key);
+        msgpack_pack_array(&w.pk, n);
+        td_buf_put(out, rows, len);
+    }
+    for (uint32_t i = 0; i < rest; i++)
+        put_field(&w, &rec->fields[places[i]], NULL, (const char *)body + rec->fields[places[i]].offset);
 }

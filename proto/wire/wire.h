@@ -10,6 +10,8 @@
 
 /* Appends the record as a map. Cannot fail: our own records obey their maxima (asserted). */
 void td_wire_put_record(struct td_buf *out, const struct td_record *rec, const void *body);
+/* Appends the picked fields as a map. TOO_BIG, and nothing is appended: one is over its maximum (td_record_check says which). */
+int td_wire_put_picked(struct td_buf *out, const struct td_pick *pick, const void *body);
 /* Decodes a whole buffer into *body (rec->size bytes); strings and lists live in the arena. */
 int td_wire_get_record(struct td_arena *a, const struct td_record *rec, const uint8_t *data, size_t len, void *body,
                        struct td_error *err);
@@ -18,6 +20,9 @@ int td_wire_get_record(struct td_arena *a, const struct td_record *rec, const ui
 void td_wire_put_frame(struct td_buf *out, uint32_t id, uint64_t request, const void *body);
 /* The same of a record that is encoded already. */
 void td_wire_put_frame_of(struct td_buf *out, uint32_t id, uint64_t request, const uint8_t *body, size_t len);
+/* A frame whose first field, a list, is given as n encoded rows, one behind the other; it is empty in the body. */
+void td_wire_put_frame_rows(struct td_buf *out, uint32_t id, uint64_t request, const void *body, const uint8_t *rows,
+                            size_t len, uint32_t n);
 /* Number, request and where the body begins, without looking into it: for who only passes it on. BAD_FRAME. */
 int td_wire_get_head(const uint8_t *data, size_t len, uint32_t *ret_id, uint64_t *ret_request, const uint8_t **ret_body,
                      struct td_error *err);

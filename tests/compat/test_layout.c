@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "client_test.h"
+#include "render/step.h"
 #include "render/value.h"
 #include "sample.h"
 
@@ -133,11 +134,50 @@ static void blocks(void **state TD_UNUSED)
     td_buf_release(&out);
 }
 
+/* As they stood in Slurm's listing: 1.batch started at 12:12:41, five seconds before it. */
+static void steps(void **state TD_UNUSED)
+{
+    const int64_t start = 1795695161000;
+    const struct td_step_info all[] = {
+        {.job = 1, .step = TD_STEP_BATCH, .name = "batch", .ntasks = 1},
+        {.job = 1, .step = 0, .name = "sleep", .ntasks = 2, .cpus = 4},
+        {.job = 1, .step = 3, .name = "sleep", .ntasks = 4, .cpus = 4, .start_ms = start + 4000},
+        {.job = 1, .step = 1, .name = "named", .ntasks = 1, .cpus = 4, .limit_s = 300},
+        {.job = 2, .step = TD_STEP_BATCH, .name = "batch", .ntasks = 1, .array_job = 2, .array_task = 2},
+        {.job = 4, .step = TD_STEP_BATCH, .name = "batch", .ntasks = 1, .array_job = 2, .array_task = 1},
+    };
+    struct td_step_info full[TD_ARRAY_LEN(all)];
+    struct step_row rows[TD_ARRAY_LEN(all)];
+    const void *refs[TD_ARRAY_LEN(all)];
+    struct td_buf out = {0};
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(all); i++) {
+        full[i] = all[i];
+        full[i].partition = "normal";
+        full[i].user = "root";
+        full[i].nodelist = "vm";
+        full[i].nodes = 1;
+        full[i].start_ms = all[i].start_ms ? all[i].start_ms : start;
+        full[i].limit_s = all[i].limit_s ? all[i].limit_s : TD_INFINITE;
+        rows[i] = (struct step_row){.step = &full[i], .now_ms = start + 5000};
+        refs[i] = &rows[i];
+    }
+    sorted(&step_fields, "i", refs, TD_ARRAY_LEN(all));
+    sample_render(&step_fields, SQUEUE_FORMAT_STEPS, false, refs, TD_ARRAY_LEN(all), &out);
+    check("squeue-steps", &out);
+    td_buf_reset(&out);
+    for (size_t i = 0; i < 3; i++)
+        step_text(&out, &full[i], false);
+    check("scontrol-steps", &out);
+    td_buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables),
         cmocka_unit_test(blocks),
+        cmocka_unit_test(steps),
     };
 
     setenv("TZ", "UTC", 1);

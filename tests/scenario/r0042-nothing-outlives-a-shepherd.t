@@ -30,7 +30,7 @@ two=$(submit escape.sh "$WORK/two")
 wait_until "another has escaped" test -s two
 wait_until "its job runs too" job_is "$two" RUNNING
 group=$(ours)
-ok "it is in its job's cgroup" grep -qx "$(cat two)" "$group/$two.1/cgroup.procs"
+ok "it is in its job's cgroup" grep -qrx "$(cat two)" "$group" --include=cgroup.procs
 kill -9 "$(pid_of nodes/n1/worker.pid)" # it would start another
 wait_until "the worker is gone" is_over "$(pid_of nodes/n1/worker.pid)"
 shepherd=$(pid_of nodes/n1/shepherd.pid)

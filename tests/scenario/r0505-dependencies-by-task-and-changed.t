@@ -34,7 +34,7 @@ refused() { # refused WORDS ARGUMENTS...
 }
 refused "Circular job dependency ($p -> $r -> $q -> $p) for job $p" jobid="$p" dependency="afterok:$r"
 refused "Circular job dependency ($p -> $p) for job $p" jobid="$p" dependency="afterany:$p"
-refused "Job dependency problem: ':4711' names a job that is not known for job $p" jobid="$p" dependency=afterok:4711
+refused "Job dependency problem: job 4711 is not known (over and gone from the queue after MinJobAge, or never there) for job $p" jobid="$p" dependency=afterok:4711
 refused "Job dependency problem: 'bogus:1' is no kind of dependency for job $p" jobid="$p" dependency=bogus:1
 is "$(shown "$p")" "(null)" "what was refused left no trace"
 scontrol release "$p" "$q" "$r"

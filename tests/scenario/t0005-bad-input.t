@@ -29,8 +29,9 @@ like "$("$poke" bus "$router" "$key" impostor)" '^(ERROR|REFUSED) .' "a worker's
 ok "a job still runs to its end" sh -c 'id=$(sbatch --parsable -o /dev/null --wrap true)'
 wait_until "and is done" job_is 1 COMPLETED
 is "$(pid_of state/run/broker.pid)" "$broker" "it is the same broker"
-grown=$(($(rss) - before))
-ok "and its memory has not grown beyond 32 MB ($grown kB)" test "$grown" -lt 32768
+# While a peer sends parts without end libzmq holds what the guard lets it (three frames); that is given back.
+within_memory() { [ $(($(rss) - before)) -lt 32768 ]; }
+wait_until "and its memory is within 32 MB of what it was" within_memory
 for bad in --no-such-option '--mem=lots' '--time=soon' '--nodes=0' '--gres=gpu:-1' '--array=1-99999999999'; do
     sbatch "$bad" -o /dev/null --wrap true >out 2>err
     ok "sbatch $bad fails" test "$?" -ne 0

@@ -71,11 +71,27 @@ is "$(tail -n 2 out | sort)" "0: in
 wait_until "nothing is left in the queue" queue_is_empty
 
 if command -v python3 >/dev/null; then
-    timeout 60 python3 "$HERE/terminal.py" 33 77 'READY' 'stty size; echo AG\AIN' AGAIN 'size 44 99' -- srun -n 3 --pty sh -c \
-        'echo READY; read line; eval "$line"; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ "$(stty size)" = "44 99" ] && break; sleep 0.2; done; stty size; [ "$SLURM_PROCID" != 0 ] || srun sh -c "echo inner \$SLURM_PROCID"; exit 3' >out 2>&1 </dev/null
+    cat > shell.sh <<'SCRIPT'
+if [ "$SLURM_PROCID" != 0 ]; then # no terminal, no words: nobody would know whose they are
+    echo "task $SLURM_PROCID talks"; echo "and complains" >&2
+    streams=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2)
+    echo "$streams" > "$WORK/streams.$SLURM_PROCID"
+    exit 0
+fi
+echo READY
+read line; eval "$line"
+until [ "$(stty size)" = "44 99" ]; do sleep 0.05; done
+stty size
+srun sh -c 'echo inner $SLURM_PROCID'
+exit 3
+SCRIPT
+    export WORK
+    timeout 60 python3 "$HERE/terminal.py" 33 77 'READY' 'stty size; echo AG\AIN' AGAIN 'size 44 99' -- srun -n 3 --pty sh shell.sh >out 2>&1 </dev/null
     is "$?" 3 "--pty ends as its shell does"
     like "$(cat out)" '^33 77$' "it has the terminal's size"
     like "$(cat out)" '^44 99$' "and hears of a new one"
+    is "$(grep -cE 'talks|complains' out)" 0 "the other tasks have no part in it"
+    is "$(sort streams.1 streams.2 | uniq -c | awk '{ print $1, $2 }')" "6 /dev/null" "their streams are /dev/null"
     is "$(grep -c '^inner [0-2]$' out)" 3 "srun inside srun --pty runs the job's three tasks"
 else
     echo "# no python3: --pty is not tried"

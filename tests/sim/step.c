@@ -78,6 +78,7 @@ static void create(struct sim *s)
         *(roll(s, 2) ? &spec->gres : &spec->gres_task) = (struct td_gres_need_list){&gres, 1};
     spec->overlap = roll(s, 8) == 0;
     spec->interactive = roll(s, 6) == 0;
+    spec->closes = spec->interactive && spec->ntasks == 1;
     snprintf(with, sizeof(with), "n%u", 1 + roll(s, s->nnodes));
     if (roll(s, 8) == 0)
         *(roll(s, 2) ? &spec->req_nodes : &spec->exc_nodes) = with;

@@ -328,6 +328,45 @@ void cgroup_kill(enum cgroup_means means, const char *path)
         write_file(path, "freezer.state", "THAWED");
 }
 
+static size_t read_file(const char *dir, const char *name, char *out, size_t cap)
+{
+    char path[TD_MAX_PATH_BYTES + 64];
+    td_format(path, sizeof(path), "%s/%s", dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, cap - 1);
+    if (fd >= 0)
+        close(fd);
+    out[TD_MAX(n, 0)] = '\0';
+    return (size_t)TD_MAX(n, 0);
+}
+
+static bool is_one(void *ctx, pid_t pid)
+{
+    (void)ctx, (void)pid;
+    return false;
+}
+
+bool cgroup_empty(enum cgroup_means means, const char *path)
+{
+    char text[256];
+    if (means == CGROUP_V2 && read_file(path, "cgroup.events", text, sizeof(text)))
+        return strstr(text, "populated 0") != NULL;
+    return each_process_below(path, is_one, NULL, 0);
+}
+
+bool cgroup_pristine(enum cgroup_means means, const char *path)
+{
+    char text[64];
+    struct stat st;
+    if (stat(path, &st) < 0 || st.st_nlink != 2)
+        return false;
+    if (means == CGROUP_PIDS)
+        return read_file(path, "pids.max", text, sizeof(text)) && td_str_prefix(text, "max");
+    if (means == CGROUP_V2)
+        return !read_file(path, "cgroup.freeze", text, sizeof(text)) || text[0] == '0';
+    return read_file(path, "freezer.state", text, sizeof(text)) && td_str_prefix(text, "THAWED");
+}
+
 static bool remove_tree(const char *path, int depth)
 {
     char below[TD_MAX_PATH_BYTES];

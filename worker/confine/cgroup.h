@@ -36,6 +36,9 @@ bool cgroup_holds(const char *path, pid_t pid); /* in it, or in one below */
 /* Sends sig to all in it and below but `spare` (0: to all). Returns to how many. */
 uint32_t cgroup_signal(const char *path, int sig, pid_t spare);
 void cgroup_kill(enum cgroup_means means, const char *path); /* one try: what is being born may need another */
+bool cgroup_empty(enum cgroup_means means, const char *path); /* nothing lives in it or below */
+/* As it was made, but for its processes: no group below, not frozen, no limit of ours. */
+bool cgroup_pristine(enum cgroup_means means, const char *path);
 bool cgroup_remove(const char *path);           /* with those below; true: it is gone. False while anything lives in it. */
 /* Paths of the groups in it. The strings are the arena's. */
 struct td_strs cgroup_list(const char *path, struct td_arena *a);

@@ -101,7 +101,8 @@ struct td_running_list agent_running(struct td_agent *g)
 
 static void decline(struct td_agent *g, const struct td_award *w, uint32_t refusal, const char *why)
 {
-    agent_say_loose(g, (struct td_report){.kind = TD_REPORT_DECLINED, .job = w->job, .attempt = w->attempt, .refusal = refusal, .text = why});
+    agent_say_loose(g, (struct td_report){.kind = TD_REPORT_DECLINED, .job = w->job, .attempt = w->attempt, .step = TD_STEP_BATCH,
+                                            .refusal = refusal, .text = why});
     agent_log(g, "info node=%s job=%u.%u DECLINED refusal=%s: %s", g->name, w->job, w->attempt, td_refusal_name(refusal), why);
 }
 

@@ -1,7 +1,8 @@
 /* main.c - tender-relay: carries the stdio of one step on one node between the shepherd and the srun that asked
  *
  * Started by the worker, which it outlives; told what it is for on standard input (a step_launch record: the stdio's secret
- * is in it, so neither arguments nor environment would do). It keeps nothing: what it has carried is in the shepherd until
+ * is in it, so neither arguments nor environment would do), which may come long after the start: the worker keeps one in
+ * reserve. It keeps nothing: what it has carried is in the shepherd until
  * srun says it is out of danger, so both connections may break at any time and are made again together. An srun that does
  * not come back within CLIENT_MS is told to the shepherd, who ends the step; a shepherd that is gone is told to srun. */
 #include <errno.h>
@@ -178,7 +179,8 @@ static void say_shepherd_gone(struct relay *r)
         for (uint32_t k = 0; k < r->exited.n; k++)
             known |= r->exited.v[k] == ranks->v[i];
         struct td_sh_task_exit m = {
-            .rank = ranks->v[i], .signal = SIGKILL, .text = "the node's shepherd is gone, and its tasks with it", .last = true};
+            .rank = ranks->v[i], .signal = SIGKILL, .last = true};
+        m.text = r->ever ? "the node's shepherd is gone, and its tasks with it" : "the node's shepherd does not have the step";
         if (!known)
             td_sealed_put(&r->client, TD_MSG_SH_TASK_EXIT, &m);
     }
@@ -302,6 +304,7 @@ static int carry(struct relay *r)
     return 1;
 }
 
+/* 1: it was kept in reserve by a worker that is gone. */
 static int read_launch(struct relay *r, struct td_error *err)
 {
     struct td_buf text = {0};
@@ -311,6 +314,8 @@ static int read_launch(struct relay *r, struct td_error *err)
         td_buf_put(&text, chunk, (size_t)n);
     int got = n < 0 ? td_fail(err, TD_E_IO, "cannot read what to carry: %s", strerror(errno))
                     : td_wire_get_record(&r->arena, &td_rec_step_launch, text.data, text.len, &r->launch, err);
+    if (n == 0 && text.len == 0)
+        got = 1;
     td_buf_release(&text);
     if (got == 0 && (r->launch.spec.io_key.n != TD_SEAL_KEY_BYTES || r->launch.spec.io.n == 0))
         return td_fail(err, TD_E_INVALID_REQUEST, "the step names no client");
@@ -328,10 +333,11 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     td_stream_init(&r.shepherd, -1, 0);
     r.client.fd = -1;
-    if (sodium_init() < 0 || read_launch(&r, &err) < 0) {
-        td_log("error", "relay: %s", err.code ? err.text : "libsodium does not start");
-        return 1;
-    }
+    int got = sodium_init() < 0 ? td_fail(&err, TD_E_IO, "libsodium does not start") : read_launch(&r, &err);
+    if (got < 0)
+        td_log("error", "relay: %s", err.text);
+    if (got != 0)
+        return got < 0;
     close(0);
     int status = carry(&r);
     td_sealed_release(&r.client);

@@ -10,11 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -124,14 +126,14 @@ void io_started(struct shepherd *sh, struct step *st, struct task *t)
 {
     for (int i = 0; i < 3; i++)
         close_fd(&t->child_fds[i]);
+    if (t->row->pty)
+        st->pty_watch = (struct watch){.kind = WATCH_PTY, .step = st, .task = t};
     for (uint32_t k = 0; k < 2; k++) {
         t->out[k].watch = (struct watch){.kind = WATCH_OUT, .step = st, .task = t, .stream = k};
         if (t->out[k].used)
             set_out_watch(sh, st, t, k);
     }
     t->in_watch = (struct watch){.kind = WATCH_IN, .step = st, .task = t};
-    if (t->row->pty)
-        st->pty_watch = (struct watch){.kind = WATCH_PTY, .step = st, .task = t}, set_out_watch(sh, st, t, 0);
     in_settle(sh, st); /* input may have come before there was anybody to read it */
 }
 
@@ -143,7 +145,16 @@ static void relay_close(struct shepherd *sh, struct step *st)
     td_stream_release(&st->relay);
     st->has_relay = false;
     st->alone_since_ms = sh->now_ms;
+    st->relay_look_ms = sh->now_ms + RELAY_LOOK_MS;
     sh->next_due_ms = 0;
+}
+
+bool io_relay_dead(const struct shepherd *sh, const struct step *st)
+{
+    struct pollfd p = {.fd = st->relay_pidfd, .events = POLLIN};
+    if (st->relay_pidfd >= 0)
+        return poll(&p, 1, 0) == 1;
+    return sh->now_ms >= st->alone_since_ms + RELAY_FIRST_MS;
 }
 
 void io_close(struct shepherd *sh, struct step *st)
@@ -165,6 +176,7 @@ void io_close(struct shepherd *sh, struct step *st)
     }
     td_buf_release(&st->in);
     relay_close(sh, st);
+    close_fd(&st->relay_pidfd);
 }
 
 /* --- output ------------------------------------------------------------------------------------------------------------- */
@@ -431,7 +443,7 @@ static bool relay_take(struct shepherd *sh, struct step *st, const struct td_fra
         step_signal(sh, st, ((const struct td_sh_signal *)f->body)->signal);
         return true;
     case TD_MSG_SH_DETACH:
-        st->relay.closed = true;
+        st->relay.closed = st->detached = true;
         st->credit = 0;
         st->alone_since_ms = sh->now_ms - STEP_ALONE_MS; /* nobody will come for the rest */
         return true;
@@ -480,7 +492,13 @@ void io_attach(struct shepherd *sh, struct td_stream *from, const struct td_sh_a
         from->closed = true; /* not here yet, or not any more: it tries again for a while */
         return;
     }
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
     relay_close(sh, st);
+    close_fd(&st->relay_pidfd);
+    if (td_local_peer(from->fd, &uid, &gid, &pid) == 0)
+        st->relay_pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* an old kernel has none: then time tells */
     st->relay = *from;
     td_stream_init(from, -1, 0); /* moved */
     st->relay.out_max = RELAY_OUT_BYTES + CHUNK_BYTES;

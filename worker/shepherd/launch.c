@@ -323,9 +323,9 @@ static void make_group(struct launch_thread *t, struct launch *l)
 {
     const struct cgroup_home *home = t->l->home;
     t->group[0] = '\0';
-    if (t->test || home->means == CGROUP_NONE)
+    if (t->test || l->cage == 0)
         return;
-    cage_path(home, l->msg->award.job, l->msg->award.attempt, t->group, sizeof(t->group));
+    cage_path(home, l->cage, t->group, sizeof(t->group));
     int r = cgroup_make(t->group);
     l->caged = r == 0;
     if (l->caged)

@@ -32,6 +32,7 @@ struct launch {
     int fds[3];                      /* its stdin, stdout, stderr where they are made already; -1 = the file named in msg */
     bool tty;                        /* fds[0] becomes its controlling terminal */
     const char *path;                /* where its program is looked for */
+    uint32_t cage;                   /* number of its cgroup; 0 = none */
     int64_t asked_ms;                /* when it was given to the launching threads */
     /* written by the launching thread and its child; the loop reads them when launcher_take has given it back */
     enum launch_step failed;

@@ -35,7 +35,9 @@ struct attempt {
     bool timed_out;
     bool ending;             /* SIGTERM has been sent, SIGKILL follows at kill_at_ms */
     bool end_wanted;         /* end it as soon as it has started */
-    bool caged;              /* it has a cgroup */
+    uint32_t cage;           /* number of its cgroup; 0 = none yet */
+    bool caged;              /* that was made */
+    bool cage_worn;          /* and ended once: not for another attempt */
     bool launch_slow;        /* killed before exec: a path hangs */
     uint32_t left;           /* LEFTOVERS: processes at the last look */
     uint32_t kill_no;        /* last signal request carried out */

@@ -71,7 +71,7 @@ void attempt_end(struct shepherd *sh, struct attempt *a)
         a->ending = true; /* its last step says GONE */
         if (steps_end(sh, a, false))
             return;
-        if (a->caged)
+        if (a->cage)
             attempt_leaves(sh, a);
         else
             report(sh, a, &(struct td_report){.kind = TD_REPORT_GONE});

@@ -61,6 +61,11 @@ static bool put(struct shepherd *sh, uint32_t id, const void *body)
     return td_stream_put(&sh->worker, id, 0, body) == 0;
 }
 
+bool link_relay(struct shepherd *sh, const struct td_step_launch *l)
+{
+    return sh->has_worker && put(sh, TD_MSG_SH_RELAY, &(struct td_sh_relay){.launch = *l});
+}
+
 static void say_state(struct shepherd *sh)
 {
     struct td_arena arena = {0};
@@ -82,7 +87,7 @@ static void say_state(struct shepherd *sh)
         .next_no = sh->spool.next_no,
         .pid = (uint32_t)getpid(),
         .boot_id = sh->spool.boot_id,
-        .means = cgroup_words(sh->home.means),
+        .means = cgroup_words(sh->cages.home.means),
     };
     put(sh, TD_MSG_SH_STATE, &state);
     td_vec_release(&running);

@@ -128,7 +128,7 @@ static int prepare(struct shepherd *sh, struct td_error *err)
     if (r < 0)
         return r;
     cages_open(sh);
-    r = launcher_new(&sh->launcher, &sh->home, err);
+    r = launcher_new(&sh->launcher, &sh->cages.home, err);
     if (r == 0)
         r = io_open(sh, err);
     if (r < 0)

@@ -22,8 +22,7 @@ struct shepherd {
     int64_t now_ms;          /* CLOCK_BOOTTIME of this turn */
     struct ledger ledger;
     struct spool spool;
-    struct cgroup_home home; /* of the attempts' cgroups; CGROUP_NONE: the process list tells who belongs to whom */
-    struct cgroup_home old_home; /* an earlier shepherd's, until it is swept */
+    struct cages cages;
     struct launcher *launcher;
     bool orphans_exact;      /* launch_orphans can be trusted on this kernel */
     TD_VEC(struct launch *) flying;
@@ -91,6 +90,7 @@ void link_accept(struct shepherd *sh);
 void link_read(struct shepherd *sh);
 void link_report(struct shepherd *sh);
 void link_repeat(struct shepherd *sh, struct attempt *a);        /* sends its waiting statuses again */
+bool link_relay(struct shepherd *sh, const struct td_step_launch *l); /* asks the worker for another; false: none is there */
 void link_close(struct shepherd *sh);
 void shepherd_quit(struct shepherd *sh, bool now); /* leave when nothing runs; now: end what runs */
 

@@ -107,7 +107,9 @@ void start_attempt(struct shepherd *sh, struct launch *what)
         return;
     }
     a->state = ATTEMPT_LAUNCHING;
+    cage_take(sh, a);
     what->attempt = a;
+    what->cage = a->cage;
     what->asked_ms = sh->now_ms;
     td_vec_push(&sh->flying, what);
     sh->next_due_ms = 0;

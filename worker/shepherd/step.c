@@ -100,7 +100,7 @@ static bool step_known(struct attempt *a, uint32_t no)
 
 static bool same_file(const char *a, const char *b)
 {
-    return !td_str_empty(a) && td_str_equal(a, b);
+    return !td_str_empty(a) && td_str_equal(a, b) && !td_str_equal(a, "/dev/null");
 }
 
 /* Another task of the step, put before, empties the file already. */
@@ -190,7 +190,9 @@ static void put_task(struct shepherd *sh, struct step *st)
         td_log("warn", "job=%u.%u step=%u: the terminal cannot be given to user %u: %s", st->job, st->attempt, st->no, a->owner,
                strerror(errno));
     struct launch *what = launch_spare(sh);
+    cage_take(sh, a);
     what->attempt = a;
+    what->cage = a->cage;
     what->asked_ms = sh->now_ms;
     fill_launch(what, st, t, a);
     td_vec_push(&sh->flying, what);
@@ -217,7 +219,8 @@ static struct step *step_new(struct shepherd *sh, const struct td_sh_step *m, co
     st->kill_wait_s = a->kill_wait_s;
     st->kill_at_ms = INT64_MAX;
     st->limit_at_ms = l->limit_s && l->limit_s != TD_INFINITE ? sh->now_ms + (int64_t)l->limit_s * 1000 : INT64_MAX;
-    st->pty = -1;
+    st->pty = st->relay_pidfd = -1;
+    st->relay_look_ms = sh->now_ms + RELAY_FIRST_MS;
     st->alone_since_ms = sh->now_ms;
     td_stream_init(&st->relay, -1, 0);
     st->ntasks = st->msg.tasks.n;
@@ -471,9 +474,9 @@ static void say_end(struct shepherd *sh, struct step *st)
 
 /* --- what tasks left behind ------------------------------------------------------------------------------------------------------ */
 
-static bool left_by(const struct step *st, const struct proc *p)
+static bool left_by(const struct shepherd *sh, const struct step *st, const struct proc *p)
 {
-    char text[64];
+    char text[64], dir[TD_MAX_PATH_BYTES];
     unsigned job, attempt, no;
     for (uint32_t i = 0; i < st->ntasks; i++) {
         const struct task *t = &st->tasks[i];
@@ -481,7 +484,8 @@ static bool left_by(const struct step *st, const struct proc *p)
             return p->start_ticks + 1 >= start_ticks_of(t->started_ms);
     }
     return proc_env(p->pid, "TENDER_STEP", text, sizeof(text)) && sscanf(text, "%u.%u.%u", &job, &attempt, &no) == 3 &&
-           job == st->job && attempt == st->attempt && no == st->no;
+           job == st->job && attempt == st->attempt && no == st->no &&
+           proc_env(p->pid, "TENDER_NODE_DIR", dir, sizeof(dir)) && strcmp(dir, sh->dir) == 0; /* nodes may share a host */
 }
 
 /* Returns how many are left. The walk over /proc is made only where somebody lost his parent. */
@@ -498,7 +502,7 @@ static uint32_t end_leftovers(struct shepherd *sh, const struct step *st)
     sh->tab_fresh = true;
     for (uint32_t i = 0; i < sh->tab.procs.n; i++) {
         const struct proc *p = &sh->tab.procs.v[i];
-        if (p->pid == getpid() || p->state == 'Z' || !left_by(st, p))
+        if (p->pid == getpid() || p->state == 'Z' || !left_by(sh, st, p))
             continue;
         left++;
         if (kill(p->pid, SIGKILL) < 0 && errno == EPERM)
@@ -517,6 +521,23 @@ static void step_drop(struct shepherd *sh, struct step **at)
     td_free(st);
 }
 
+static bool wants_relay(const struct step *st)
+{
+    return !st->has_relay && !st->detached && st->msg.launch.spec.io.n > 0;
+}
+
+/* A relay keeps nothing, so another one can take its place; only the worker may start it. */
+static void relay_keep(struct shepherd *sh, struct step *st)
+{
+    if (!wants_relay(st) || sh->now_ms < st->relay_look_ms)
+        return;
+    st->relay_look_ms = sh->now_ms + RELAY_LOOK_MS;
+    if (!io_relay_dead(sh, st) || !link_relay(sh, &st->msg.launch))
+        return;
+    st->relay_look_ms = sh->now_ms + RELAY_AGAIN_MS;
+    td_log("warn", "job=%u.%u step=%u: its relay died; the worker is asked for another", st->job, st->attempt, st->no);
+}
+
 static void keep_one(struct shepherd *sh, struct step *st)
 {
     if (st->state == STEP_LEFTOVERS && sh->now_ms >= st->look_at_ms) {
@@ -525,6 +546,7 @@ static void keep_one(struct shepherd *sh, struct step *st)
         st->look_at_ms = sh->now_ms + st->look_wait_ms;
         st->look_wait_ms = TD_MIN(st->look_wait_ms * 2, LOOK_LAST_MS);
     }
+    relay_keep(sh, st);
     if (st->limit_at_ms <= sh->now_ms) {
         st->limit_at_ms = INT64_MAX;
         st->timed_out = true;
@@ -549,6 +571,8 @@ int64_t steps_due(const struct shepherd *sh)
     int64_t due = INT64_MAX;
     for (const struct step *st = sh->steps; st; st = st->next) {
         due = TD_MIN(due, TD_MIN(st->limit_at_ms, st->kill_at_ms));
+        if (wants_relay(st))
+            due = TD_MIN(due, st->relay_look_ms);
         if (st->state == STEP_LEFTOVERS)
             due = TD_MIN(due, st->look_at_ms);
         if (!st->has_relay && !(st->ending && st->state <= STEP_RUNNING) && st->state != STEP_LEFTOVERS)

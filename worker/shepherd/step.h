@@ -11,6 +11,9 @@
 #define STEP_ALONE_MS 60000           /* without a relay: then a step is ended, or what is left of its output dropped */
 #define STEP_OUT_BYTES (256u * 1024)  /* held of one stream until somebody takes it; then its pipe is left to fill up */
 #define STEP_IN_BYTES (256u * 1024)   /* held of standard input until the slowest task has read it */
+#define RELAY_FIRST_MS 20000          /* a relay that never came in so long is dead: it gives up before, and says so */
+#define RELAY_LOOK_MS 50
+#define RELAY_AGAIN_MS 5000           /* between two requests for another one */
 #define STEP_NUMBER_MAX (1u << 24)    /* of a step: known ones are a bitmap in their attempt */
 
 struct step;
@@ -78,6 +81,9 @@ struct step {
     /* relay */
     struct td_stream relay;
     bool has_relay;
+    bool detached;                /* the client has all of it, or does not come any more */
+    int relay_pidfd;              /* of the process that attached last; -1 = none did, or not to be had */
+    int64_t relay_look_ms;        /* without one: when to look whether it lives */
     uint64_t credit;
     int64_t alone_since_ms;
     struct watch relay_watch;
@@ -107,6 +113,7 @@ void io_started(struct shepherd *sh, struct step *st, struct task *t); /* the ch
 void io_close(struct shepherd *sh, struct step *st);
 void io_turn(struct shepherd *sh);                                     /* what epoll says */
 void io_attach(struct shepherd *sh, struct td_stream *from, const struct td_sh_attach *m);
+bool io_relay_dead(const struct shepherd *sh, const struct step *st);  /* nobody will attach again by himself */
 void io_pump(struct shepherd *sh, struct step *st);                    /* to the relay, as much as it takes */
 
 #endif

@@ -919,6 +919,7 @@ uint32_t film_ask_(struct film *f, struct film_ask a)
                  .exc_nodes = a.without,
                  .overlap = a.overlap,
                  .interactive = a.interactive,
+                 .closes = a.closes,
                  .limit_s = a.limit_s,
                  .argv = {argv, 1},
                  .io_key = {(const uint8_t *)a.key, a.key ? (uint32_t)strlen(a.key) : 0}},

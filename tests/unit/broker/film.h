@@ -102,7 +102,7 @@ struct film_ask {
     uint32_t job, uid, tasks, nodes, per_node, cores, gpus, gpus_task, limit_s;
     uint64_t mem, peer;
     const char *with, *without, *key, *program;
-    bool overlap, interactive, immediate, later; /* later: in the next wake, with what else comes */
+    bool overlap, interactive, closes, immediate, later; /* later: in the next wake, with what else comes */
 };
 
 int film_open(void **state); /* cmocka setup: elastic, one default partition, not started */

@@ -171,6 +171,58 @@ static void a_repeated_submission_gets_the_first_answer(void **state)
     assert_int_not_equal(film_submit(f, .cores = 1, .key = "k1"), job);
 }
 
+static bool count_job(void *ctx, const struct td_job_info *row)
+{
+    (void)row;
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+static bool count_step(void *ctx, const struct td_step_info *row)
+{
+    (void)row;
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+static void expect_seen(struct film *f, uint32_t uid, uint32_t jobs, uint32_t steps)
+{
+    const struct td_job_query q = {.all = true, .asker_uid = uid, .asker_operator = td_core_is_operator(f->core, uid)};
+    const struct td_step_query s = {.asker_uid = uid, .asker_operator = q.asker_operator};
+    struct td_arena a = {0};
+    uint32_t n = 0, k = 0;
+    td_core_jobs(f->core, &q, &a, count_job, &n);
+    td_core_steps(f->core, &s, &a, count_step, &k);
+    td_arena_release(&a);
+    assert_int_equal(n, jobs);
+    assert_int_equal(k, steps);
+}
+
+static void private_jobs_are_seen_by_their_owner(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1);
+    film_submit(f, .uid = 1001, .cores = 1, .hold = true);
+    film_expect(f, job, "RUNNING");
+    film_ask(f, .job = job, .uid = 1000);
+    expect_seen(f, 1001, 2, 1);
+    f->settings.private_data = TD_PRIVATE_JOBS;
+    film_configure(f);
+    expect_seen(f, 1000, 1, 1);
+    expect_seen(f, 1001, 1, 0);
+    expect_seen(f, 1002, 0, 0);
+    expect_seen(f, 77, 2, 1);
+    expect_seen(f, 0, 2, 1);
+    assert_true(td_core_hides(f->core, TD_PRIVATE_JOBS, 1001));
+    assert_false(td_core_hides(f->core, TD_PRIVATE_NODES, 1001));
+    assert_false(td_core_hides(f->core, TD_PRIVATE_JOBS, 77));
+    assert_string_equal(td_admin_level_word(td_core_admin_level(f->core, 77)), "Operator");
+    assert_string_equal(td_admin_level_word(td_core_admin_level(f->core, 0)), "Administrator");
+    assert_string_equal(td_admin_level_word(td_core_admin_level(f->core, 1000)), "None");
+}
+
 static void rights_over_jobs(void **state)
 {
     struct film *f = *state;
@@ -327,11 +379,12 @@ static void low_space_refuses_new_work(void **state)
 {
     struct film *f = *state;
     film_start(f);
-    struct td_input in = {.kind = TD_IN_SPACE, .on = true};
+    struct td_input in = {.kind = TD_IN_SPACE, .on = true, .request = 64};
     td_vec_push(&f->inbox, in);
     film_run(f);
     assert_int_equal(film_submit(f, .cores = 1), 0);
     film_expect_refused(f, TD_E_NO_SPACE);
+    assert_non_null(strstr(f->text, "less than 64 MiB are free (LowSpace of tender.conf)"));
     in.on = false;
     td_vec_push(&f->inbox, in);
     film_run(f);
@@ -383,6 +436,29 @@ static void a_session_closes(void **state)
     film_expect(f, job, "COMPLETED");
     film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
     film_expect_refused(f, TD_E_ALREADY_DONE);
+}
+
+/* The time limit ends the tasks, their srun says goodbye, and only then the node is heard. */
+static void a_session_closed_by_its_time_limit_says_so(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 2, 0);
+    uint32_t job = film_submit(f, .cores = 1, .session = true);
+    struct td_session_close close = {.job = job};
+    w->silent = true;
+    film_request(f, 1000, TD_MSG_SESSION_CLOSE, &close);
+    film_expect(f, job, "COMPLETING");
+    w->silent = false;
+    struct td_report r = {
+        .kind = TD_REPORT_EXITED, .job = job, .attempt = 1, .step = TD_STEP_BATCH};
+    film_report(f, w, r, true); /* an end like others changes nothing */
+    r.timed_out = true;
+    film_report(f, w, r, true);
+    film_advance(f, 10 * SEC);
+    film_expect(f, job, "TIMEOUT");
+    film_expect_reason(f, job, "TimeLimit");
+    assert_int_equal(film_events(f, TD_EV_JOB_ENDING), 2);
 }
 
 static void rows_show_what_squeue_needs(void **state)
@@ -458,6 +534,156 @@ static void a_round_is_measured_in_microseconds_where_the_stopwatch_is_told(void
     td_arena_release(&a);
 }
 
+static void make_token(struct film *f, uint8_t *hash)
+{
+    struct td_ev_token_made *made = td_arena_alloc(&f->arena, sizeof(*made));
+    *made = (struct td_ev_token_made){.token = {td_arena_dup(&f->arena, hash, 32), 32}};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_MADE, .body = made}));
+    film_run(f);
+}
+
+static void tokens_are_revoked_and_bounded(void **state)
+{
+    struct film *f = *state;
+    uint8_t hash[32] = {7}, found[32];
+    struct td_error err;
+    const struct td_token_info *rows;
+    struct td_arena a = {0};
+    film_start(f);
+    make_token(f, hash);
+    const char *id = td_core_token_id(hash, &a);
+    assert_string_equal(id, "0700000000");
+    assert_true(td_core_token_by_id(f->core, id, found, &err));
+    assert_memory_equal(found, hash, 32);
+    const struct td_ev_token_revoked ev = {.token = {hash, 32}, .id = id, .uid = 77};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_TOKEN_REVOKED, .body = &ev}));
+    film_run(f);
+    assert_false(td_core_token_usable(f->core, hash, "n1", f->now, &err));
+    assert_non_null(strstr(err.text, "it was revoked"));
+    assert_false(td_core_token_by_id(f->core, id, found, &err));
+    assert_int_equal(err.code, TD_E_ALREADY_DONE);
+    film_restart(f, true);
+    assert_false(td_core_token_usable(f->core, hash, "n1", f->now, &err));
+    for (uint32_t i = 1; i < TD_MAX_TOKENS; i++) {
+        hash[1] = (uint8_t)i;
+        hash[2] = (uint8_t)(i >> 8);
+        make_token(f, hash);
+    }
+    assert_false(td_core_tokens_full(f->core, f->now)); /* one of them is over */
+    hash[3] = 1;
+    make_token(f, hash);
+    assert_int_equal(td_core_tokens(f->core, f->now, &a, &rows), TD_MAX_TOKENS); /* it went */
+    assert_true(td_core_tokens_full(f->core, f->now));
+    assert_false(td_core_token_by_id(f->core, id, found, &err));
+    assert_int_equal(err.code, TD_E_BAD_TOKEN);
+    film_restart(f, false);
+    td_arena_release(&a);
+}
+
+static void kinds_of_refusals_are_bounded(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1, .hold = true);
+    uint64_t seq = td_core_seq(f->core);
+    for (uint32_t i = 0; i < TD_MAX_REFUSALS_KEPT; i++)
+        film_cancel(f, 2000 + i, job);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT); /* the last of them shares its entry */
+    for (uint32_t i = 0; i < 3 * TD_MAX_REFUSALS_KEPT; i++)
+        film_cancel(f, 5000 + i, job);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT);
+    assert_int_equal(td_core_counters(f->core)->denied, 4 * TD_MAX_REFUSALS_KEPT);
+    film_advance(f, 61 * SEC);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT + 1); /* those beyond, together */
+    film_advance(f, 61 * SEC);
+    film_cancel(f, 2000, job);
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSALS_KEPT + 2);
+    film_restart(f, true);
+}
+
+/* A front's key is no node's, nor the other way round, over a snapshot, too. */
+static void keys_of_fronts_are_no_workers(void **state)
+{
+    struct film *f = *state;
+    struct td_error err;
+    static const char door[] = "dddddddddddddddddddddddddddddddddddddddd", node[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    const struct td_ev_worker_enrolled worker = {.node = "n1", .key = node};
+    const struct td_ev_front_enrolled front = {.name = "n1", .key = door, .root = true};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &worker}));
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_FRONT_ENROLLED, .body = &front}));
+    film_run(f);
+    for (int i = 0; i < 2; i++) {
+        bool root = false;
+        assert_string_equal(td_core_key_front(f->core, door, &root), "n1");
+        assert_true(root);
+        assert_null(td_core_key_node(f->core, door));
+        assert_null(td_core_key_front(f->core, node, &root));
+        assert_string_equal(td_core_key_node(f->core, node), "n1");
+        assert_true(td_core_key_check(f->core, "n1", door, f->now, &err) < 0);
+        film_restart(f, true);
+    }
+}
+
+static void keys_are_rotated_and_revoked(void **state)
+{
+    struct film *f = *state;
+    struct td_error err;
+    static const char old[] = "oooooooooooooooooooooooooooooooooooooooo", new[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    const struct td_ev_worker_enrolled is = {.node = "n1", .key = old};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &is}));
+    film_run(f);
+    assert_int_equal(td_core_key_check(f->core, "n1", new, f->now, &err), 0);
+    assert_true(td_core_key_check(f->core, "n1", "short", f->now, &err) < 0);
+    assert_true(td_core_key_check(f->core, "n2", old, f->now, &err) < 0); /* another's */
+    const struct td_ev_key_rotated ev = {.node = "n1", .key = new, .old_key = old, .until_ms = f->now + 60 * SEC};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_KEY_ROTATED, .body = &ev}));
+    film_run(f);
+    assert_string_equal(td_core_key_node(f->core, old), "n1");
+    assert_string_equal(td_core_key_node(f->core, new), "n1");
+    film_restart(f, true);
+    film_advance(f, 61 * SEC);
+    assert_null(td_core_key_node(f->core, old)); /* it has run out */
+    assert_string_equal(td_core_key_node(f->core, new), "n1");
+    film_restart(f, false);
+    const struct td_node_keys m = {.nodes = "n[1-2]", .revoke = true};
+    film_request(f, 77, TD_MSG_NODE_KEYS, &m); /* an operator */
+    film_expect_refused(f, TD_E_DENIED);
+    film_request(f, 0, TD_MSG_NODE_KEYS, &m);
+    film_run(f);
+    assert_null(td_core_key_node(f->core, new));
+    film_restart(f, true);
+    assert_null(td_core_key_node(f->core, new));
+}
+
+static void refusals_are_told_once_in_a_while(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1, .hold = true);
+    for (int i = 0; i < 5; i++)
+        film_cancel(f, 1001, job);
+    assert_int_equal(td_core_counters(f->core)->denied, 5);
+    uint64_t seq = td_core_seq(f->core);
+    film_cancel(f, 1001, job);
+    assert_true(td_core_seq(f->core) == seq); /* counted only */
+    film_op(f, 1001, job, TD_OP_RELEASE);
+    assert_true(td_core_seq(f->core) == seq + 1); /* another kind */
+    film_cancel(f, 1002, job);
+    assert_true(td_core_seq(f->core) == seq + 2); /* another user */
+    film_advance(f, 61 * SEC);
+    assert_true(td_core_seq(f->core) == seq + 3); /* those of 1001 that were only counted */
+    film_advance(f, 300 * SEC);
+    assert_true(td_core_seq(f->core) == seq + 3);
+    film_op(f, 77, job, TD_OP_UHOLD); /* nothing changes, but an operator was there */
+    assert_true(td_core_seq(f->core) == seq + 4);
+    film_op(f, 1000, job, TD_OP_UHOLD);
+    assert_true(td_core_seq(f->core) == seq + 4);
+}
+
 static void tokens_and_keys(void **state)
 {
     struct film *f = *state;
@@ -516,6 +742,7 @@ int main(void)
         FILM(the_tier_goes_before_the_order),
         FILM(several_partitions_and_the_first_award_wins),
         FILM(a_repeated_submission_gets_the_first_answer),
+        FILM(private_jobs_are_seen_by_their_owner),
         FILM(rights_over_jobs),
         FILM(cancel_by_filter),
         FILM(requeue_of_what_runs),
@@ -525,9 +752,15 @@ int main(void)
         FILM(low_space_refuses_new_work),
         FILM(a_session_that_falls_silent_gives_its_nodes_back),
         FILM(a_session_closes),
+        FILM(a_session_closed_by_its_time_limit_says_so),
         FILM(rows_show_what_squeue_needs),
         FILM(rounds_can_be_looked_at),
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
+        FILM(tokens_are_revoked_and_bounded),
+        FILM(kinds_of_refusals_are_bounded),
+        FILM(keys_of_fronts_are_no_workers),
+        FILM(keys_are_rotated_and_revoked),
+        FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),
         FILM(configuration_is_read_again),
     };

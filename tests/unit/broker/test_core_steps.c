@@ -772,6 +772,38 @@ static void a_session_that_closes_ends_everything(void **state)
     assert_int_equal(f->workers[0].steps.n, 0);
 }
 
+static void a_step_that_closes_ends_its_session(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 1, 0);
+    film_worker(f, "n2", 1, 0);
+    uint32_t job = film_submit(f, .nodes = 2, .tasks = 2, .session = true);
+    film_expect(f, job, "RUNNING");
+    expect_step(film_ask(f, .job = job, .closes = true), 0);
+    film_step_exit(f, &f->workers[0], job, 0, 0);
+    film_expect(f, job, "RUNNING"); /* its other node works on */
+    film_step_exit(f, &f->workers[1], job, 0, 3);
+    film_expect(f, job, "COMPLETED");
+    struct td_session_close m = {.job = job};
+    film_request(f, 1000, TD_MSG_SESSION_CLOSE, &m);
+    film_expect_refused(f, TD_E_ALREADY_DONE);
+}
+
+static void others_leave_their_allocation_alone(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 2, 0);
+    uint32_t session = film_submit(f, .tasks = 1, .session = true), batch = film_submit(f, .tasks = 1);
+    expect_step(film_ask(f, .job = session), 0);
+    expect_step(film_ask(f, .job = batch, .closes = true), 0);
+    film_step_exit(f, &f->workers[0], session, 0, 0);
+    film_step_exit(f, &f->workers[0], batch, 0, 0);
+    film_expect(f, session, "RUNNING");
+    film_expect(f, batch, "RUNNING");
+}
+
 /* --- restart, rows ---------------------------------------------------------------------------- */
 
 static void restart(void **state, bool snapshot)
@@ -862,6 +894,12 @@ static void rows_and_blobs(void **state)
     assert_string_equal(row.name, "x");
     assert_string_equal(row.partition, "main");
     assert_int_equal(row.gres.v[0].count, 3);
+    assert_int_equal(row.limit_s, TD_INFINITE);
+    q.batch = true;
+    td_core_steps(f->core, &q, &f->arena, first_row, &row);
+    assert_int_equal(row.step, TD_STEP_BATCH); /* the script is the first of its job */
+    assert_string_equal(row.name, "batch");
+    assert_string_equal(row.nodelist, "n1");
     q.job = job + 1;
     row.job = 0;
     td_core_steps(f->core, &q, &f->arena, first_row, &row);
@@ -933,6 +971,8 @@ int main(void)
         film_test(a_lost_node_ends_steps_and_the_next_attempt_counts_anew),
         film_test(a_silent_node_takes_its_steps_with_it),
         film_test(a_session_that_closes_ends_everything),
+        film_test(a_step_that_closes_ends_its_session),
+        film_test(others_leave_their_allocation_alone),
         film_test(steps_outlive_a_broker_by_its_journal),
         film_test(steps_outlive_a_broker_by_its_snapshot),
         film_test(a_snapshot_that_makes_no_sense_is_refused),

@@ -11,7 +11,7 @@
 static const char *const job_rows[TD_JOB_STATE_COUNT] = {
     /*            AWARD STARTED DECLINED EXITED END GONE LOST REQUEUE HOLD RELEASE UPDATE PURGE */
     [TD_JOB_PENDING] = "giiigibrgggb", [TD_JOB_AWARDED] = "bgggggggrrgb",
-    [TD_JOB_RUNNING] = "biigggggrrgb", [TD_JOB_ENDING] = "bigigggrrrrb",
+    [TD_JOB_RUNNING] = "biigggggrrgb", [TD_JOB_ENDING] = "bigggggrrrrb",
     [TD_JOB_DONE] = "biiiribgrrrg",
 };
 static const char *const alloc_rows[TD_ALLOC_STATE_COUNT] = {

@@ -43,6 +43,7 @@ static int setup(void **state)
     assert_int_equal(shell_log_open(&s->log, log, &err), 0);
     assert_int_equal(shell_conf_load(s, &s->conf, &err), 0);
     s->conf->input_log = true;
+    s->conf->settings.request_rate = 0; /* faster than any user */
     s->conf->low_space_mb = 0;
     begin(s);
     *state = s;
@@ -211,8 +212,17 @@ static void rights_are_checked_before_anything(void **state)
     assert_int_equal(td_core_counters(s->core)->rejected, 7);
     assert_int_equal(s->asked.n, 0);
     assert_false(s->stop);
-    wake(s);
     assert_true(td_core_seq(s->core) == seq);
+    wake(s); /* which tells of them: four kinds of a user, three of the stranger */
+    assert_int_equal(td_core_counters(s->core)->denied, 7);
+    assert_true(td_core_seq(s->core) == seq + 7);
+    for (int i = 0; i < 100; i++) {
+        give(s, &user, TD_MSG_SHUTDOWN, &stop);
+        give(s, &stranger, TD_MSG_HELLO, &hello);
+    }
+    wake(s); /* more of the kind, in the same minute */
+    assert_int_equal(td_core_counters(s->core)->denied, 207);
+    assert_true(td_core_seq(s->core) == seq + 7);
 
     const struct shell_from root = {.peer = 99};
     give(s, &root, TD_MSG_SHUTDOWN, &stop);

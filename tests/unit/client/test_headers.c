@@ -7,7 +7,7 @@
 
 /* What may be refused: by what it says. Anything else is a mistake of ours. */
 static const char *const named[] = {"heterogeneous jobs are not supported yet",
-                                    "Invalid job array specification: 1-$ARRAY_SIZE"};
+                                    "'1-$ARRAY_SIZE': a range lacks its end"};
 
 static void one_header(const char *dir, const char *name)
 {

@@ -74,7 +74,7 @@ static void wrong_directives_are_named(void **state TD_UNUSED)
         {"#SBATCH hetjob", "heterogeneous jobs are not supported yet", TD_E_NOT_SUPPORTED},
         {"#SBATCH --uid=0", "--uid is not supported", TD_E_NOT_SUPPORTED},
         {"#SBATCH --mem=1G --mem-per-cpu=1G", "mutually exclusive", TD_E_INVALID_REQUEST},
-        {"#SBATCH -a 1-$N", "Invalid job array specification: 1-$N", TD_E_INVALID_ARRAY},
+        {"#SBATCH -a 1-$N", "Invalid job array specification: job.sh: line 2: '1-$N': a range lacks its end", TD_E_INVALID_ARRAY},
         {"#SBATCH -J x\r\n", "DOS line breaks", TD_E_INVALID_REQUEST},
     };
     struct submit s;

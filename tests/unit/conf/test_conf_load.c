@@ -33,6 +33,28 @@ static void no_file_is_a_cluster(void **state)
     assert_int_equal(f->conf->notes.n, 0);
 }
 
+static const char *note_of(const struct td_conf *c, const char *word)
+{
+    for (uint32_t i = 0; i < c->notes.n; i++)
+        if (strstr(c->notes.v[i], word))
+            return c->notes.v[i];
+    return NULL;
+}
+
+static void timeout_below_the_lease(void **state)
+{
+    static const char below[] = "ClusterName=c\nNodeName=n1 CPUs=2\nSlurmdTimeout=10\nPartitionName=p Nodes=n1\n";
+    struct folder *f = *state;
+
+    const char *note = note_of(folder_conf(f, below), "SlurmdTimeout");
+    assert_non_null(note);
+    assert_non_null(strstr(note, "slurm.conf line 3: SlurmdTimeout=10 is below the lease"));
+    assert_non_null(strstr(note, "after 30 s (LeaseTime of tender.conf)"));
+    td_conf_destroy(&f->conf);
+    folder_put(f, "tender.conf", "LeaseTime=10\n");
+    assert_null(note_of(folder_conf(f, below), "SlurmdTimeout"));
+}
+
 /* The facts of the guide's cluster, in our own lines. */
 static const char guide[] =
     "ClusterName=korea\n"
@@ -455,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_file_is_a_cluster, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(guides_cluster, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(timeout_below_the_lease, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(samples_load, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(sample_of_tender_conf_is_the_default, folder_setup, folder_teardown),
         cmocka_unit_test(sample_is_spelled_for_line_editors),

@@ -546,6 +546,7 @@ static void an_award_that_is_not_covered_is_declined(void **state)
     running_job(f, 1, 0, 1);
     award(f, 2, 1, 0);
     const struct td_report *r = expect_report(f, TD_REPORT_DECLINED, 2, 0);
+    assert_int_equal(r->step, TD_STEP_BATCH);
     assert_int_equal(r->refusal, TD_REFUSAL_STALE);
     assert_string_equal(r->text, "not enough free CPUs");
     expect_nothing(f);

@@ -283,6 +283,15 @@ static void wait_last(struct rig *r, uint32_t ntasks)
     assert_true(over);
 }
 
+/* So much of task 0's output. */
+static void wait_bytes(struct rig *r, size_t want)
+{
+    int64_t end = now_ms() + WAIT_MS;
+    while (r->out[0][0].bytes.len < want && now_ms() < end)
+        pump(r);
+    assert_true(r->out[0][0].bytes.len >= want);
+}
+
 static const struct td_report *run(struct rig *r, uint32_t step, uint32_t ntasks, const char *script)
 {
     put(&r->worker, TD_MSG_SH_STEP, step_make(r, step, ntasks, script));
@@ -379,14 +388,17 @@ static void input_reaches_every_task(void **state)
 static void nothing_is_lost_when_the_relay_changes(void **state)
 {
     struct rig *r = *state;
-    put(&r->worker, TD_MSG_SH_STEP, step_make(r, 0, 1, "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"));
+    char go[96]; /* the second relay may not find that all came to the first */
+    put(&r->worker, TD_MSG_SH_STEP,
+        step_make(r, 0, 1, "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); "
+                           "[ $i != 10000 ] || until [ -e go ]; do sleep 0.01; done; done"));
     for (int i = 0; i < 2; i++) {
         r->hold = i == 1;
         attach(r, 0);
-        size_t before = r->out[0][0].bytes.len;
-        while (r->out[0][0].bytes.len < before + 40000)
-            pump(r);
+        wait_bytes(r, r->out[0][0].bytes.len + 40000);
         td_stream_release(&r->relay);
+        snprintf(go, sizeof(go), "%s/go", r->dir);
+        close(open(go, O_WRONLY | O_CREAT, 0600));
     }
     r->hold = false;
     attach(r, 0);
@@ -409,8 +421,7 @@ static void a_stopped_reader_stops_only_his_step(void **state)
     put(&r->worker, TD_MSG_SH_STEP, step_make(r, 0, 1, "yes > /dev/stdout"));
     r->hold = true;
     attach(r, 0);
-    while (r->out[0][0].bytes.len < CREDIT)
-        pump(r);
+    wait_bytes(r, CREDIT);
     struct td_stream stopped = r->relay;
     td_stream_init(&r->relay, -1, 0);
     td_buf_release(&r->out[0][0].bytes);
@@ -459,6 +470,30 @@ static void what_a_task_leaves_behind_is_ended(void **state)
     while (kill((pid_t)atoi(pid), 0) == 0 && now_ms() < end) /* dead, but perhaps not reaped yet */
         nap();
     assert_int_equal(kill((pid_t)atoi(pid), 0), -1);
+}
+
+/* Another node of the same host may have a step of the same name: what runs in it is none of ours. */
+static void another_nodes_step_is_left_alone(void **state)
+{
+    struct rig *r = *state;
+    char *argv[] = {(char *)(uintptr_t)"sleep", (char *)(uintptr_t)"600", NULL};
+    char *env[] = {(char *)(uintptr_t)"TENDER_ATTEMPT=1.1", (char *)(uintptr_t)"TENDER_STEP=1.1.0",
+                   (char *)(uintptr_t)"TENDER_NODE_DIR=/another/node", NULL};
+    int status, ready[2];
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t stranger = fork();
+    if (stranger == 0) {
+        execve("/bin/sleep", argv, env);
+        _exit(126);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &status, 1), 0); /* it runs */
+    close(ready[0]);
+    run(r, 0, 1, "setsid sleep 601 >&- 2>&- &"); /* somebody lost his parent: the process list is read */
+    assert_int_equal(waitpid(stranger, &status, WNOHANG), 0);
+    kill(stranger, SIGTERM);
+    assert_int_equal(waitpid(stranger, &status, 0), stranger);
+    assert_int_equal(WTERMSIG(status), SIGTERM);
 }
 
 static void files_of_tasks(void **state)
@@ -514,7 +549,8 @@ int main(void)
         T(an_unknown_job_is_declined), T(what_cannot_start_says_why),
         T(input_reaches_every_task), T(nothing_is_lost_when_the_relay_changes),
         T(a_stopped_reader_stops_only_his_step), T(a_terminal_is_one),
-        T(what_a_task_leaves_behind_is_ended), T(files_of_tasks),
+        T(what_a_task_leaves_behind_is_ended), T(another_nodes_step_is_left_alone),
+        T(files_of_tasks),
         T(a_time_limit_ends_it), T(a_session_has_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
