@@ -357,6 +357,19 @@ static void send_with_blobs(struct shell *s, const struct td_effect *e)
     shell_bus_send(s, e->peer, e->id, e->request, &m);
 }
 
+/* Where slurm.conf lies is the shell's to know: a worker of this host tells its jobs. */
+static void send_welcome(struct shell *s, const struct td_effect *e)
+{
+    struct td_welcome m = *(const struct td_welcome *)e->body;
+    char *dir = td_arena_strdup(&s->arena, s->conf->path ? s->conf->path : "");
+    char *slash = strrchr(dir, '/');
+    if (dir[0] == '/' && strlen(dir) <= TD_MAX_PATH_BYTES) {
+        slash[slash == dir] = '\0';
+        m.conf_dir = dir;
+    }
+    shell_reply(s, e->peer, e->request, e->id, &m);
+}
+
 void shell_effects(struct shell *s)
 {
     uint32_t n;
@@ -364,7 +377,10 @@ void shell_effects(struct shell *s)
     for (uint32_t i = 0; i < n; i++, e++) {
         switch (e->kind) {
         case TD_DO_REPLY:
-            shell_reply(s, e->peer, e->request, e->id, e->body);
+            if (e->id == TD_MSG_WELCOME)
+                send_welcome(s, e);
+            else
+                shell_reply(s, e->peer, e->request, e->id, e->body);
             break;
         case TD_DO_SEND:
             if (e->nblobs)

@@ -29,7 +29,7 @@ void client_close(struct client *c);
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err);
 
 struct client_jobs {
-    TD_VEC(struct td_job_info) rows;
+    TD_VEC(const struct td_job_info *) rows; /* in the arena of the client */
     int64_t now_ms;
     uint32_t stale_ms; /* so long the front had not heard the broker */
 };
