@@ -630,6 +630,31 @@ static void kinds_of_refusals_are_bounded(void **state)
     film_restart(f, true);
 }
 
+/* A front's key is no node's, nor the other way round, over a snapshot, too. */
+static void keys_of_fronts_are_no_workers(void **state)
+{
+    struct film *f = *state;
+    struct td_error err;
+    static const char door[] = "dddddddddddddddddddddddddddddddddddddddd", node[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    const struct td_ev_worker_enrolled worker = {.node = "n1", .key = node};
+    const struct td_ev_front_enrolled front = {.name = "n1", .key = door, .root = true};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &worker}));
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_FRONT_ENROLLED, .body = &front}));
+    film_run(f);
+    for (int i = 0; i < 2; i++) {
+        bool root = false;
+        assert_string_equal(td_core_key_front(f->core, door, &root), "n1");
+        assert_true(root);
+        assert_null(td_core_key_node(f->core, door));
+        assert_null(td_core_key_front(f->core, node, &root));
+        assert_string_equal(td_core_key_node(f->core, node), "n1");
+        assert_true(td_core_key_check(f->core, "n1", door, f->now, &err) < 0);
+        film_restart(f, true);
+    }
+}
+
 static void keys_are_rotated_and_revoked(void **state)
 {
     struct film *f = *state;
@@ -763,6 +788,7 @@ int main(void)
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_are_revoked_and_bounded),
         FILM(kinds_of_refusals_are_bounded),
+        FILM(keys_of_fronts_are_no_workers),
         FILM(keys_are_rotated_and_revoked),
         FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),
