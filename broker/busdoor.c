@@ -281,23 +281,24 @@ int shell_bus_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame,
     return p && s->bus ? td_bus_server_send(s->bus, p->route, p->route_len, &b) : -TD_E_UNREACHABLE;
 }
 
-void shell_bus_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body)
+int shell_bus_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body)
 {
     const struct shell_peer *p = shell_bus_peer(s, handle);
     if (!p || !s->bus) {
         s->send_gone++;
-        return;
+        return -TD_E_UNREACHABLE;
     }
     td_buf_reset(&s->frame);
     td_wire_put_frame(&s->frame, id, request, body);
     if (s->frame.len > TD_MAX_FRAME_BYTES) {
         shell_log(&s->log, "error message %s of %lu bytes is over FRAME_BYTES and was not sent", td_msg_name(id),
                   (unsigned long)s->frame.len);
-        return;
+        return -TD_E_TOO_BIG;
     }
     int r = td_bus_server_send(s->bus, p->route, p->route_len, &s->frame);
     if (r == -TD_E_BUSY)
         s->send_full++;
     else if (r < 0)
         s->send_gone++;
+    return r;
 }

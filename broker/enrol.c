@@ -47,6 +47,8 @@ void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t r
         .uses = m->uses,
         .expires_ms = m->valid_s ? shell_now_ms(s) + (int64_t)m->valid_s * 1000 : 0,
         .uid = from->uid,
+        .front = m->front,
+        .root = m->front && m->root,
         .id = td_core_token_id(hash, &s->arena),
     };
     shell_input(s, &(struct td_input){.kind = TD_IN_ENROL, .uid = from->uid, .id = TD_EV_TOKEN_MADE, .body = ev});
@@ -54,8 +56,8 @@ void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t r
     struct td_token_reply *reply = td_arena_alloc(&s->arena, sizeof(*reply));
     reply->token = td_arena_strdup(&s->arena, td_buf_str(&text));
     shell_answer_later(s, from->peer, request, TD_MSG_TOKEN, reply);
-    shell_log(&s->log, "info token=%s made uid=%u names=%s uses=%u valid_s=%u", ev->id, from->uid,
-              td_str_empty(m->names) ? "any" : m->names, m->uses, m->valid_s);
+    shell_log(&s->log, "info token=%s made uid=%u names=%s uses=%u valid_s=%u%s", ev->id, from->uid,
+              td_str_empty(m->names) ? "any" : m->names, m->uses, m->valid_s, !m->front ? "" : m->root ? " front root" : " front");
     explicit_bzero(text.data, text.len);
     td_buf_release(&text);
 }
@@ -73,6 +75,9 @@ static int enrol_check(struct shell *s, const struct shell_from *from, const str
     td_hash(m->secret.v, m->secret.n, hash);
     if (!td_core_token_usable(s->core, hash, m->node, shell_now_ms(s), err))
         return -err->code;
+    bool ignored;
+    if (td_core_token_is_fronts(s->core, hash, &ignored))
+        return td_fail(err, TD_E_BAD_TOKEN, "%s: it is for fronts, not for workers", td_error_words(TD_E_BAD_TOKEN));
     return td_core_node_claimed(s->core, m->node, shell_now_ms(s), err) ? -err->code : 0;
 }
 
@@ -95,6 +100,10 @@ void shell_revoke_token(struct shell *s, const struct shell_from *from, uint64_t
 
 void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m)
 {
+    if (m->front) {
+        shell_enrol_front(s, from, request, m);
+        return;
+    }
     struct td_error err = {0};
     uint8_t *hash = td_arena_alloc(&s->arena, 32);
     struct td_enrolled *reply = td_arena_alloc(&s->arena, sizeof(*reply));

@@ -14,6 +14,7 @@
 #define BATCH_BYTES (512u * 1024)
 #define PIECES_BYTES (512u * 1024)
 #define BEAT_US 1000000
+#define SILENT_US 15000000 /* of a front on another host, which says once a second what it took: its connection is dead */
 #define DIGEST_SHARE 200 /* telling the digest may cost one part in so many of the time */
 
 /* --- sending --------------------------------------------------------------------------------------------------------- */
@@ -312,8 +313,23 @@ static void drop(struct shell *s, uint32_t at)
     s->followers.v[at] = s->followers.v[--s->followers.n];
 }
 
+/* The same front on a new connection: its old one is dead, whatever TCP says. */
+static void drop_same_key(struct shell *s, const struct shell_from *from)
+{
+    for (uint32_t i = 0; from->key && i < s->followers.n;) {
+        const struct shell_peer *p = shell_bus_peer(s, s->followers.v[i]->peer);
+        if (p && p->handle != from->peer && td_str_equal(p->key, from->key)) {
+            shell_peer_gone(s, p->handle);
+            drop(s, i);
+        } else {
+            i++;
+        }
+    }
+}
+
 bool shell_follow(struct shell *s, const struct shell_from *from, const struct td_follow *m, struct td_error *err)
 {
+    drop_same_key(s, from);
     struct shell_follower *f = find(s, from->peer);
     if (m->version < TD_PROTOCOL_VERSION_MIN || m->version > TD_PROTOCOL_VERSION)
         return td_fail(err, TD_E_VERSION, "the front speaks protocol %u, this broker %u to %u", m->version,
@@ -326,6 +342,7 @@ bool shell_follow(struct shell *s, const struct shell_from *from, const struct t
         td_vec_push(&s->followers, f);
     }
     td_format(f->host, sizeof(f->host), "%s", td_str_empty(m->host) ? "?" : m->host);
+    f->heard_us = shell_boot_us();
     f->wants = true;
     f->lost = false;
     f->since = m->since;
@@ -394,8 +411,24 @@ static void beat(struct shell *s)
         s->digest_at_us = now + (shell_boot_us() - now) * DIGEST_SHARE + BEAT_US;
     }
     for (uint32_t i = 0; i < s->followers.n; i++)
-        if (at_end(s, s->followers.v[i]) && has_room(s->followers.v[i]))
+        if (!s->followers.v[i]->lost && at_end(s, s->followers.v[i]) && has_room(s->followers.v[i]))
             send_message(s, s->followers.v[i], &m);
+}
+
+/* Over the bus nobody tells that a connection is over. */
+static bool stands(struct shell *s, const struct shell_follower *f)
+{
+    if (!(f->peer & SHELL_BUS_PEER))
+        return shell_peer_stands(s, f->peer);
+    const struct shell_peer *p = shell_bus_peer(s, f->peer);
+    if (!p || shell_boot_us() - f->heard_us > SILENT_US)
+        return false;
+    const struct shell_from from = {.peer = f->peer, .key = p->key};
+    if (s->down || shell_is_front(s, &from))
+        return true;
+    const struct td_error err = {.code = TD_E_DENIED, .text = "this front's key is not valid any more: it was taken back"};
+    shell_refuse(s, f->peer, 0, &err);
+    return false;
 }
 
 /* At the end of each wake. */
@@ -403,7 +436,9 @@ void shell_follow_feed(struct shell *s)
 {
     for (uint32_t i = 0; i < s->followers.n;) {
         struct shell_follower *f = s->followers.v[i];
-        if (!shell_peer_stands(s, f->peer)) {
+        if (!stands(s, f)) {
+            if (f->peer & SHELL_BUS_PEER && s->core)
+                shell_peer_gone(s, f->peer); /* what its users wait for is given up */
             drop(s, i);
             continue;
         }

@@ -5,27 +5,32 @@
 #include "broker/shell.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static bool is_bus(const struct shell_from *from)
 {
     return from->key != NULL;
 }
 
+/* Over the bus a user's answer goes to the front that vouched for him: one that outgrew a row is refused there, too. */
+int shell_send(struct shell *s, uint64_t peer, uint32_t id, uint64_t request, const void *body)
+{
+    struct td_error over;
+    if (!(peer & SHELL_BUS_PEER))
+        return shell_local_send(s, peer, id, request, body);
+    int r = td_record_check(td_msg_row(id)->record, body, &over);
+    return r < 0 ? r : shell_bus_send(s, peer, id, request, body);
+}
+
 void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body)
 {
-    if (peer & SHELL_BUS_PEER) {
-        shell_bus_send(s, peer, id, request, body);
-        return;
-    }
-    int r = shell_local_send(s, peer, id, request, body);
-    if (r == -TD_E_TOO_BIG || r == -TD_E_BUSY) {
+    int r = shell_send(s, peer, id, request, body);
+    if (r == -TD_E_TOO_BIG || (r == -TD_E_BUSY && !(peer & SHELL_BUS_PEER))) {
         const struct td_error_reply e = {
             .code = (uint32_t)-r,
             .text = r == -TD_E_BUSY ? "too many answers wait to be read (ANSWER_BYTES, ANSWERS_BYTES)"
                                     : "the answer is over the limit of one frame (FRAME_BYTES): ask for less",
         };
-        shell_local_send(s, peer, TD_MSG_ERROR, request, &e);
+        shell_send(s, peer, TD_MSG_ERROR, request, &e);
     }
 }
 
@@ -34,22 +39,35 @@ int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_
     return peer & SHELL_BUS_PEER ? shell_bus_send_frame(s, peer, frame, len) : shell_local_send_frame(s, peer, frame, len);
 }
 
+int shell_send_answer(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len)
+{
+    return peer & SHELL_BUS_PEER ? shell_bus_send_frame(s, peer, frame, len) : shell_local_send_answer(s, peer, frame, len);
+}
+
 bool shell_peer_stands(struct shell *s, uint64_t peer)
 {
     return peer & SHELL_BUS_PEER ? shell_bus_peer(s, peer) != NULL : shell_client_find(s, peer) != NULL;
+}
+
+/* A front's requests with a number are its users'. */
+static bool is_of_a_user(struct shell *s, uint64_t peer, uint64_t request)
+{
+    const struct shell_peer *p = shell_bus_peer(s, peer);
+    const struct shell_from from = {.key = p ? p->key : ""};
+    return p && request && shell_is_front(s, &from);
 }
 
 void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err)
 {
     if (s->core)
         td_core_counters(s->core)->rejected++;
-    if (peer & SHELL_BUS_PEER) {
+    if (peer & SHELL_BUS_PEER && !is_of_a_user(s, peer, request)) {
         const struct td_refused m = {.code = (uint32_t)err->code, .text = err->text};
         shell_bus_send(s, peer, TD_MSG_REFUSED, request, &m);
         return;
     }
     const struct td_error_reply m = {.code = (uint32_t)err->code, .text = err->text};
-    shell_local_send(s, peer, TD_MSG_ERROR, request, &m);
+    shell_send(s, peer, TD_MSG_ERROR, request, &m);
 }
 
 static int right_check(struct shell *s, const struct shell_from *from, const struct td_msg_row *row,
@@ -77,7 +95,7 @@ static int right_check(struct shell *s, const struct shell_from *from, const str
                            td_error_words(TD_E_DENIED), row->name);
         return 0;
     case TD_RIGHT_FRONT:
-        if (is_bus(from) || (from->uid != 0 && from->uid != (uint32_t)geteuid()))
+        if (!shell_is_front(s, from))
             return td_fail(err, TD_E_DENIED, "%s: %s needs a front of this cluster", td_error_words(TD_E_DENIED), row->name);
         return 0;
     case TD_RIGHT_BROKER:
@@ -231,8 +249,10 @@ static int unwrap(struct shell *s, struct shell_from *from, struct td_frame *f, 
     if (row->right == TD_RIGHT_FRONT || row->right == TD_RIGHT_WORKER)
         return td_fail(err, TD_E_DENIED, "%s is not taken from users", row->name);
     *f = (struct td_frame){.id = m->id, .request = f->request, .row = row, .body = td_arena_alloc(&s->arena, row->record->size)};
+    const struct shell_from front = *from;
     from->uid = m->uid;
     from->gid = m->gid;
+    shell_vouched(s, &front, &from->uid, &from->gid);
     from->key = NULL;
     return td_wire_get_record(&s->arena, row->record, m->body.v, m->body.n, f->body, err);
 }
@@ -337,6 +357,19 @@ static void send_with_blobs(struct shell *s, const struct td_effect *e)
     shell_bus_send(s, e->peer, e->id, e->request, &m);
 }
 
+/* Where slurm.conf lies is the shell's to know: a worker of this host tells its jobs. */
+static void send_welcome(struct shell *s, const struct td_effect *e)
+{
+    struct td_welcome m = *(const struct td_welcome *)e->body;
+    char *dir = td_arena_strdup(&s->arena, s->conf->path ? s->conf->path : "");
+    char *slash = strrchr(dir, '/');
+    if (dir[0] == '/' && strlen(dir) <= TD_MAX_PATH_BYTES) {
+        slash[slash == dir] = '\0';
+        m.conf_dir = dir;
+    }
+    shell_reply(s, e->peer, e->request, e->id, &m);
+}
+
 void shell_effects(struct shell *s)
 {
     uint32_t n;
@@ -344,7 +377,10 @@ void shell_effects(struct shell *s)
     for (uint32_t i = 0; i < n; i++, e++) {
         switch (e->kind) {
         case TD_DO_REPLY:
-            shell_reply(s, e->peer, e->request, e->id, e->body);
+            if (e->id == TD_MSG_WELCOME)
+                send_welcome(s, e);
+            else
+                shell_reply(s, e->peer, e->request, e->id, e->body);
             break;
         case TD_DO_SEND:
             if (e->nblobs)

@@ -162,6 +162,8 @@ static void client_add(struct shell *s, int fd)
         close(fd);
         return;
     }
+    if (s->squash_root && uid == 0)
+        uid = gid = SHELL_NOBODY;
     struct shell_client *c = td_alloc(sizeof(*c));
     td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES + TD_MAX_FRAME_BYTES + ROOM_FOR_REFUSAL);
     c->handle = s->next_handle++;

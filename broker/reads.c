@@ -76,7 +76,7 @@ static bool frame_send(struct answer *a, size_t len, uint32_t n, bool more)
     struct td_buf *frame = &a->s->frame;
     frame_make(a, frame, len, n, more);
     a->bytes += frame->len;
-    a->failed = a->bytes > TD_MAX_ANSWER_BYTES ? -TD_E_BUSY : shell_local_send_answer(a->s, a->r->from.peer, frame->data, frame->len);
+    a->failed = a->bytes > TD_MAX_ANSWER_BYTES ? -TD_E_BUSY : shell_send_answer(a->s, a->r->from.peer, frame->data, frame->len);
     size_t left = a->rows->len - len;
     if (left)
         memmove(a->rows->data, a->rows->data + len, left);
@@ -388,12 +388,12 @@ static void read_rounds(struct shell *s, const struct shell_read *r)
     uint32_t n = td_core_rounds(s->core, q->last ? q->last : TD_MAX_ROUNDS_KEPT, &s->arena, &rows);
     struct td_rounds m = {.rows = {rows, n}};
     /* Rounds of many bids may not all go into one frame: the latest that do. */
-    int sent = shell_local_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
+    int sent = shell_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
     while (sent == -TD_E_TOO_BIG && m.rows.n > 1) {
         uint32_t older = (m.rows.n + 1) / 2;
         m.rows.v += older;
         m.rows.n -= older;
-        sent = shell_local_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
+        sent = shell_send(s, r->from.peer, TD_MSG_ROUNDS, r->request, &m);
     }
     if (sent == -TD_E_TOO_BIG || sent == -TD_E_BUSY)
         refuse(s, r, -sent, "the answer is too large: ask for fewer rounds");

@@ -156,6 +156,7 @@ struct shell_forecasts {
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
 struct shell_options {
     const char *conf, *state, *dir, *address, *ports, *log;
+    const char *join, *name; /* a front's on another host */
     int ready_fd;
     bool foreground;
     struct td_notify notify; /* a service manager, in the foreground */
@@ -230,6 +231,7 @@ struct shell {
     const char *door;
     void *owner;       /* a front's own */
     uint32_t stale_ms; /* a front's: so long it has not heard the broker */
+    bool squash_root;  /* a front's on another host: root there is nobody */
 
     int epoll_fd, listen_fd, signal_fd;
     struct td_map client_by_handle;
@@ -332,6 +334,8 @@ void shell_denied_tell(struct shell *s); /* the core, at the end of a wake */
 
 /* frames.c: what comes in, by right; what goes out, by handle */
 void shell_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
+int shell_send(struct shell *s, uint64_t peer, uint32_t id, uint64_t request, const void *body); /* <0: not sent, as the doors say */
+int shell_send_answer(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len); /* a read's, by the same rules */
 void shell_reply(struct shell *s, uint64_t peer, uint64_t request, uint32_t id, const void *body);
 void shell_refuse(struct shell *s, uint64_t peer, uint64_t request, const struct td_error *err);
 void shell_effects(struct shell *s);
@@ -346,6 +350,12 @@ void shell_follow_ack(struct shell *s, const struct shell_from *from, const stru
 void shell_follow_committed(struct shell *s);
 void shell_follow_feed(struct shell *s);
 void shell_follow_release(struct shell *s);
+
+/* vouch.c */
+#define SHELL_NOBODY 65534u /* root of another host, unless its front's token says more */
+bool shell_is_front(struct shell *s, const struct shell_from *from);
+void shell_vouched(struct shell *s, const struct shell_from *front, uint32_t *uid, uint32_t *gid);
+void shell_enrol_front(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m);
 
 /* localdoor.c */
 int shell_local_open(struct shell *s, struct td_error *err);
@@ -367,7 +377,8 @@ struct shell_client *shell_client_find(struct shell *s, uint64_t handle);
 int shell_bus_open(struct shell *s, struct td_error *err);
 void shell_bus_close(struct shell *s);
 void shell_bus_take(struct shell *s);
-void shell_bus_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
+/* 0, -BUSY (the peer's queue is full), -TOO_BIG, -UNREACHABLE (gone): counted, and for most no error. */
+int shell_bus_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
 int shell_bus_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 const struct shell_peer *shell_bus_peer(struct shell *s, uint64_t handle);
 void shell_bus_endpoints(struct shell *s, char router[128], char pub[128]);

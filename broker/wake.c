@@ -151,7 +151,7 @@ int shell_wake_end(struct shell *s, struct td_error *err)
     for (uint32_t i = 0; i < s->answers.n; i++)
         shell_reply(s, s->answers.v[i].peer, s->answers.v[i].request, s->answers.v[i].id, s->answers.v[i].body);
     for (uint32_t i = 0; i < s->reads.n && r == 0; i++)
-        if (shell_local_admit(s, &s->reads.v[i]))
+        if (s->reads.v[i].from.peer & SHELL_BUS_PEER || shell_local_admit(s, &s->reads.v[i]))
             shell_read_answer(s, &s->reads.v[i]);
     if (r == 0)
         shell_follow_feed(s);

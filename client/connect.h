@@ -12,6 +12,7 @@ struct client {
     struct td_call call;
     struct td_arena arena; /* owns every answer */
     bool open;
+    bool any_door; /* by whichever door stood; if it falls, another will do */
 };
 /* Finds the cluster from SLURM_CONF, the user's default, /etc/slurm. Does not connect. */
 int client_find(struct client *c, struct td_error *err);
@@ -22,11 +23,13 @@ int client_open_front(struct client *c, struct td_error *err); /* and no other d
 int client_open_broker(struct client *c, struct td_error *err); /* its own door, past any front: who starts and ends it */
 void client_drop(struct client *c); /* the connection alone; answers stay */
 void client_close(struct client *c);
-/* Who is told that he asks too often waits and asks again, twice. One question, one answer of the kind `want`; any other kind is an error of ours or the broker's, said in words. */
+/* One question, one answer of the kind `want`; any other kind is an error of ours or the broker's, said in words. Who is told
+ * that he asks too often waits and asks again, twice. A connection lost before the answer is made again, once, if the
+ * question may be asked twice. */
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err);
 
 struct client_jobs {
-    TD_VEC(struct td_job_info) rows;
+    TD_VEC(const struct td_job_info *) rows; /* in the arena of the client */
     int64_t now_ms;
     uint32_t stale_ms; /* so long the front had not heard the broker */
 };

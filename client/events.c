@@ -92,7 +92,7 @@ static int standing(const struct events *o, int *ret, struct td_error *err)
     if (r == 0 && !jobs.rows.n)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
     if (r == 0)
-        *ret = reached(o, jobs.rows.v[0].state, jobs.rows.v[0].outcome);
+        *ret = reached(o, jobs.rows.v[0]->state, jobs.rows.v[0]->outcome);
     td_vec_release(&jobs.rows);
     client_close(&c);
     return r;

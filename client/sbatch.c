@@ -231,7 +231,7 @@ static int is_over(struct client *c, uint32_t job, int *ret_status, struct td_er
     r = client_jobs(c, &q, &jobs, err);
     bool over = jobs.rows.n > 0;
     for (uint32_t i = 0; i < jobs.rows.n; i++) {
-        const struct td_job_info *j = &jobs.rows.v[i];
+        const struct td_job_info *j = jobs.rows.v[i];
         int code = j->exit_code ? (int)j->exit_code : j->outcome == TD_OUTCOME_COMPLETED ? 0 : 1;
         over &= j->state == TD_JOB_DONE;
         *ret_status = TD_MAX(*ret_status, code);

@@ -10,10 +10,13 @@
 #include "connect.h"
 #include "render/job.h"
 #include "say.h"
+#include "scancel.h"
+
+#define PATIENCE_S 120 /* with --wait: longer than KillWait and a node's lease */
 
 struct scancel {
-    bool batch, full, interactive, me, quiet;
-    uint32_t verbose, signal;
+    bool batch, full, interactive, me, quiet, wait;
+    uint32_t verbose, signal, patience_s;
     struct td_job_filter filter;
     bool filtered; /* something besides ids was given */
 };
@@ -75,6 +78,7 @@ static const struct option options[] = {
     {"me", 0, NULL, opt_flag, AT(me), "my own jobs", NULL, false},
     {"nodelist", 'w', "NODES", opt_str, AT(filter.nodes), "jobs on any of these nodes", NULL, false},
     {"partition", 'p', "NAMES", opt_list, AT(filter.partitions), "jobs of these partitions", "SCANCEL_PARTITION", false},
+    {"patience", 0, "SECONDS", opt_u32, AT(patience_s), "with --wait: give up when nothing has ended for so long (120)", NULL, false},
     {"qos", 'q', "NAMES", opt_list, AT(filter.qos), "jobs of these QOS", "SCANCEL_QOS", false},
     {"quiet", 'Q', NULL, opt_flag, AT(quiet), "no word about jobs that are over", NULL, false},
     {"reservation", 'R', "NAMES", opt_list, AT(filter.reservations), "jobs of these reservations", NULL, false},
@@ -85,6 +89,7 @@ static const struct option options[] = {
     {"user", 'u', "NAMES", opt_list, AT(filter.users), "jobs of these users", "SCANCEL_USER", false},
     {"users", 0, "NAMES", opt_list, AT(filter.users), "", NULL, true},
     {"verbose", 'v', NULL, opt_count, AT(verbose), "tell what is done", "SCANCEL_VERBOSE", false},
+    {"wait", 0, NULL, opt_flag, AT(wait), "return when the jobs are over", NULL, false},
     {"wckey", 0, "NAMES", opt_list, AT(filter.wckeys), "jobs of these workload keys", "SCANCEL_WCKEY", false},
     OPTIONS_HELP,
     {0},
@@ -106,6 +111,10 @@ static int gather(struct scancel *s, struct option_parse *p, struct td_error *er
 
     s->filtered = s->me || f->users.n || f->partitions.n || f->names.n || f->states.n || f->accounts.n || f->qos.n ||
                   f->wckeys.n || f->reservations.n || !td_str_empty(f->nodes);
+    if (s->wait && (s->signal || s->batch))
+        return td_fail(err, TD_E_USAGE, "--wait does not go with %s: a signal need not end a job", s->signal ? "--signal" : "--batch");
+    if (s->patience_s && !s->wait)
+        return td_fail(err, TD_E_USAGE, "--patience is for --wait");
     if (!p->words.n && !s->filtered)
         return td_fail(err, TD_E_USAGE, "No job identification provided");
     struct td_job_sel *ids = td_arena_alloc(p->arena, (p->words.n + 1) * sizeof(*ids));
@@ -138,7 +147,7 @@ static int ask(struct scancel *s, struct client *c, struct td_error *err)
     struct td_job_sel *ids = td_arena_alloc(&c->arena, (jobs.rows.n + 1) * sizeof(*ids));
     uint32_t n = 0;
     for (uint32_t i = 0; i < jobs.rows.n; i++) {
-        const struct td_job_info *j = &jobs.rows.v[i];
+        const struct td_job_info *j = jobs.rows.v[i];
         struct td_buf id = {0};
         char answer[16] = "";
         job_put_id(&id, j);
@@ -181,6 +190,7 @@ static int tell(const struct scancel *s, const struct td_done *done)
 static int cancel(struct scancel *s, struct option_parse *p, struct td_error *err)
 {
     struct client c = {0};
+    struct scancel_wait w = {0};
     void *body = NULL;
     int r = client_open(&c, err);
 
@@ -193,13 +203,19 @@ static int cancel(struct scancel *s, struct option_parse *p, struct td_error *er
     for (uint32_t i = 0; r == 0 && s->verbose && i < p->words.n; i++)
         s->signal ? say_note("Signal %u to job %s", s->signal, p->words.v[i])
                   : say_note("Terminating job %s", p->words.v[i]);
+    if (r == 0 && s->wait)
+        r = scancel_wait_begin(&c, &s->filter, &w, err);
     if (r == 0) {
         struct td_cancel m = {
             .filter = s->filter, .signal = s->signal, .batch_only = s->batch && !s->full, .full = s->full};
         r = client_ask(&c, TD_MSG_CANCEL, &m, TD_MSG_DONE, &body, err);
     }
-    if (r == 0)
-        r = tell(s, body);
+    if (r == 0) {
+        int told = tell(s, body);
+        r = s->wait ? scancel_wait(&c, &w, body, s->patience_s ? s->patience_s : PATIENCE_S, err) : 0;
+        r = r < 0 ? r : TD_MAX(r, told);
+    }
+    scancel_wait_release(&w);
     client_close(&c);
     return r;
 }

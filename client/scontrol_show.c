@@ -72,14 +72,14 @@ static int show_job(struct scontrol *s, struct named *names, struct td_error *er
         td_buf_puts(&out, "{\n  \"jobs\": [");
         for (uint32_t i = 0; i < jobs.rows.n; i++) {
             td_buf_puts(&out, i ? ",\n    " : "\n    ");
-            job_json(&out, &jobs.rows.v[i]);
+            job_json(&out, jobs.rows.v[i]);
         }
         td_buf_puts(&out, "\n  ]\n}\n");
     } else if (r == 0) {
         if (!jobs.rows.n && !names->n)
             td_buf_puts(&out, "No jobs in the system\n");
         for (uint32_t i = 0; i < jobs.rows.n; i++) {
-            struct job_row row = {.job = &jobs.rows.v[i], .now_ms = jobs.now_ms};
+            struct job_row row = {.job = jobs.rows.v[i], .now_ms = jobs.now_ms};
             job_text(&out, &row, s->details > 0, s->oneliner);
         }
     }

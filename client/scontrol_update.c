@@ -150,7 +150,7 @@ static int relative_limit(struct scontrol *s, const char *value, const struct td
     if (r == 0 && !jobs.rows.n)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
     if (r == 0)
-        now = jobs.rows.v[0].limit_s;
+        now = jobs.rows.v[0]->limit_s;
     td_vec_release(&jobs.rows);
     if (r < 0)
         return r;

@@ -123,7 +123,7 @@ int session_open(struct client *c, struct submit *s, const char *name, int64_t p
         say_warning("%s", done->warnings.v[i]);
     *ret = (struct session){.job = done->job};
     struct waiting ctx = {.s = ret, .c = c, .beat_at_ms = SESSION_BEAT_MS};
-    struct client_wait w = {.job = done->job, .is_it = is_granted, .meanwhile = meanwhile, .ctx = &ctx, .stop = stop};
+    struct client_wait w = {.job = done->job, .fresh = true, .is_it = is_granted, .meanwhile = meanwhile, .ctx = &ctx, .stop = stop};
     w.until_ms = patience_ms ? client_now_ms() + patience_ms : 0;
     r = client_wait_job(c, &w, err);
     if (r == 0 && ctx.failed)
@@ -148,7 +148,7 @@ int session_find(struct client *c, uint32_t job, struct session *ret, struct td_
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
     if (r == 0) {
         *ret = (struct session){.job = job};
-        keep(ret, &jobs.rows.v[0]);
+        keep(ret, jobs.rows.v[0]);
     }
     td_vec_release(&jobs.rows);
     return r;

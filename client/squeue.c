@@ -192,6 +192,15 @@ static const char *sort_text(const struct squeue *o)
     return o->sort ? o->sort : o->start ? "S,-p" : SQUEUE_SORT;
 }
 
+static const char *format_text(const struct squeue *o)
+{
+    return o->format       ? o->format
+           : o->start      ? SQUEUE_FORMAT_START
+           : o->long_form  ? SQUEUE_FORMAT_LONG
+           : o->state_only ? "%.18i %.2t"
+                           : SQUEUE_FORMAT;
+}
+
 /* Unknown letters are named and printed as they are; unknown names leave no column and end the command. */
 static int make_format(const struct squeue *o, struct format *f)
 {
@@ -200,19 +209,14 @@ static int make_format(const struct squeue *o, struct format *f)
         name_unknown(f);
         return f->unknown.n ? -1 : 0;
     }
-    format_parse(f, &job_fields,
-                 o->format       ? o->format
-                 : o->start      ? SQUEUE_FORMAT_START
-                 : o->long_form  ? SQUEUE_FORMAT_LONG
-                 : o->state_only ? "%.18i %.2t"
-                                 : SQUEUE_FORMAT);
+    format_parse(f, &job_fields, format_text(o));
     name_unknown(f);
     return 0;
 }
 
-/* Whether anything shown or sorted by is a field that the broker leaves out unless asked. What is wrong with the format is
- * said when it is used. */
-static bool wants_long(const struct squeue *o)
+/* What is asked for: what is shown and sorted by, or, where that cannot be named, all. True: some of it is left out by the
+ * broker unless asked for. What is wrong with the format is said when it is used. */
+static bool wants(const struct squeue *o, struct td_arena *a, struct td_u32s *ret_fields)
 {
     struct td_arena arena = {0};
     struct format f = {.arena = &arena};
@@ -222,14 +226,27 @@ static bool wants_long(const struct squeue *o)
 
     if (o->names)
         format_parse_names(&f, &job_fields, o->names);
-    else if (o->format)
-        format_parse(&f, &job_fields, o->format);
+    else
+        format_parse(&f, &job_fields, format_text(o));
     sort_parse(&by, &job_fields, sort_text(o), &ignored);
+    sort_then(&by, &job_fields, 'i');
     for (uint32_t i = 0; i < f.columns.n; i++)
         found |= f.columns.v[i].field && f.columns.v[i].field->trait == TRAIT_LONG;
     for (uint32_t i = 0; i < by.n; i++)
         found |= by.keys[i].field->trait == TRAIT_LONG;
+    if (o->json || !fields_paths(&f, &by, a, ret_fields))
+        *ret_fields = (struct td_u32s){0};
     format_release(&f);
+    td_arena_release(&arena);
+    return found;
+}
+
+static bool wants_long(const struct squeue *o)
+{
+    struct td_arena arena = {0};
+    struct td_u32s ignored;
+    bool found = wants(o, &arena, &ignored);
+
     td_arena_release(&arena);
     return found;
 }
@@ -241,7 +258,7 @@ static const void **make_rows(const struct squeue *o, const struct client_jobs *
     const void **rows = td_arena_alloc(a, (n + 1) * sizeof(*rows));
 
     for (uint32_t i = 0; i < n; i++) {
-        v[i] = (struct job_row){.job = &jobs->rows.v[i], .now_ms = jobs->now_ms, .expand = o->expand};
+        v[i] = (struct job_row){.job = jobs->rows.v[i], .now_ms = jobs->now_ms, .expand = o->expand};
         rows[i] = &v[i];
     }
     return rows;
@@ -252,7 +269,7 @@ int squeue_put(const struct squeue *o, const struct client_jobs *jobs, struct td
     struct td_arena arena = {0};
     struct format f = {.arena = &arena};
     struct td_error err = {0};
-    struct sort by = {0}, first_id = {0};
+    struct sort by = {0};
     const void **rows = make_rows(o, jobs, &arena);
     uint32_t n = jobs->rows.n;
     int r = make_format(o, &f);
@@ -262,8 +279,7 @@ int squeue_put(const struct squeue *o, const struct client_jobs *jobs, struct td
     if (err.code)
         say_error("%s", err.text);
     if (r == 0) {
-        sort_parse(&first_id, &job_fields, "i", &err);
-        sort_rows(&first_id, rows, n); /* ties end in the id */
+        sort_then(&by, &job_fields, 'i'); /* ties end in the id */
         sort_rows(&by, rows, n);
         if (o->json) {
             td_buf_puts(ret, "{\n  \"meta\": {\"Tender\": {\"release\": \"" TD_VERSION "\"}},\n  \"errors\": [],\n  \"jobs\": ");
@@ -324,8 +340,8 @@ static int once(const struct squeue *o)
     struct td_query_jobs q = {.filter = o->filter,
                               .state_only = o->state_only,
                               .expand = o->array,
-                              .all = o->all,
-                              .long_fields = wants_long(o)};
+                              .all = o->all};
+    q.long_fields = wants(o, &c.arena, &q.fields);
     int r = client_open(&c, &err);
 
     if (r == 0 && o->filter.nodes)

@@ -117,7 +117,7 @@ static struct client_jobs rows_of(const struct picture *p, const struct squeue *
 
     for (uint32_t i = 0; i < p->v.n && !o->no_state; i++)
         if (td_job_matches(&o->filter, &p->v.v[i]->row))
-            td_vec_push(&jobs.rows, p->v.v[i]->row);
+            td_vec_push(&jobs.rows, &p->v.v[i]->row);
     return jobs;
 }
 

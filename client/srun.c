@@ -555,11 +555,12 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Returns the exit status, or <0 with words; *ret_gives_back: the allocation goes with the step, without a word from us. */
+/* Returns the exit status, or <0 with words; *ret_gives_back: the allocation goes with the step, without a word from us.
+ * `io` listens already, and is taken over. */
 static int do_step(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, int signal_fd,
-                   bool *ret_gives_back, struct td_error *err)
+                   const struct step_io *io, bool *ret_gives_back, struct td_error *err)
 {
-    struct running r = {.o = o, .s = s, .own = own, .signal_fd = signal_fd, .io = {.label = o->label, .pty = o->pty, .listen_fd = -1, .err.fd = -1}};
+    struct running r = {.o = o, .s = s, .own = own, .signal_fd = signal_fd, .io = *io};
     struct td_buf env = {0};
     char *cwd = td_arena_alloc(o->s.arena, TD_MAX_PATH_BYTES + 1);
     mode_t mask = umask(0);
@@ -568,8 +569,6 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
     int res = fill_spec(o, s, !own, &r.create.spec, err);
     if (res == 0)
         res = direct_streams(o, s, &r.io, &r.create.spec, err);
-    if (res == 0)
-        res = io_listen(&r.io, err);
     if (res == 0)
         res = step_environ(o, s, !own, &env, err);
     if (res == 0)
@@ -582,7 +581,7 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
         r.create.spec.name = td_str_empty(o->s.spec.name) || own ? base_name(argv.v[0]) : o->s.spec.name;
         r.create.spec.argv = argv;
         r.create.spec.cwd = o->chdir ? o->chdir : cwd;
-        r.create.spec.io = io_addresses(&r.io);
+        r.create.spec.io = r.io.addresses;
         r.create.spec.io_key = (struct td_bin){r.io.key, sizeof(r.io.key)};
         res = td_record_check(&td_rec_step_create, &r.create, err);
     }
@@ -642,7 +641,10 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
     const char *inside = getenv("SLURM_JOB_ID");
     uint64_t id = o->jobid;
     bool own = !o->jobid && td_str_empty(inside);
+    struct step_io io = {.label = o->label, .pty = o->pty, .listen_fd = -1, .err.fd = -1};
     int r = client_open(&c, err);
+    if (r == 0)
+        r = io_listen(&io, err); /* before the allocation, which then stands idle for less */
     if (r == 0 && !own && !o->jobid && (!td_parse_u64(inside, &id) || id == 0 || id >= UINT32_MAX))
         r = td_fail(err, TD_E_INVALID_JOB, "SLURM_JOB_ID=%s is not the number of a job", inside);
     if (r == 0)
@@ -653,12 +655,15 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
         say_error("Unable to confirm allocation for job %u: %s", (uint32_t)id, say_words(err, &tmp));
     if (r < 0 && !own && err->code == TD_E_INVALID_JOB && !o->jobid)
         say_note("Check SLURM_JOB_ID environment variable. Expired or invalid job %u", (uint32_t)id);
-    if (r < 0)
+    if (r < 0) {
+        io_release(&io);
         r = -1;
-    else {
+    } else {
         int signal_fd = open_signals();
         bool gives_back = false;
-        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, &gives_back, err);
+        if (stopped)
+            io_release(&io);
+        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, &io, &gives_back, err);
         if (r < 0)
             say_error("Unable to create step for job %u: %s", s.job, say_words(err, &tmp));
         if (own && !gives_back)

@@ -43,18 +43,8 @@ static int listen_on(int family)
     return -1;
 }
 
-int io_listen(struct step_io *io, struct td_error *err)
-{
-    if (getrandom(io->key, sizeof(io->key), 0) != (ssize_t)sizeof(io->key))
-        return td_fail(err, TD_E_IO, "the kernel gives no random numbers");
-    io->listen_fd = listen_on(AF_INET6);
-    if (io->listen_fd < 0)
-        io->listen_fd = listen_on(AF_INET);
-    return io->listen_fd < 0 ? td_fail(err, TD_E_IO, "cannot listen for the tasks' output: %s", strerror(errno)) : 0;
-}
-
 /* This host's own name for itself first: most clusters of one machine need no more. */
-struct td_strs io_addresses(struct step_io *io)
+static struct td_strs addresses(struct step_io *io)
 {
     struct sockaddr_storage own;
     socklen_t len = sizeof(own);
@@ -86,6 +76,19 @@ struct td_strs io_addresses(struct step_io *io)
     }
     freeifaddrs(list);
     return (struct td_strs){v, n};
+}
+
+int io_listen(struct step_io *io, struct td_error *err)
+{
+    if (getrandom(io->key, sizeof(io->key), 0) != (ssize_t)sizeof(io->key))
+        return td_fail(err, TD_E_IO, "the kernel gives no random numbers");
+    io->listen_fd = listen_on(AF_INET6);
+    if (io->listen_fd < 0)
+        io->listen_fd = listen_on(AF_INET);
+    if (io->listen_fd < 0)
+        return td_fail(err, TD_E_IO, "cannot listen for the tasks' output: %s", strerror(errno));
+    io->addresses = addresses(io);
+    return 0;
 }
 
 void io_begin(struct step_io *io, const struct td_step_created *m)

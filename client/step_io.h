@@ -53,6 +53,7 @@ struct io_node {
 };
 struct step_io {
     int listen_fd;
+    struct td_strs addresses; /* host:port, for spec.io; in the arena */
     uint8_t key[TD_SEAL_KEY_BYTES];
     struct td_arena arena;
     uint32_t job, step;
@@ -76,8 +77,7 @@ struct step_io {
     uint32_t exit_code;            /* the worst */
 };
 
-int io_listen(struct step_io *io, struct td_error *err);
-struct td_strs io_addresses(struct step_io *io); /* host:port, for spec.io; in its arena */
+int io_listen(struct step_io *io, struct td_error *err); /* where: io->addresses */
 /* The step exists now: its tasks and where they are. */
 void io_begin(struct step_io *io, const struct td_step_created *m);
 /* Adds what to wait for; returns how many. Room for IO_POLL_MAX(io). */

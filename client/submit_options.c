@@ -294,7 +294,7 @@ const struct option sbatch_options[] = {
     {"mail-type", 0, "LIST", submit_take_mail, AT(spec.mail_type), "when to send mail (remembered; mail is not sent yet)", NULL, false},
     {"mail-user", 0, "USER", submit_take_mail, AT(spec.mail_user), "who gets the mail", NULL, false},
     {"no-requeue", 0, NULL, submit_take_requeue, 2, "never start it a second time", "SBATCH_NO_REQUEUE", false},
-    {"open-mode", 0, "MODE", submit_take_open_mode, 0, "append or truncate the output files", "SBATCH_OPEN_MODE", false},
+    {"open-mode", 0, "MODE", submit_take_open_mode, 0, "append to the output files, or truncate them at every start, a requeued job's too (the default)", "SBATCH_OPEN_MODE", false},
     {"output", 'o', "FILE", opt_str, AT(spec.std_out), "file for standard output (slurm-%j.out); codes as for --error", "SBATCH_OUTPUT", false},
     {"parsable", 0, NULL, opt_flag, AT(parsable), "print the job's number and nothing else", NULL, false},
     {"quiet", 'Q', NULL, opt_flag, AT(quiet), "no word but errors", NULL, false},

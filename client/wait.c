@@ -33,10 +33,10 @@ static int look(struct client *c, const struct client_wait *w, int64_t since_ms,
     int r = client_jobs(c, &q, &jobs, err);
     if (r == 0 && jobs.rows.n == 0)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
-    if (r == 0 && w->is_it(&jobs.rows.v[0], w->ctx))
+    if (r == 0 && w->is_it(jobs.rows.v[0], w->ctx))
         r = 1;
     else if (r == 0 && w->meanwhile)
-        w->meanwhile(w->ctx, &jobs.rows.v[0], client_now_ms() - since_ms);
+        w->meanwhile(w->ctx, jobs.rows.v[0], client_now_ms() - since_ms);
     td_vec_release(&jobs.rows);
     return r;
 }
@@ -103,7 +103,7 @@ int client_wait_job(struct client *c, const struct client_wait *w, struct td_err
     struct client events = {0};
     struct td_error why = {0};
     int64_t since = client_now_ms();
-    int r = look(c, w, since, err);
+    int r = w->fresh ? 0 : look(c, w, since, err);
     if (r != 0)
         return r > 0 ? 0 : r;
     bool told = subscribe(c, w->job, &events, &why) == 0;

@@ -9,6 +9,7 @@
 #include "connect.h"
 
 struct client_wait {
+    bool fresh; /* made just now: it cannot be so before something is told */
     uint32_t job;
     /* Is this what was waited for? The row is borrowed. */
     bool (*is_it)(const struct td_job_info *row, void *ctx);

@@ -66,6 +66,12 @@ void watch_close(struct watch *w)
     td_arena_release(&w->arena);
 }
 
+static void lose(struct watch *w)
+{
+    td_stream_release(&w->stream);
+    w->connected = false;
+}
+
 /* 1 a frame, 0 none is whole yet, <0 refused. */
 static int take(struct watch *w, const struct td_events **ret, struct td_error *err)
 {
@@ -82,6 +88,11 @@ static int take(struct watch *w, const struct td_events **ret, struct td_error *
         return r;
     if (f.id == TD_MSG_ERROR) {
         const struct td_error_reply *e = f.body;
+        if (e->code == TD_E_RATE && e->retry_ms) { /* who asks too often waits for his turn, by himself */
+            lose(w);
+            w->dial_at_ms = watch_elapsed_ms() + e->retry_ms;
+            return 0;
+        }
         return td_fail(err, (int)e->code, "%s", e->text);
     }
     if (f.id != TD_MSG_EVENTS)
@@ -91,12 +102,6 @@ static int take(struct watch *w, const struct td_events **ret, struct td_error *
         w->last = (*ret)->last;
     w->begun = w->begun || !(*ret)->more;
     return 1;
-}
-
-static void lose(struct watch *w)
-{
-    td_stream_release(&w->stream);
-    w->connected = false;
 }
 
 int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *ret, const struct td_events **ret_frame,
@@ -113,7 +118,11 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
                 *ret = WATCH_FRAME;
                 return r < 0 ? r : 0;
             }
-        } else if (connect_front(w, &why) == 0) {
+        } else if (now >= w->dial_at_ms && connect_front(w, &why) == 0) {
+            heard = now;
+            if (!w->lost)
+                continue; /* it was not lost, only told to wait */
+            w->lost = false;
             *ret = WATCH_BACK;
             return 0;
         }
@@ -122,7 +131,7 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
             return 0;
         }
         struct pollfd p[2] = {{.fd = w->connected ? w->stream.fd : -1, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
-        int64_t wait = w->connected ? heard + SILENCE_MS - now : RETRY_MS;
+        int64_t wait = w->connected ? heard + SILENCE_MS - now : TD_MAX(w->dial_at_ms - now, RETRY_MS);
         int n = poll(p, 2, (int)TD_MAX(TD_MIN(wait, left), 0));
         if (n < 0 && errno != EINTR)
             return td_fail(err, TD_E_IO, "waiting for events: %s", strerror(errno));
@@ -133,6 +142,7 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
         bool read_now = n > 0 && p[0].revents;
         if (w->connected && ((read_now && td_stream_read(&w->stream, &why) < 0) || watch_elapsed_ms() - heard > SILENCE_MS)) {
             lose(w);
+            w->lost = true;
             *ret = WATCH_LOST;
             return 0;
         }

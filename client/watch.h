@@ -1,7 +1,7 @@
 /* watch.h - a subscription at the front: events as they are committed, through restarts of front and broker
  *
  * A watch that loses its front tries again until it stands, and goes on from the last number it was told: nothing is told
- * twice, nothing is left out, or the frame says `resync`. */
+ * twice, nothing is left out, or the frame says `resync`. One that is told that it asks too often waits and asks again. */
 #ifndef TD_CLIENT_WATCH_H
 #define TD_CLIENT_WATCH_H
 
@@ -13,7 +13,8 @@ struct watch {
     struct td_stream stream;
     struct td_arena arena;    /* of the last frame */
     uint64_t last;            /* last journal number it was told of */
-    bool connected, begun;
+    bool connected, begun, lost;
+    int64_t dial_at_ms;       /* not before: it was told to wait */
 };
 enum watch_got {
     WATCH_FRAME,  /* an EVENTS frame */

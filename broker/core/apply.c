@@ -615,6 +615,9 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
     case TD_EV_WORKER_ENROLLED:
         core_enrol_apply_worker(c, ev->body);
         return;
+    case TD_EV_FRONT_ENROLLED:
+        core_enrol_apply_front(c, ev->body);
+        return;
     case TD_EV_TOKEN_MADE:
         core_enrol_apply_token(c, ev->body);
         return;

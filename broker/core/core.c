@@ -428,8 +428,8 @@ void td_core_input(struct td_core *c, const struct td_input *in)
         core_steps_peer_gone(c, in->peer, in->request);
         return;
     case TD_IN_ENROL:
-        TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_TOKEN_MADE || in->id == TD_EV_TOKEN_REVOKED ||
-                  in->id == TD_EV_KEY_ROTATED);
+        TD_ASSERT(in->id == TD_EV_WORKER_ENROLLED || in->id == TD_EV_FRONT_ENROLLED || in->id == TD_EV_TOKEN_MADE ||
+                  in->id == TD_EV_TOKEN_REVOKED || in->id == TD_EV_KEY_ROTATED);
         core_emit(c, in->id, in->body);
         return;
     case TD_IN_AUDIT:

@@ -89,7 +89,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 5u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 6u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -161,6 +161,9 @@ typedef void td_blob_visit_fn(void *ctx, const uint8_t hash[32]);
 void td_core_blobs(const struct td_core *c, td_blob_visit_fn *visit, void *ctx);
 /* Enrolment facts for the shell's door: node a key is good for (NULL if none); whether a token's hash is usable now. */
 const char *td_core_key_node(const struct td_core *c, const char *key);
+/* The name of the front whose key this is, NULL if it is none's; root: it vouches for root, too. */
+const char *td_core_key_front(const struct td_core *c, const char *key, bool *ret_root);
+bool td_core_token_is_fronts(const struct td_core *c, const uint8_t hash[32], bool *ret_root); /* of a usable one: for fronts */
 bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node, int64_t now_ms, struct td_error *err);
 
 /* Tokens by their ids (tokens.c). */

@@ -12,15 +12,14 @@ static struct core_token *token_of(const struct td_core *c, const uint8_t *hash)
     return NULL;
 }
 
-void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enrolled *ev)
+/* Takes the key's words. */
+static void key_put(struct td_core *c, struct core_key k, struct td_bin token)
 {
-    struct core_token *t = ev->token.n == sizeof(t->hash) ? token_of(c, ev->token.v) : NULL;
+    struct core_token *t = token.n == sizeof(t->hash) ? token_of(c, token.v) : NULL;
     if (t)
         t->used++;
-    struct core_key k = {.key = td_strdup(ev->key ? ev->key : ""),
-                         .node = td_strdup(ev->node ? ev->node : "")};
-    if (ev->token.n == sizeof(k.token))
-        memcpy(k.token, ev->token.v, sizeof(k.token));
+    if (token.n == sizeof(k.token))
+        memcpy(k.token, token.v, sizeof(k.token));
     uintptr_t at = (uintptr_t)td_strmap_get(&c->key_by_name, k.key);
     if (at) { /* enrolled again: the later name counts */
         td_free(c->keys.v[at - 1].key);
@@ -32,11 +31,29 @@ void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enroll
     td_strmap_put(&c->key_by_name, k.key, (void *)(uintptr_t)c->keys.n);
 }
 
+void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enrolled *ev)
+{
+    const struct core_key k = {.key = td_strdup(ev->key ? ev->key : ""),
+                               .node = td_strdup(ev->node ? ev->node : "")};
+    key_put(c, k, ev->token);
+}
+
+void core_enrol_apply_front(struct td_core *c, const struct td_ev_front_enrolled *ev)
+{
+    const struct core_key k = {.key = td_strdup(ev->key ? ev->key : ""),
+                               .node = td_strdup(ev->name ? ev->name : ""),
+                               .front = true,
+                               .root = ev->root};
+    key_put(c, k, ev->token);
+}
+
 void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev)
 {
     struct core_token t = {.uses = ev->uses,
                            .uid = ev->uid,
                            .expires_ms = ev->expires_ms,
+                           .front = ev->front,
+                           .root = ev->root,
                            .names = td_strdup(ev->names ? ev->names : "")};
     if (ev->token.n == sizeof(t.hash))
         memcpy(t.hash, ev->token.v, sizeof(t.hash));
@@ -44,10 +61,32 @@ void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev
     td_vec_push(&c->tokens, t);
 }
 
-const char *td_core_key_node(const struct td_core *c, const char *key)
+static const struct core_key *key_of(const struct td_core *c, const char *key)
 {
     uintptr_t at = (uintptr_t)td_strmap_get(&c->key_by_name, key ? key : "");
-    return at && !core_key_expired(&c->keys.v[at - 1], c->now_ms) ? c->keys.v[at - 1].node : NULL;
+    return at && !core_key_expired(&c->keys.v[at - 1], c->now_ms) ? &c->keys.v[at - 1] : NULL;
+}
+
+const char *td_core_key_node(const struct td_core *c, const char *key)
+{
+    const struct core_key *k = key_of(c, key);
+    return k && !k->front ? k->node : NULL;
+}
+
+const char *td_core_key_front(const struct td_core *c, const char *key, bool *ret_root)
+{
+    const struct core_key *k = key_of(c, key);
+    if (!k || !k->front)
+        return NULL;
+    *ret_root = k->root;
+    return k->node;
+}
+
+bool td_core_token_is_fronts(const struct td_core *c, const uint8_t hash[32], bool *ret_root)
+{
+    const struct core_token *t = token_of(c, hash);
+    *ret_root = t && t->root;
+    return t && t->front;
 }
 
 bool td_core_token_usable(const struct td_core *c, const uint8_t hash[32], const char *node,

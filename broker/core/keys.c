@@ -62,9 +62,9 @@ int td_core_key_check(const struct td_core *c, const char *node, const char *key
     }
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
-        if (td_str_equal(k->key, key) && (!td_str_equal(k->node, node) || core_key_expired(k, now_ms)))
+        if (td_str_equal(k->key, key) && (k->front || !td_str_equal(k->node, node) || core_key_expired(k, now_ms)))
             return td_fail(err, TD_E_INVALID_REQUEST, "that key is known already, of another node or as an old one");
-        n += td_str_equal(k->node, node) && !core_key_expired(k, now_ms);
+        n += !k->front && td_str_equal(k->node, node) && !core_key_expired(k, now_ms);
     }
     if (n >= TD_MAX_KEYS_PER_NODE)
         return td_fail(err, TD_E_BUSY, "node %s has %u keys that are good still (KEYS_PER_NODE): rotate again when the old "

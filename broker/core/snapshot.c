@@ -44,7 +44,8 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
     for (uint32_t i = 0; i < c->keys.n; i++) {
         const struct core_key *k = &c->keys.v[i];
         struct td_snap_key r = {
-            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}, .until_ms = k->until_ms};
+            .node = k->node, .key = k->key, .token = {k->token, sizeof(k->token)}, .until_ms = k->until_ms, .front = k->front,
+            .root = k->root};
         emit(ctx, TD_SNAP_KEY, &td_rec_snap_key, &r);
     }
     for (uint32_t i = 0; i < c->tokens.n; i++) {
@@ -55,6 +56,8 @@ static void emit_enrolment(const struct td_core *c, td_core_emit_fn *emit, void 
                                   .expires_ms = t->expires_ms,
                                   .uid = t->uid,
                                   .used = t->used,
+                                  .front = t->front,
+                                  .root = t->root,
                                   .revoked = t->revoked};
         emit(ctx, TD_SNAP_TOKEN, &td_rec_snap_token, &r);
     }
@@ -398,8 +401,12 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         break;
     case TD_SNAP_KEY: {
         const struct td_snap_key *r = body;
-        struct td_ev_worker_enrolled ev = {.node = r->node, .key = r->key, .token = r->token};
-        core_enrol_apply_worker(c, &ev); /* tokens come after keys, so no use is counted twice */
+        const struct td_ev_worker_enrolled ev = {.node = r->node, .key = r->key, .token = r->token};
+        const struct td_ev_front_enrolled front = {.name = r->node, .key = r->key, .token = r->token, .root = r->root};
+        if (r->front) /* tokens come after keys, so no use is counted twice */
+            core_enrol_apply_front(c, &front);
+        else
+            core_enrol_apply_worker(c, &ev);
         c->keys.v[c->keys.n - 1].until_ms = r->until_ms;
         break;
     }
@@ -409,7 +416,9 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
                                       .names = r->names,
                                       .uses = r->uses,
                                       .expires_ms = r->expires_ms,
-                                      .uid = r->uid};
+                                      .uid = r->uid,
+                                      .front = r->front,
+                                      .root = r->root};
         core_enrol_apply_token(c, &ev);
         c->tokens.v[c->tokens.n - 1].used = r->used;
         c->tokens.v[c->tokens.n - 1].revoked = r->revoked;

@@ -255,6 +255,7 @@ struct core_client_key {
 struct core_key {
     char *key, *node;
     uint8_t token[32];
+    bool front, root; /* a front's, `node` its name; it vouches for root, too */
     int64_t until_ms; /* superseded: good until then */
 };
 struct core_token {
@@ -262,6 +263,7 @@ struct core_token {
     char *names;
     uint32_t uses, used, uid;
     int64_t expires_ms;
+    bool front, root;
     bool revoked;
 };
 
@@ -729,6 +731,7 @@ void core_client_keys_prune(struct td_core *c, int64_t before_ms);
 const struct core_client_key *core_client_keys_find(const struct td_core *c, uint32_t uid,
                                                     const char *key);
 void core_enrol_apply_worker(struct td_core *c, const struct td_ev_worker_enrolled *ev);
+void core_enrol_apply_front(struct td_core *c, const struct td_ev_front_enrolled *ev);
 void core_enrol_apply_token(struct td_core *c, const struct td_ev_token_made *ev);
 
 #endif

@@ -50,7 +50,7 @@ struct front_ring {
 };
 
 /* --- the way to the broker ----------------------------------------------------------------------------------------------- */
-enum front_link { LINK_DOWN, LINK_UP };
+enum front_link { LINK_DOWN, LINK_DIALLING, LINK_UP }; /* DIALLING: on the bus, not followed yet */
 struct front_relay { /* a request that waits for the broker's answer */
     uint64_t client, request;
     struct front_relay *next_free;
@@ -72,6 +72,13 @@ struct front {
     uint32_t up_watched;
     int64_t retry_us, heard_us, ack_us;
     uint64_t taken_bytes, acked_bytes;
+
+    /* remote.c: of a front on another host */
+    bool remote, joined;
+    struct td_join_token token;
+    struct td_keypair keys;
+    struct td_bus_client *bus;
+    int64_t enrol_us, complain_us;
 
     /* replica.c */
     bool ready;      /* the replica is a picture of the cluster */
@@ -111,6 +118,19 @@ int front_uplink_send(struct front *f, uint32_t id, uint64_t request, const void
 void front_uplink_flush(struct front *f);
 void front_uplink_close(struct front *f, const char *why);
 uint32_t front_stale_ms(const struct front *f);
+void front_uplink_take(struct front *f, const uint8_t *data, size_t len); /* one frame of the broker's */
+void front_uplink_follow(struct front *f);
+
+/* remote.c */
+bool front_remote_is(const char *state_dir); /* it has joined before */
+int front_remote_begin(struct front *f, struct td_error *err);
+int front_remote_conf(struct front *f, struct td_error *err);
+bool front_remote_squashes(const struct front *f);
+int front_remote_dial(struct front *f);
+void front_remote_hang_up(struct front *f);
+void front_remote_tick(struct front *f);
+void front_remote_ready(struct front *f);
+int front_remote_send(struct front *f, uint32_t id, uint64_t request, const void *body);
 
 /* replica.c */
 void front_snapshot_take(struct front *f, const struct td_snapshot *m);

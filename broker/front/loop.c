@@ -115,6 +115,7 @@ static void clock_set(struct front *f)
 {
     f->s->clock.now_us = f->now_ms * 1000 + (f->now_ms ? shell_boot_us() - f->now_at_us : 0);
     f->s->stale_ms = front_stale_ms(f);
+    f->s->squash_root = f->remote && front_remote_squashes(f);
 }
 
 static int wait_ms(const struct front *f)

@@ -53,7 +53,7 @@ static int options_parse(int argc, char **argv, struct shell_options *o)
         const struct {
             const char *name;
             const char **to;
-        } texts[] = {{"conf", &o->conf}, {"state", &o->state}, {"dir", &o->dir}, {"log", &o->log}};
+        } texts[] = {{"conf", &o->conf}, {"state", &o->state}, {"dir", &o->dir}, {"log", &o->log}, {"join", &o->join}, {"name", &o->name}};
         for (size_t i = 0; i < TD_ARRAY_LEN(texts); i++)
             if (strcmp(name, texts[i].name) == 0)
                 *texts[i].to = optarg;
@@ -80,9 +80,33 @@ static int options_parse(int argc, char **argv, struct shell_options *o)
     return 0;
 }
 
+static int folder_make(const char *path, struct td_error *err)
+{
+    return mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : td_fail(err, TD_E_IO, "cannot make %s: %s", path, strerror(errno));
+}
+
+/* A front on another host has a folder of its own. */
+static int state_make(struct shell *s, struct td_error *err)
+{
+    char path[4200];
+    if (!s->opt.dir || s->opt.state)
+        return td_fail(err, TD_E_USAGE, "--join needs a folder for this front: name one with --dir, and no --state");
+    int r = folder_make(s->opt.dir, err);
+    td_format(path, sizeof(path), "%s/state", s->opt.dir);
+    if (r == 0)
+        r = folder_make(path, err);
+    td_format(path, sizeof(path), "%s/state/broker.key", s->opt.dir);
+    if (r == 0 && access(path, F_OK) == 0)
+        r = td_fail(err, TD_E_USAGE, "%s is the folder of a broker: a front that joins another needs one of its own", s->opt.dir);
+    return r;
+}
+
 static int state_find(struct shell *s, struct td_error *err)
 {
     char path[4200];
+    int made = s->opt.join ? state_make(s, err) : 0;
+    if (made < 0)
+        return made;
     if (s->opt.state)
         td_format(path, sizeof(path), "%s", s->opt.state);
     else if (s->opt.dir)
@@ -152,7 +176,7 @@ static void say_ready(struct front *f)
     struct shell *s = f->s;
     struct td_error err = {0};
     f->on_ready = NULL;
-    if (shell_local_open(s, &err) < 0 || pid_write(s, &err) < 0) {
+    if (shell_local_open(s, &err) < 0 || pid_write(s, &err) < 0 || (f->remote && front_remote_conf(f, &err) < 0)) {
         shell_log(&s->log, "error front stops: %s", err.text);
         fprintf(stderr, "tender-front: error: %s\n", err.text);
         s->stop = true;
@@ -189,6 +213,10 @@ static int front_start(struct front *f, struct td_error *err)
     td_buf_release(&path);
     s->core = td_core_new(1);
     f->on_ready = say_ready;
+    f->remote = s->opt.join || front_remote_is(s->state_dir);
+    r = f->remote ? front_remote_begin(f, err) : 0;
+    if (r < 0)
+        return r;
     front_uplink_open(f);
     return 0;
 }
@@ -202,8 +230,11 @@ static void front_stop(struct front *f)
     }
     front_watch_release(f);
     front_relay_release(f);
-    if (f->link == LINK_UP)
+    if (f->remote)
+        front_remote_hang_up(f);
+    else if (f->link == LINK_UP)
         td_stream_release(&f->up);
+    explicit_bzero(&f->keys, sizeof(f->keys));
     shell_local_close(f->s);
     shell_release(f->s);
     td_vec_release(&f->forecast);
@@ -228,6 +259,8 @@ static int front_run(const struct shell_options *o)
     f.ring.first = 1;
     if (gethostname(f.s->host, sizeof(f.s->host) - 1) < 0)
         td_format(f.s->host, sizeof(f.s->host), "localhost");
+    if (o->name)
+        td_format(f.s->host, sizeof(f.s->host), "%s", o->name);
     int r = front_start(&f, &err);
     if (r == 0)
         r = front_loop(&f, &err);

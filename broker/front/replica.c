@@ -14,6 +14,13 @@ static void begin_anew(struct front *f, const char *why)
     front_uplink_close(f, "to begin anew");
 }
 
+/* Frames of the bus may be lost, with their connection or when it is full: from another one the journal gives them again. */
+static bool has_hole(const struct front *f, const struct td_committed *m)
+{
+    uint64_t have = td_core_seq(f->s->core);
+    return f->remote && f->ready && (m->events.n ? m->events.v[0].seq > have + 1 : m->last > have);
+}
+
 static bool digest_differs(struct front *f, uint64_t digest)
 {
     if (!digest)
@@ -123,6 +130,10 @@ void front_committed_take(struct front *f, const struct td_committed *m)
     }
     if (!f->ready)
         return;
+    if (has_hole(f, m)) {
+        front_uplink_close(f, "frames were lost on the way");
+        return;
+    }
     for (uint32_t i = 0; i < m->events.n; i++) {
         bool ok = apply(f, &m->events.v[i], &err);
         if (f->arena.used_total > 1u << 20)

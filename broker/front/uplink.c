@@ -1,4 +1,5 @@
-/* uplink.c - the connection to the broker beside this front: its local socket, as the broker's own user
+/* uplink.c - the connection to the broker: the local socket of the one beside this front, as the broker's own user, or the
+ * bus (remote.c)
  *
  * Owns the stream. A broker that is away is tried again every RETRY_US; one that says nothing for SILENCE_US, though it
  * beats once a second, is taken for gone. While it is away reads are answered from the replica and say how old it is. */
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define RETRY_US 50000
+#define REDIAL_US 500000 /* of a broker on another host; libzmq tries more often by itself */
 #define SILENCE_US 5000000
 #define ACK_US 1000000
 #define ACK_BYTES (TD_MAX_FOLLOW_WINDOW_BYTES / 4)
@@ -28,12 +30,22 @@ static void watch(struct front *f)
 void front_uplink_open(struct front *f)
 {
     struct td_error err = {0};
-    f->retry_us = shell_boot_us() + RETRY_US;
+    f->retry_us = shell_boot_us() + (f->remote ? REDIAL_US : RETRY_US);
+    if (f->remote) {
+        if (front_remote_dial(f) == 0)
+            f->link = LINK_DIALLING;
+        return;
+    }
     int fd = td_local_connect(f->broker_socket, &err);
     if (fd < 0)
         return; /* the loop tries again; answers say how long it has been */
     td_stream_init(&f->up, fd, OUT_MAX);
     f->up_watched = 0;
+    front_uplink_follow(f);
+}
+
+void front_uplink_follow(struct front *f)
+{
     f->link = LINK_UP;
     f->heard_us = shell_boot_us();
     f->taken_bytes = f->acked_bytes = 0;
@@ -50,8 +62,12 @@ void front_uplink_close(struct front *f, const char *why)
 {
     if (f->link == LINK_DOWN)
         return;
-    shell_log(&f->s->log, "warn broker connection closed: %s", why);
-    td_stream_release(&f->up);
+    if (f->link == LINK_UP)
+        shell_log(&f->s->log, "warn broker connection closed: %s", why);
+    if (f->remote)
+        front_remote_hang_up(f);
+    else
+        td_stream_release(&f->up);
     f->link = LINK_DOWN;
     f->restoring = false;
     front_relays_refuse(f);
@@ -59,8 +75,10 @@ void front_uplink_close(struct front *f, const char *why)
 
 int front_uplink_send(struct front *f, uint32_t id, uint64_t request, const void *body)
 {
-    if (f->link == LINK_DOWN)
+    if (f->link != LINK_UP)
         return -TD_E_UNREACHABLE;
+    if (f->remote)
+        return front_remote_send(f, id, request, body);
     int r = td_stream_put(&f->up, id, request, body);
     watch(f);
     return r;
@@ -68,13 +86,15 @@ int front_uplink_send(struct front *f, uint32_t id, uint64_t request, const void
 
 void front_uplink_flush(struct front *f)
 {
-    if (f->link == LINK_UP && td_stream_flush(&f->up) < 0)
+    if (f->remote || f->link != LINK_UP)
+        return;
+    if (td_stream_flush(&f->up) < 0)
         front_uplink_close(f, "it does not take requests");
-    if (f->link == LINK_UP)
+    else
         watch(f);
 }
 
-static void take(struct front *f, const uint8_t *data, size_t len)
+void front_uplink_take(struct front *f, const uint8_t *data, size_t len)
 {
     struct td_error err = {0};
     uint32_t id;
@@ -109,6 +129,13 @@ static void ack(struct front *f)
     f->ack_us = shell_boot_us() + ACK_US;
 }
 
+static void acks_and_late(struct front *f)
+{
+    if (f->link == LINK_UP && f->taken_bytes - f->acked_bytes > ACK_BYTES)
+        ack(f);
+    front_late_send(f);
+}
+
 void front_uplink_ready(struct front *f, uint32_t events)
 {
     struct td_error err = {0};
@@ -117,24 +144,29 @@ void front_uplink_ready(struct front *f, uint32_t events)
     int r = 0;
     if (f->link == LINK_DOWN)
         return;
+    if (f->remote) {
+        front_remote_ready(f);
+        acks_and_late(f);
+        return;
+    }
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         r = td_stream_read(&f->up, &err);
     if (r > 0)
         f->heard_us = shell_boot_us();
     while (r > 0 && f->link == LINK_UP && (r = td_stream_next(&f->up, &data, &len, &err)) > 0)
-        take(f, data, len);
+        front_uplink_take(f, data, len);
     if (r < 0) {
         front_uplink_close(f, err.text);
         return;
     }
-    if (f->link == LINK_UP && f->taken_bytes - f->acked_bytes > ACK_BYTES)
-        ack(f);
-    front_late_send(f);
+    acks_and_late(f);
 }
 
 void front_uplink_tick(struct front *f)
 {
     int64_t now = shell_boot_us();
+    if (f->bus)
+        front_remote_tick(f);
     if (f->link == LINK_UP && now - f->heard_us > SILENCE_US)
         front_uplink_close(f, "nothing heard of it for 5 s");
     if (f->link == LINK_DOWN && now >= f->retry_us)

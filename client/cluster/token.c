@@ -1,4 +1,4 @@
-/* token.c - tender join-token: what another machine's worker needs to join */
+/* token.c - tender join-token: what another machine's worker, or front, needs to join */
 #include "cluster/cluster.h"
 #include "commands.h"
 #include "say.h"
@@ -6,6 +6,7 @@
 struct token {
     const char *names, *dir, *name;
     uint32_t uses, valid_s;
+    bool front, root;
 };
 
 static int take_valid(struct option_parse *p, const struct option *o TD_UNUSED, const char *value, struct td_error *err)
@@ -22,9 +23,11 @@ static int take_valid(struct option_parse *p, const struct option *o TD_UNUSED, 
 #define AT(field) offsetof(struct token, field)
 static const struct option options[] = {
     {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
+    {"front", 0, NULL, opt_flag, AT(front), "for a front on another host (tender-front --join), which vouches for its users", NULL, false},
     {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
-    {"names", 0, "NODES", opt_str, AT(names), "only for these node names (any)", NULL, false},
-    {"uses", 0, "N", opt_u32, AT(uses), "good for so many nodes (any number)", NULL, false},
+    {"names", 0, "NODES", opt_str, AT(names), "only for nodes, or fronts, of these names (any)", NULL, false},
+    {"root", 0, NULL, opt_flag, AT(root), "with --front: for root of that host, too, who is nobody else", NULL, false},
+    {"uses", 0, "N", opt_u32, AT(uses), "good for so many of them (any number)", NULL, false},
     {"valid", 0, "TIME", take_valid, 0, "good for so long: minutes, H:M:S, D-H (for ever)", NULL, false},
     OPTIONS_HELP,
     {0},
@@ -44,12 +47,14 @@ static int run(int argc, char **argv)
 
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
+    if (r == 0 && o.root && !o.front)
+        r = td_fail(&err, TD_E_USAGE, "--root says whom a front vouches for: it goes with --front");
     if (r == 0)
         r = cluster_select(o.dir, o.name, &local, &err);
     if (r == 0)
         r = client_open(&c, &err);
     if (r == 0) {
-        struct td_make_token m = {.names = o.names, .uses = o.uses, .valid_s = o.valid_s};
+        struct td_make_token m = {.names = o.names, .uses = o.uses, .valid_s = o.valid_s, .front = o.front, .root = o.root};
         r = client_ask(&c, TD_MSG_MAKE_TOKEN, &m, TD_MSG_TOKEN, &body, &err);
     }
     if (r == 0) {
@@ -68,9 +73,13 @@ static int run(int argc, char **argv)
 
 const struct command token_command = {
     .name = "tender join-token",
-    .synopsis = "[--dir DIR] [--names NODES] [--uses N] [--valid TIME]",
-    .summary = "make a token with which workers join",
-    .about = "Prints a token for: tender-worker --join TOKEN. Whoever holds it may join, so keep it as a password.",
+    .synopsis = "[--front [--root]] [--dir DIR] [--names NODES] [--uses N] [--valid TIME]",
+    .summary = "make a token with which workers and fronts join",
+    .about = "Prints a token for: tender-worker --join TOKEN. Whoever holds it may join, so keep it as a password.\n"
+             "\n"
+             "With --front it is for: tender-front --join TOKEN --dir DIR, on a login node. That front is believed when it says\n"
+             "who a user of its host is, so give it only to machines whose root you trust as much. Root there is nobody here,\n"
+             "unless --root says otherwise.",
     .options = options,
     .usage_exit = 1,
     .run = run,

@@ -116,7 +116,7 @@ int tender_jobs(struct tender *t, const struct tender_job_query *q, struct tende
         l->stale_ms = jobs.stale_ms;
         l->v = td_arena_alloc(&l->arena, (l->n + 1) * sizeof(*l->v));
         for (uint32_t i = 0; i < jobs.rows.n; i++)
-            fill_job(&l->arena, &jobs.rows.v[i], &b, &l->v[i]);
+            fill_job(&l->arena, jobs.rows.v[i], &b, &l->v[i]);
         *ret = l;
     }
     td_buf_release(&b);

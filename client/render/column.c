@@ -181,6 +181,10 @@ static void put_cell(const struct column *c, const char *s, bool whole, struct t
         td_buf_puts(out, s);
         return;
     }
+    while (used < c->width && *end >= ' ' && *end < 0x7f) { /* nearly all */
+        used++;
+        end++;
+    }
     while (*end) {
         size_t n = code_point(end, &w);
         if (used + w > c->width)
@@ -310,18 +314,24 @@ int sort_parse(struct sort *s, const struct field_table *t, const char *text, st
         const struct field *f = key[0] && !key[1] ? field_by_letter(t, key[0]) : field_by_name(t, key);
         if (!f)
             return td_fail(err, TD_E_USAGE, "Invalid sort specification: %s", w);
-        if (s->n == TD_ARRAY_LEN(s->keys))
-            return td_fail(err, TD_E_TOO_BIG, "more than %d sort keys", (int)TD_ARRAY_LEN(s->keys));
+        if (s->n == TD_ARRAY_LEN(s->keys) - 1)
+            return td_fail(err, TD_E_TOO_BIG, "more than %d sort keys", (int)TD_ARRAY_LEN(s->keys) - 1);
         s->keys[s->n++] = (struct sort_key){.field = f, .down = down};
     }
     return 0;
+}
+
+void sort_then(struct sort *s, const struct field_table *t, char letter)
+{
+    TD_ASSERT(s->n < TD_ARRAY_LEN(s->keys));
+    s->keys[s->n++] = (struct sort_key){.field = field_by_letter(t, letter)};
 }
 
 /* A row with the texts of the keys that have no order of their own, so that each is printed once. */
 struct sorted {
     const void *row;
     uint32_t place;
-    char *texts[16];
+    const char **texts;
 };
 
 static int compare_sorted(const void *va, const void *vb, void *arg)
@@ -338,14 +348,27 @@ static int compare_sorted(const void *va, const void *vb, void *arg)
     return a->place < b->place ? -1 : 1;
 }
 
+static bool is_in_order(const struct sort *s, const struct sorted *v, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++)
+        if (compare_sorted(&v[i - 1], &v[i], (void *)(uintptr_t)s) > 0)
+            return false;
+    return true;
+}
+
 void sort_rows(const struct sort *s, const void **rows, uint32_t n)
 {
     struct td_arena arena = {0};
     struct sorted *v = td_alloc((n ? n : 1) * sizeof(*v));
     struct td_buf tmp = {0};
 
+    bool texts = false;
+    for (uint32_t k = 0; k < s->n; k++)
+        texts |= !s->keys[k].field->compare;
     for (uint32_t i = 0; i < n; i++) {
         v[i] = (struct sorted){.row = rows[i], .place = i};
+        if (texts)
+            v[i].texts = td_arena_alloc(&arena, s->n * sizeof(*v[i].texts));
         for (uint32_t k = 0; k < s->n; k++) {
             if (s->keys[k].field->compare)
                 continue;
@@ -354,10 +377,42 @@ void sort_rows(const struct sort *s, const void **rows, uint32_t n)
             v[i].texts[k] = td_arena_strdup(&arena, td_buf_str(&tmp));
         }
     }
-    qsort_r(v, n, sizeof(*v), compare_sorted, (void *)s);
+    if (!is_in_order(s, v, n)) /* as the broker lists a queue whose priorities are those of its ids */
+        qsort_r(v, n, sizeof(*v), compare_sorted, (void *)s);
     for (uint32_t i = 0; i < n; i++)
         rows[i] = v[i].row;
     td_buf_release(&tmp);
     td_arena_release(&arena);
     td_free(v);
+}
+
+static bool add_paths(const struct field *f, uint32_t *v, uint32_t *n)
+{
+    if (!f)
+        return true; /* only text */
+    if (!f->paths)
+        return false;
+    for (const uint32_t *p = f->paths; *p; p++) {
+        bool there = false;
+        for (uint32_t i = 0; i < *n && !there; i++)
+            there = v[i] == *p;
+        if (!there && *n == TD_MAX_PICKED_FIELDS)
+            return false;
+        if (!there)
+            v[(*n)++] = *p;
+    }
+    return true;
+}
+
+bool fields_paths(const struct format *f, const struct sort *by, struct td_arena *a, struct td_u32s *ret)
+{
+    uint32_t *v = td_arena_alloc(a, TD_MAX_PICKED_FIELDS * sizeof(*v)), n = 0;
+    bool all_named = true;
+
+    for (uint32_t i = 0; i < f->columns.n; i++)
+        all_named &= add_paths(f->columns.v[i].field, v, &n);
+    for (uint32_t i = 0; i < by->n; i++)
+        all_named &= add_paths(by->keys[i].field, v, &n);
+    *ret = (struct td_u32s){v, n};
+    return all_named && n > 0;
 }

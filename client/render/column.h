@@ -25,6 +25,7 @@ struct field {
     void (*print)(struct td_buf *out, const void *row);
     int (*compare)(const void *a, const void *b); /* NULL: by the printed text */
     enum field_trait trait;
+    const uint32_t *paths; /* what of the record it prints and sorts by (TD_PATH), ended by 0; NULL: it may look at all */
 };
 struct field_table {
     const char *what;           /* "job", "node": for the error on an unknown letter */
@@ -64,11 +65,15 @@ struct sort_key {
     bool down;
 };
 struct sort {
-    struct sort_key keys[16];
+    struct sort_key keys[17]; /* the last one for sort_then() */
     uint32_t n;
 };
 int sort_parse(struct sort *s, const struct field_table *t, const char *text, struct td_error *err);
+void sort_then(struct sort *s, const struct field_table *t, char letter); /* upwards, what is alike by all else */
 void sort_rows(const struct sort *s, const void **rows, uint32_t n);
+
+/* What of the record such columns and such an order look at. False: all of it, or of more fields than one query may name. */
+bool fields_paths(const struct format *f, const struct sort *by, struct td_arena *a, struct td_u32s *ret);
 
 /* Width of a string on a terminal. */
 uint32_t text_width(const char *s);

@@ -60,7 +60,7 @@ stands() { sinfo -h -N -n late -o %T | grep -qx "$1"; }
 begin
 wait_until "the lost one is back" stands idle
 kill "$late" && wait "$late"
-ok "stopped by SIGTERM it is drained and away" stands 'drained\*'
+wait_until "stopped by SIGTERM it is drained and away" stands 'drained\*'
 begin
 wait_until "started again it is idle: the mark was its own" stands idle
 scontrol update NodeName=late State=DRAIN Reason=fan

@@ -31,6 +31,13 @@ as 4712 squeue -h >out 2>&1
 is "$?:$(cat out)" "0:" "another user is answered meanwhile"
 squeue -h >out 2>&1
 is "$?:$(cat out)" "0:" "and root"
+# a watcher who is told to wait does so, and comes again by himself
+for i in $(seq 60); do as 4711 timeout 60 tender events --since 0 >"w.$i" 2>&1 & watchers[i]=$!; done
+all_told() { for i in $(seq 60); do grep -q '"type"' "w.$i" || return 1; done; }
+wait_until "sixty watchers at once at ten a second are told, all of them" all_told
+is "$(cat w.* | grep -c error:)" 0 "and none gave up"
+kill "${watchers[@]}" 2>/dev/null
+for i in $(seq 60); do wait "${watchers[i]}" 2>/dev/null; done
 failed_here=0
 for _ in $(seq 40); do as 4711 squeue -h >out 2>&1 || { failed_here=1; cat out; }; done
 is "$failed_here" 0 "one after the other waits for his turn and is never refused"

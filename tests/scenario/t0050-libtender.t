@@ -46,6 +46,7 @@ like "$(squeue -h -o '%j %C')" '^ofscript 3' "its directives count, and the opti
 like "$(SBATCH_JOB_NAME=outer try submit '' - --hold --wrap true && squeue -h -o %j)" '^wrap$' "variables of sbatch's do not"
 like "$(try submit '' - --hold --wrap true --mail-type=END 2>err)" '^sbatch: warning: .*mail' "warnings are handed out"
 is "$(cat err)" "" "and never printed"
+is "$(try submit '' - --test-only --wrap true)" 'submit 0' "--test-only queues nothing"
 like "$(try submit '' - --wait --wrap true)" '^submit refused NOT_SUPPORTED: --wait is for people' "--wait"
 like "$(try submit '' - --help)" '^submit refused NOT_SUPPORTED: --help is for people' "--help does not end the program"
 like "$(try submit '' - --no-such)" "^submit refused USAGE: unrecognized option '--no-such'" "an option that is none"

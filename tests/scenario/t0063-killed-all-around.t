@@ -9,7 +9,11 @@ unset SLURM_JOB_ID SLURM_JOBID
 SEED=${SEED:-$$}
 RANDOM=$SEED
 echo "# seed $SEED"
-relays() { pgrep -f "^tender-relay --shepherd $DIR/nodes/"; }
+relays() { # those that have a step: one in reserve waits for its words on a pipe
+    for p in $(pgrep -f "^tender-relay --shepherd $DIR/nodes/"); do
+        case $(readlink "/proc/$p/fd/0") in pipe:*) ;; *) echo "$p" ;; esac
+    done
+}
 
 cat > count.sh <<'SCRIPT'
 i=0; while [ $i -lt "$1" ] || [ ! -e "$3" ]; do echo "$SLURM_PROCID line $i"; i=$((i + 1)); sleep 0.1; done; echo "$SLURM_PROCID end $i"

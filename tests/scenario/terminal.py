@@ -1,5 +1,5 @@
 # terminal.py - runs a command on a terminal of its own: terminal.py ROWS COLS 'expect' 'line to type' ... -- COMMAND...
-# Waits for each expected text before it types the line; prints all that came; exits as the command does.
+# A line may be "ctrl-c" (the key), "size ROWS COLS" (the window changes), "touch FILE". Waits for each expected text before it types the line; prints all that came; exits as the command does.
 import os, pty, sys, select, struct, fcntl, termios, time
 
 at = sys.argv.index("--")
@@ -21,10 +21,14 @@ while time.time() < end:
         break
     seen += data
     fresh += data
-    if script and script[0][0].encode() in fresh:
-        word = script.pop(0)[1]
-        fresh = b""
-        if word.startswith("size "):
+    while script and script[0][0].encode() in fresh:
+        want, word = script.pop(0)
+        fresh = fresh[fresh.index(want.encode()) + len(want.encode()):]
+        if word == "ctrl-c":
+            os.write(fd, b"\x03")
+        elif word.startswith("touch "):
+            open(word[6:], "w").close()
+        elif word.startswith("size "):
             r, c = map(int, word.split()[1:])
             fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", r, c, 0, 0))
         else:

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -38,6 +39,7 @@ struct launcher {
     pthread_mutex_t lock;
     pthread_cond_t wanted;
     const struct cgroup_home *home;
+    struct rlimit files;     /* as we were started: ours is raised, that of jobs is not */
     int fd_max;              /* files of jobs are kept open below this: the rest is for connections */
     struct launch *todo, **todo_end;
     struct launch *done, **done_end;
@@ -232,6 +234,7 @@ static CHILD_CODE int child(void *arg)
         child_fail(l, LAUNCH_BIND);
     if (m->become_user)
         child_user(l);
+    prlimit(0, RLIMIT_NOFILE, &t->l->files, NULL);
     for (uint32_t i = 0; i < m->spec.rlimits.n; i++) /* as the user: nobody's submission raises a hard limit of this node */
         child_limit(&m->spec.rlimits.v[i], note, sizeof(note));
     umask((mode_t)m->spec.umask);
@@ -402,6 +405,17 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
+/* Three pipes for each task that runs here: as many as we may have. What is left for the files of jobs. */
+static int files_raise(struct rlimit *ret_before)
+{
+    *ret_before = (struct rlimit){.rlim_cur = 1024, .rlim_max = 1024};
+    if (getrlimit(RLIMIT_NOFILE, ret_before) < 0)
+        return 0;
+    struct rlimit most = {.rlim_cur = ret_before->rlim_max, .rlim_max = ret_before->rlim_max};
+    rlim_t have = setrlimit(RLIMIT_NOFILE, &most) == 0 ? most.rlim_cur : ret_before->rlim_cur;
+    return (int)TD_MIN(have, (rlim_t)INT32_MAX) - FDS_SPARED;
+}
+
 int launcher_new(struct launcher **ret, const struct cgroup_home *home, struct td_error *err)
 {
     struct launcher *l = td_alloc(sizeof(*l));
@@ -415,8 +429,7 @@ int launcher_new(struct launcher **ret, const struct cgroup_home *home, struct t
         td_free(l);
         return td_fail(err, TD_E_IO, "eventfd: %s", strerror(errno));
     }
-    struct rlimit files;
-    l->fd_max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? (int)TD_MIN(files.rlim_cur, (rlim_t)INT32_MAX) - FDS_SPARED : 0;
+    l->fd_max = files_raise(&l->files);
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);

@@ -375,6 +375,35 @@ static void the_queue_has_a_bound(void **state)
     film_expect_refused(f, TD_E_TOO_MANY_JOBS);
 }
 
+/* One instance is being started, the next ones wait: the pass for somebody who only asks changes neither. */
+static void test_only_leaves_no_trace(void **state)
+{
+    struct film *f = *state;
+    struct td_job_need need = {.cpus_per_task = 1, .ntasks = 2};
+    struct td_submit ask = {.spec = {.name = "ask", .needs = {&need, 1}, .limit_s = 60}, .test_only = true};
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    uint32_t runs = film_submit(f, .cores = 4, .limit_s = 600), waits = film_submit(f, .cores = 4, .limit_s = 600);
+    film_expect(f, runs, "RUNNING");
+    film_expect_reason(f, waits, "Resources");
+    uint64_t before = td_core_digest(f->core);
+    uint32_t queued = td_queue_length(f->core->queue), shapes = td_ledger_shapes_kept(f->core->ledger);
+    for (int i = 0; i < 3; i++) {
+        film_request(f, 1000, TD_MSG_SUBMIT, &ask);
+        assert_int_equal(f->reply, TD_MSG_SUBMITTED);
+        assert_int_equal(f->job, waits + 1);
+    }
+    assert_int_equal(td_core_digest(f->core), before);
+    assert_int_equal(td_queue_length(f->core->queue), queued);
+    assert_true(td_ledger_shapes_kept(f->core->ledger) <= shapes + 1);
+    need.ntasks = 5; /* more than the node has */
+    film_request(f, 1000, TD_MSG_SUBMIT, &ask);
+    film_expect_refused(f, TD_E_NODE_CONFIG);
+    film_exit(f, runs, 0);
+    film_expect(f, waits, "RUNNING");
+    assert_int_equal(film_submit(f, .cores = 1), waits + 1);
+}
+
 static void low_space_refuses_new_work(void **state)
 {
     struct film *f = *state;
@@ -601,6 +630,31 @@ static void kinds_of_refusals_are_bounded(void **state)
     film_restart(f, true);
 }
 
+/* A front's key is no node's, nor the other way round, over a snapshot, too. */
+static void keys_of_fronts_are_no_workers(void **state)
+{
+    struct film *f = *state;
+    struct td_error err;
+    static const char door[] = "dddddddddddddddddddddddddddddddddddddddd", node[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    const struct td_ev_worker_enrolled worker = {.node = "n1", .key = node};
+    const struct td_ev_front_enrolled front = {.name = "n1", .key = door, .root = true};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &worker}));
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_FRONT_ENROLLED, .body = &front}));
+    film_run(f);
+    for (int i = 0; i < 2; i++) {
+        bool root = false;
+        assert_string_equal(td_core_key_front(f->core, door, &root), "n1");
+        assert_true(root);
+        assert_null(td_core_key_node(f->core, door));
+        assert_null(td_core_key_front(f->core, node, &root));
+        assert_string_equal(td_core_key_node(f->core, node), "n1");
+        assert_true(td_core_key_check(f->core, "n1", door, f->now, &err) < 0);
+        film_restart(f, true);
+    }
+}
+
 static void keys_are_rotated_and_revoked(void **state)
 {
     struct film *f = *state;
@@ -724,6 +778,7 @@ int main(void)
         FILM(updates),
         FILM(nice_and_priority),
         FILM(the_queue_has_a_bound),
+        FILM(test_only_leaves_no_trace),
         FILM(low_space_refuses_new_work),
         FILM(a_session_that_falls_silent_gives_its_nodes_back),
         FILM(a_session_closes),
@@ -733,6 +788,7 @@ int main(void)
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_are_revoked_and_bounded),
         FILM(kinds_of_refusals_are_bounded),
+        FILM(keys_of_fronts_are_no_workers),
         FILM(keys_are_rotated_and_revoked),
         FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),

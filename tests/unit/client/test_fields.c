@@ -1,5 +1,6 @@
 /* test_fields.c - the field tables: every field prints, every letter of squeue and sinfo is there, formats and order */
 #include "client_test.h"
+#include "fill.h"
 #include "sample.h"
 
 static void every_field_prints(const struct field_table *t, const void *row)
@@ -47,6 +48,99 @@ static void every_field_of_a_node_prints(void **state TD_UNUSED)
     td_vec_push(&g.nodes, &sample_nodes[1]);
     every_field_prints(&node_fields, &g);
     td_vec_release(&g.nodes);
+}
+
+/* Rows that differ in everything: of each state, alone and of an array, waiting and placed. */
+#define ROWS (2 * TD_JOB_STATE_COUNT)
+static void make_full_rows(struct td_arena *a, struct td_job_info *rows)
+{
+    for (uint32_t i = 0; i < ROWS; i++) {
+        fill_record(a, &td_rec_job_info, &rows[i], i);
+        rows[i].state = i % TD_JOB_STATE_COUNT;
+        rows[i].outcome = rows[i].state == TD_JOB_DONE ? 1 + i % 3 : 0;
+        rows[i].reason = i % 8;
+        rows[i].array_job = i % 2 ? rows[i].job : 0;
+        rows[i].array_task = i % 4 == 1 ? TD_NO_TASK : i;
+        rows[i].start_is_prediction = i % 3 == 0;
+    }
+}
+
+static void a_field_looks_at_what_its_paths_name(void **state TD_UNUSED)
+{
+    static const struct td_u32s none;
+    struct td_arena a = {0};
+    struct td_job_info full[ROWS], bare[ROWS];
+    struct td_buf x = {0}, y = {0};
+
+    make_full_rows(&a, full);
+    for (const struct field *f = job_fields.fields; f->print; f++) {
+        struct td_u32s paths = {.v = f->paths};
+        while (f->paths && f->paths[paths.n])
+            paths.n++;
+        if (!f->paths || !paths.n)
+            continue; /* asks for everything; looks at nothing, which the next test shows */
+        const struct td_pick *pick = td_pick_make(&a, &td_rec_job_info, TD_SEE_OWNER, &paths, &none);
+        for (uint32_t i = 0; i < ROWS; i++) {
+            td_pick_copy(&a, pick, &full[i], &bare[i]);
+            td_buf_reset(&x);
+            td_buf_reset(&y);
+            f->print(&x, &(struct job_row){.job = &full[i], .now_ms = SAMPLE_NOW_MS});
+            f->print(&y, &(struct job_row){.job = &bare[i], .now_ms = SAMPLE_NOW_MS});
+            if (strcmp(td_buf_str(&x), td_buf_str(&y)) != 0)
+                fail_msg("%s is '%s', but '%s' from its paths alone", f->title, td_buf_str(&x), td_buf_str(&y));
+        }
+        for (uint32_t i = 1; i < ROWS && f->compare; i++)
+            if (f->compare(&(struct job_row){.job = &full[i], .now_ms = SAMPLE_NOW_MS}, &(struct job_row){.job = &full[i - 1], .now_ms = SAMPLE_NOW_MS}) !=
+                f->compare(&(struct job_row){.job = &bare[i], .now_ms = SAMPLE_NOW_MS}, &(struct job_row){.job = &bare[i - 1], .now_ms = SAMPLE_NOW_MS}))
+                fail_msg("%s is in another order from its paths alone", f->title);
+    }
+    td_buf_release(&x);
+    td_buf_release(&y);
+    td_arena_release(&a);
+}
+
+static void a_field_without_paths_looks_at_nothing(void **state TD_UNUSED)
+{
+    static const struct td_job_info nothing;
+    struct td_arena a = {0};
+    struct td_job_info full[ROWS];
+    struct td_buf x = {0}, y = {0};
+    uint32_t seen = 0;
+
+    make_full_rows(&a, full);
+    for (const struct field *f = job_fields.fields; f->print; f++) {
+        if (!f->paths || f->paths[0])
+            continue;
+        td_buf_reset(&x);
+        td_buf_reset(&y);
+        f->print(&x, &(struct job_row){.job = &full[1]});
+        f->print(&y, &(struct job_row){.job = &nothing});
+        assert_string_equal(td_buf_str(&x), td_buf_str(&y));
+        seen++;
+    }
+    assert_true(seen > 10);
+    td_buf_release(&x);
+    td_buf_release(&y);
+    td_arena_release(&a);
+}
+
+static void what_the_default_listing_asks_for(void **state TD_UNUSED)
+{
+    struct td_arena a = {0};
+    struct format f = {.arena = &a}, all = {.arena = &a};
+    struct sort by = {0};
+    struct td_error err = {0};
+    struct td_u32s paths;
+
+    format_parse(&f, &job_fields, SQUEUE_FORMAT);
+    assert_int_equal(sort_parse(&by, &job_fields, SQUEUE_SORT, &err), 0);
+    assert_true(fields_paths(&f, &by, &a, &paths));
+    assert_true(paths.n > 10 && paths.n < 25);
+    format_parse(&all, &job_fields, "%i %o"); /* a command's words are not named: everything comes */
+    assert_false(fields_paths(&all, &by, &a, &paths));
+    format_release(&f);
+    format_release(&all);
+    td_arena_release(&a);
 }
 
 static void every_letter_of_slurm_is_there(void **state TD_UNUSED)
@@ -308,6 +402,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_of_a_job_prints),
         cmocka_unit_test(every_field_of_a_node_prints),
+        cmocka_unit_test(a_field_looks_at_what_its_paths_name),
+        cmocka_unit_test(a_field_without_paths_looks_at_nothing),
+        cmocka_unit_test(what_the_default_listing_asks_for),
         cmocka_unit_test(every_letter_of_slurm_is_there),
         cmocka_unit_test(names_that_other_programs_ask_for),
         cmocka_unit_test(formats),

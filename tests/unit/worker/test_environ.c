@@ -217,6 +217,35 @@ static void gpu_job(void **state)
     td_arena_release(&r.arena);
 }
 
+/* As they were asked for: of the job, a node, a task, with a model or without. What is no GPU is not among them. */
+static void gpus_asked_for(void **state)
+{
+    struct rig r;
+    struct td_gres_need node[] = {{.name = "mps", .count = 50}, {.name = "gpu", .type = "TitanXp", .count = 2}};
+    struct td_gres_need task[] = {{.name = "gpu", .count = 1}}, job[] = {{.name = "gpu", .type = "TitanXp", .count = 4}};
+    (void)state;
+    init(&r);
+    add_gpus(&r, false);
+    hold_gpus(&r);
+    r.need.gres = (struct td_gres_need_list){node, 2};
+    r.need.gres_task = (struct td_gres_need_list){task, 1};
+    r.need.gres_job = (struct td_gres_need_list){job, 1};
+    r.need.cpus_per_gpu = 3;
+    r.need.mem_mb_per_gpu = 4096;
+    make(&r, "SLURM_GPUS=9\0SLURM_CPUS_PER_GPU=9\0SLURM_GPUS_PER_SOCKET=9\0", 58);
+    EXPECT(&r, {"SLURM_GPUS", "TitanXp:4"}, {"SLURM_GPUS_PER_NODE", "TitanXp:2"}, {"SLURM_GPUS_PER_TASK", "1"},
+           {"SLURM_CPUS_PER_GPU", "3"}, {"SLURM_MEM_PER_GPU", "4096"}, {"SLURM_GPUS_ON_NODE", "2"},
+           {"SLURM_GPUS_PER_SOCKET", NULL});
+    assert_no_doubles(&r);
+    /* who asked for none is told of none, whatever the submitter's environment held */
+    td_arena_release(&r.arena);
+    init(&r);
+    make(&r, "SLURM_GPUS=9\0SLURM_GPUS_PER_NODE=9\0SLURM_CPUS_PER_GPU=9\0", 56);
+    EXPECT(&r, {"SLURM_GPUS", NULL}, {"SLURM_GPUS_PER_NODE", NULL}, {"SLURM_GPUS_PER_TASK", NULL}, {"SLURM_CPUS_PER_GPU", NULL},
+           {"SLURM_MEM_PER_GPU", NULL});
+    td_arena_release(&r.arena);
+}
+
 static void no_gpus_on_a_gpu_node(void **state)
 {
     struct rig r;
@@ -242,6 +271,7 @@ int main(void)
         cmocka_unit_test(submitted_from_within_a_job),
         cmocka_unit_test(conf_of_the_submitter),
         cmocka_unit_test(gpu_job),
+        cmocka_unit_test(gpus_asked_for),
         cmocka_unit_test(no_gpus_on_a_gpu_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
