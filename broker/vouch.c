@@ -28,6 +28,22 @@ void shell_vouched(struct shell *s, const struct shell_from *front, uint32_t *ui
     *gid = SHELL_NOBODY;
 }
 
+/* Another host's front has that name and is here: whoever comes with the token is not it. */
+static bool is_claimed(struct shell *s, const struct shell_from *from, const char *name, struct td_error *err)
+{
+    for (uint32_t i = 0; i < s->followers.n; i++) {
+        const struct shell_peer *p = shell_bus_peer(s, s->followers.v[i]->peer);
+        bool ignored;
+        const char *other = p ? td_core_key_front(s->core, p->key, &ignored) : NULL;
+        if (!other || !td_str_equal(other, name) || td_str_equal(p->key, from->key))
+            continue;
+        td_fail(err, TD_E_NODE_CLAIMED, "a front named %s follows already with another key: give this one another name (--name), or "
+                "turn that one out first (tender key revoke %s)", name, name);
+        return true;
+    }
+    return false;
+}
+
 static int check(struct shell *s, const struct shell_from *from, const struct td_enrol *m, uint8_t hash[32], bool *ret_root,
                  struct td_error *err)
 {
@@ -44,7 +60,7 @@ static int check(struct shell *s, const struct shell_from *from, const struct td
     if (!td_core_token_is_fronts(s->core, hash, ret_root))
         return td_fail(err, TD_E_BAD_TOKEN, "%s: it is for workers (tender token create --front makes one for fronts)",
                        td_error_words(TD_E_BAD_TOKEN));
-    return 0;
+    return is_claimed(s, from, m->node, err) ? -err->code : 0;
 }
 
 void shell_enrol_front(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_enrol *m)
@@ -66,7 +82,8 @@ void shell_enrol_front(struct shell *s, const struct shell_from *from, uint64_t 
     }
     struct td_ev_front_enrolled *ev = td_arena_alloc(&s->arena, sizeof(*ev));
     *ev = (struct td_ev_front_enrolled){
-        .name = m->node, .key = td_arena_strdup(&s->arena, from->key), .token = {hash, 32}, .root = root};
+        .name = m->node, .key = td_arena_strdup(&s->arena, from->key), .token = {hash, 32}, .root = root,
+        .token_id = td_core_token_id(hash, &s->arena)};
     shell_input(s, &(struct td_input){
                        .kind = TD_IN_ENROL, .peer = from->peer, .node = m->node, .id = TD_EV_FRONT_ENROLLED, .body = ev});
     shell_answer_later(s, from->peer, request, TD_MSG_ENROLLED, reply);

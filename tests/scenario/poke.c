@@ -1,7 +1,7 @@
 /* poke.c - bad input on purpose: garbage, lies about lengths, endless multiparts, unknown messages
  *
  * poke hoard SOCKET COUNT asks and does not read.
- * poke unix SOCKET KIND | poke tcp PORT KIND | poke bus ENDPOINT SERVER-KEY KIND ; exit 0 when the peer survived the
+ * poke unix SOCKET KIND | poke tcp PORT KIND | poke bus ENDPOINT SERVER-KEY KIND [KEY-FILE] ; exit 0 when the peer survived the
  * sending (whether it hung up on us is its own business) */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#include "wire/wire.h"
+#include "bus/bus.h"
 
 static int send_all(int fd, const void *data, size_t len)
 {
@@ -121,17 +121,63 @@ static int tcp_poke(const char *port, const char *kind)
     return r;
 }
 
-static int bus_poke(const char *endpoint, const char *server_key, const char *kind)
+/* Well-formed words that not everybody may say: a worker's, a front's. */
+static bool words_put(const char *kind, struct td_buf *out)
+{
+    if (strcmp(kind, "impostor") == 0) {
+        const struct td_hello m = {.version = 1, .node = "n1", .boot_id = "x", .instance = "y"};
+        td_wire_put_frame(out, TD_MSG_HELLO, 1, &m);
+    } else if (strcmp(kind, "follow") == 0) {
+        const struct td_follow m = {.version = TD_PROTOCOL_VERSION, .host = "login9"};
+        td_wire_put_frame(out, TD_MSG_FOLLOW, 1, &m);
+    } else if (strcmp(kind, "relay") == 0) { /* root, they say, ends all jobs */
+        const struct td_job_sel first = {.job = 1};
+        const struct td_cancel all = {.filter = {.ids = {&first, 1}}};
+        struct td_buf body = {0};
+        td_wire_put_record(&body, &td_rec_cancel, &all);
+        const struct td_relay m = {.uid = 0, .gid = 0, .id = TD_MSG_CANCEL, .body = {body.data, (uint32_t)body.len}};
+        td_wire_put_frame(out, TD_MSG_RELAY, 1, &m);
+        td_buf_release(&body);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int say_answer(void *s)
+{
+    char reply[4096];
+    struct td_arena a = {0};
+    struct td_frame f;
+    struct td_error err;
+    int n = zmq_recv(s, reply, sizeof(reply), 0), r = 0;
+
+    if (n <= 0 || td_wire_get_frame(&a, (uint8_t *)reply, TD_MIN((size_t)n, sizeof(reply)), &f, &err) < 0) {
+        fprintf(stderr, "poke: no answer\n");
+        r = 1;
+    } else {
+        printf("%s %s\n", td_msg_name(f.id), f.id == TD_MSG_ERROR ? ((struct td_error_reply *)f.body)->text : f.id == TD_MSG_REFUSED ? ((struct td_refused *)f.body)->text : "");
+    }
+    td_arena_release(&a);
+    return r;
+}
+
+static int bus_poke(const char *endpoint, const char *server_key, const char *kind, const char *key_file)
 {
     static char big[10 << 20];
-    char public_key[41], secret_key[41];
+    struct td_keypair keys;
+    struct td_buf words = {0};
+    struct td_error err = {0};
     int linger = 500, timeout = 2000, r = 0;
     void *ctx = zmq_ctx_new(), *s = zmq_socket(ctx, ZMQ_DEALER);
 
-    zmq_curve_keypair(public_key, secret_key);
+    if ((key_file ? td_keypair_load(key_file, &keys, &err) : td_keypair_make(&keys, &err)) < 0) {
+        fprintf(stderr, "poke: %s\n", err.text);
+        return 1;
+    }
     zmq_setsockopt(s, ZMQ_CURVE_SERVERKEY, server_key, 40);
-    zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, public_key, 40);
-    zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, secret_key, 40);
+    zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, keys.public_key, 40);
+    zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, keys.secret_key, 40);
     zmq_setsockopt(s, ZMQ_LINGER, &linger, sizeof(linger));
     zmq_setsockopt(s, ZMQ_SNDTIMEO, &timeout, sizeof(timeout));
     if (zmq_connect(s, endpoint) < 0)
@@ -153,28 +199,14 @@ static int bus_poke(const char *endpoint, const char *server_key, const char *ki
             if (zmq_send(s, big, n, 0) < 0)
                 break;
         }
-    } else if (strcmp(kind, "impostor") == 0) { /* a worker's words without a worker's key */
-        struct td_buf b = {0};
-        struct td_hello hello = {.version = 1, .node = "n1", .boot_id = "x", .instance = "y"};
-        char reply[4096];
-        td_wire_put_frame(&b, TD_MSG_HELLO, 1, &hello);
-        zmq_send(s, b.data, b.len, 0);
+    } else if (words_put(kind, &words)) {
+        zmq_send(s, words.data, words.len, 0);
         zmq_setsockopt(s, ZMQ_RCVTIMEO, &timeout, sizeof(timeout));
-        int n = zmq_recv(s, reply, sizeof(reply), 0);
-        td_buf_release(&b);
-        struct td_arena a = {0};
-        struct td_frame f;
-        struct td_error err;
-        if (n <= 0 || td_wire_get_frame(&a, (uint8_t *)reply, (size_t)n, &f, &err) < 0) {
-            fprintf(stderr, "poke: no answer\n");
-            r = 1;
-        } else {
-            printf("%s %s\n", td_msg_name(f.id), f.id == TD_MSG_ERROR ? ((struct td_error_reply *)f.body)->text : f.id == TD_MSG_REFUSED ? ((struct td_refused *)f.body)->text : "");
-        }
-        td_arena_release(&a);
+        r = say_answer(s);
     } else {
         r = 2;
     }
+    td_buf_release(&words);
     zmq_close(s);
     zmq_ctx_term(ctx);
     return r;
@@ -230,8 +262,8 @@ int main(int argc, char **argv)
         return unix_poke(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "tcp") == 0)
         return tcp_poke(argv[2], argv[3]);
-    if (argc == 5 && strcmp(argv[1], "bus") == 0)
-        return bus_poke(argv[2], argv[3], argv[4]);
+    if ((argc == 5 || argc == 6) && strcmp(argv[1], "bus") == 0)
+        return bus_poke(argv[2], argv[3], argv[4], argv[5]);
     fprintf(stderr, "usage: poke hoard SOCKET COUNT | unix SOCKET KIND | tcp PORT KIND | bus ENDPOINT SERVER-KEY KIND\n");
     return 2;
 }

@@ -39,8 +39,9 @@ is "$(far squeue -h -j "$mine" -o '%i %t %u')" "$mine PD $(id -un)" "one's own w
 is "$(squeue -h -j "$mine" -o '%i %u')" "$mine $(id -un)" "and beside the broker"
 ok "a job is cancelled by it" far scancel "$mine"
 run=$(far sbatch --parsable --wrap='exit 3')
-far tender events --job "$run" --until COMPLETED >/dev/null 2>&1
-is "$?" 1 "a watcher is told the end by it"
+far tender events --job "$run" --until COMPLETED >told.out 2>&1
+is "$?" 1 "a watcher waits in vain for another end"
+like "$(cat told.out)" '"state":"FAILED"' "and is told the one that came"
 far scontrol show job 4711 >/dev/null 2>bad.err
 like "$(cat bad.err)" 'Invalid job id specified' "a refusal comes back in words"
 is "$(grep -c 'digest' far.log)" 0 "its digest is the broker's"
@@ -59,6 +60,28 @@ ok "tender up starts the broker again" tender up --dir "$DIR"
 again() { late=$(far sbatch --parsable --hold --wrap=true 2>/dev/null) && [ -n "$late" ]; }
 wait_until "and writes by the far front go again" again
 is "$(squeue -h -j "$late" -o %i)" "$late" "they arrive"
+
+# --- who speaks like a front and is none; a second one of its name; one whose key is taken back
+poke=$TENDER_TESTS/poke
+status=$(tender status --dir "$DIR" --json)
+router=$(printf '%s' "$status" | sed -n 's/.*"router": *"\([^"]*\)".*/\1/p')
+key=$(printf '%s' "$status" | sed -n 's/.*"server_key": *"\([^"]*\)".*/\1/p')
+for who in nobody worker; do
+    file=; [ "$who" = worker ] && file=$DIR/nodes/n1/key
+    for kind in follow relay; do
+        # shellcheck disable=SC2086
+        like "$("$poke" bus "$router" "$key" "$kind" $file)" '^(ERROR|REFUSED) .*needs a front' "$kind with the key of a $who is refused"
+    done
+done
+ok "and the job of root's is there" job_is "$job" PENDING
+tender-front --foreground --join "$token" --dir "$WORK/twin" --name login1 >twin.log 2>&1 </dev/null & twin=$!
+fronts="$fronts $twin"
+wait_until "a second of its name is refused, and may wait" grep -q 'a front named login1 follows already' twin.log
+kill "$twin"; wait "$twin" 2>/dev/null
+ok "keys are taken back" tender key revoke login1
+like "$("$poke" bus "$router" "$key" relay "$WORK/far/key")" '^(ERROR|REFUSED) .*needs a front' "then it vouches for nobody"
+cut_off() { ! far sbatch --hold --wrap=true >/dev/null 2>&1; }
+wait_until "and its users are told" cut_off
 
 # --- root there is nobody unless the token says more
 if [ "$(id -u)" -eq 0 ]; then
