@@ -17,7 +17,7 @@ static const struct word {
     {"status", &status_command, "what of it runs, and what its broker counts"},
     {"join-token", &token_command, "make a token with which workers join"},
     {"token", &tokens_command, "create, list and revoke such tokens"},
-    {"key", &keys_command, "give nodes other keys, or take them back"},
+    {"key", &keys_command, "list the keys of nodes, give them others, or take them back"},
     {"rounds", &rounds_command, "the last rounds of bidding"},
     {"events", &events_command, "what happens, as it happens: one JSON object a line"},
     {"journal", &journal_command, "dump or verify the journal"},
