@@ -51,6 +51,7 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         struct td_nodes nodes;
         struct td_steps steps;
         struct td_partitions partitions;
+        struct td_keys keys;
     } m;
     switch (a->id) {
     case TD_MSG_JOBS:
@@ -61,6 +62,9 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         break;
     case TD_MSG_STEPS:
         m.steps = (struct td_steps){.more = more, .now_ms = now_ms, .ends = more ? (struct td_step_end_list){0} : a->ends};
+        break;
+    case TD_MSG_KEYS:
+        m.keys = (struct td_keys){.more = more, .now_ms = now_ms};
         break;
     default:
         TD_ASSERT(a->id == TD_MSG_PARTITIONS);
@@ -407,6 +411,28 @@ static void read_tokens(struct shell *s, const struct shell_read *r)
     shell_reply(s, r->from.peer, r->request, TD_MSG_TOKENS, &m);
 }
 
+static bool visit_key(void *ctx, const struct td_key_info *row)
+{
+    struct answer *a = ctx;
+    return answer_row(a, a->pick, row);
+}
+
+static void read_keys(struct shell *s, const struct shell_read *r)
+{
+    const struct td_query_keys *q = r->body;
+    struct td_hostlist only = {0};
+    struct td_error err = {0};
+    struct answer a;
+    if (!td_str_empty(q->nodes) && td_hostlist_parse(q->nodes, TD_MAX_NODES, &only, &err) < 0) {
+        shell_refuse(s, r->from.peer, r->request, &err);
+        return;
+    }
+    answer_begin_of(&a, s, r, TD_MSG_KEYS, &td_rec_key_info);
+    td_core_keys(s->core, td_str_empty(q->nodes) ? NULL : &only, s->clock.now_us / 1000, &a.arena, visit_key, &a);
+    answer_end(&a);
+    td_hostlist_release(&only);
+}
+
 struct script_find {
     struct td_arena *arena;
     struct td_job_info info;
@@ -462,6 +488,7 @@ static const struct {
     {TD_MSG_QUERY_ROUNDS, read_rounds},
     {TD_MSG_QUERY_SCRIPT, read_script},
     {TD_MSG_QUERY_TOKENS, read_tokens},
+    {TD_MSG_QUERY_KEYS, read_keys},
 };
 
 bool shell_is_read(uint32_t id)

@@ -14,6 +14,7 @@ extern const struct command *const commands[];
 /* The programs that stay: they have pages and completion, and are run by themselves. Ends with NULL. */
 extern const struct command *const daemons[];
 
+void conf_page_print(struct td_buf *out); /* tender.conf(5) */
 int tender_main(int argc, char **argv);
 
 #endif

@@ -159,7 +159,7 @@ int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, v
     return r;
 }
 
-static int more(struct client *c, uint32_t want, void **ret_body, struct td_error *err)
+int client_more(struct client *c, uint32_t want, void **ret_body, struct td_error *err)
 {
     struct td_frame f = {0};
     int r = td_call_more(&c->call, &c->arena, &f, err);
@@ -176,7 +176,7 @@ int client_jobs(struct client *c, const struct td_query_jobs *q, struct client_j
     void *body = NULL;
     int r = client_ask(c, TD_MSG_QUERY_JOBS, q, TD_MSG_JOBS, &body, err);
 
-    for (; r == 0; r = more(c, TD_MSG_JOBS, &body, err)) {
+    for (; r == 0; r = client_more(c, TD_MSG_JOBS, &body, err)) {
         const struct td_jobs *m = body;
         for (uint32_t i = 0; i < m->rows.n; i++)
             td_vec_push(&ret->rows, &m->rows.v[i]);
@@ -194,7 +194,7 @@ int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, 
     void *body = NULL;
     int r = client_ask(c, TD_MSG_QUERY_NODES, &q, TD_MSG_NODES, &body, err);
 
-    for (; r == 0; r = more(c, TD_MSG_NODES, &body, err)) {
+    for (; r == 0; r = client_more(c, TD_MSG_NODES, &body, err)) {
         const struct td_nodes *m = body;
         for (uint32_t i = 0; i < m->rows.n; i++)
             td_vec_push(&ret->rows, m->rows.v[i]);
@@ -212,7 +212,7 @@ int client_steps(struct client *c, uint32_t job, struct client_steps *ret, struc
     void *body = NULL;
     int r = client_ask(c, TD_MSG_QUERY_STEPS, &q, TD_MSG_STEPS, &body, err);
 
-    for (; r == 0; r = more(c, TD_MSG_STEPS, &body, err)) {
+    for (; r == 0; r = client_more(c, TD_MSG_STEPS, &body, err)) {
         const struct td_steps *m = body;
         for (uint32_t i = 0; i < m->rows.n; i++)
             td_vec_push(&ret->rows, m->rows.v[i]);
@@ -230,7 +230,7 @@ int client_partitions(struct client *c, const char *name, struct td_partition_in
     void *body = NULL;
     int r = client_ask(c, TD_MSG_QUERY_PARTITIONS, &q, TD_MSG_PARTITIONS, &body, err);
 
-    for (; r == 0; r = more(c, TD_MSG_PARTITIONS, &body, err)) {
+    for (; r == 0; r = client_more(c, TD_MSG_PARTITIONS, &body, err)) {
         const struct td_partitions *m = body;
         struct td_partition_info *v = td_arena_alloc(&c->arena, (all.n + m->rows.n + 1) * sizeof(*v));
         if (all.n)

@@ -27,6 +27,7 @@ void client_close(struct client *c);
  * that he asks too often waits and asks again, twice. A connection lost before the answer is made again, once, if the
  * question may be asked twice. */
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err);
+int client_more(struct client *c, uint32_t want, void **ret_body, struct td_error *err); /* the next frame of the same answer */
 
 struct client_jobs {
     TD_VEC(const struct td_job_info *) rows; /* in the arena of the client */

@@ -17,7 +17,7 @@ static const struct word {
     {"status", &status_command, "what of it runs, and what its broker counts"},
     {"join-token", &token_command, "make a token with which workers join"},
     {"token", &tokens_command, "create, list and revoke such tokens"},
-    {"key", &keys_command, "give nodes other keys, or take them back"},
+    {"key", &keys_command, "list the keys of nodes, give them others, or take them back"},
     {"rounds", &rounds_command, "the last rounds of bidding"},
     {"events", &events_command, "what happens, as it happens: one JSON object a line"},
     {"journal", &journal_command, "dump or verify the journal"},
@@ -149,6 +149,12 @@ static int run_manual(int argc, char **argv)
 
     if (parse_plain(&manual_command, 1, argc, argv, &name) < 0)
         return 1;
+    if (name && strcmp(name, "tender.conf") == 0) {
+        conf_page_print(&out);
+        say_out(&out);
+        td_buf_release(&out);
+        return 0;
+    }
     const struct command *c = name ? find_page(name) : NULL;
     if (!c) {
         if (name)
@@ -265,7 +271,7 @@ const struct command tender_command = {
         .run = run_##word,                  \
     }
 PLAIN(manual, "COMMAND", "print the man page of a command", "COMMAND is a command, a word of tender, or a program that stays\n"
-      "(tender-broker, tender-worker, tender-shepherd). The page is made from the rows that the program parses its options by.");
+      "(tender-broker, tender-front, tender-worker, tender-shepherd), or tender.conf. The page is made from the rows that the program parses its options by.");
 PLAIN(completion, "", "print the completion for bash", "In ~/.bashrc: . <(tender completion)");
 PLAIN(version, "", "print the version", "The version of the commands; scontrol ping and tender status speak of the broker's.");
 PLAIN(help, "", "list the words of tender", "The same as tender --help.");

@@ -174,6 +174,8 @@ bool td_core_token_by_id(const struct td_core *c, const char *id, uint8_t ret_ha
 bool td_core_node_claimed(const struct td_core *c, const char *node, int64_t now_ms, struct td_error *err);
 
 /* May this key become the node's, beside those it has (keys.c). */
+typedef bool td_key_visit_fn(void *ctx, const struct td_key_info *row); /* false: no more */
+void td_core_keys(const struct td_core *c, const struct td_hostlist *only, int64_t now_ms, struct td_arena *a, td_key_visit_fn *visit, void *ctx);
 int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err);
 
 struct td_counters {

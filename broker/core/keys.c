@@ -72,6 +72,37 @@ int td_core_key_check(const struct td_core *c, const char *node, const char *key
     return 0;
 }
 
+static bool is_among(const struct td_hostlist *only, const char *node)
+{
+    for (uint32_t i = 0; only && i < only->names.n; i++) {
+        if (td_str_equal(only->names.v[i], node))
+            return true;
+    }
+    return !only;
+}
+
+void td_core_keys(const struct td_core *c, const struct td_hostlist *only, int64_t now_ms, struct td_arena *a,
+                  td_key_visit_fn *visit, void *ctx)
+{
+    static const uint8_t none[sizeof(c->keys.v[0].token)];
+    for (uint32_t i = 0; i < c->keys.n; i++) {
+        const struct core_key *k = &c->keys.v[i];
+        if (!is_among(only, k->node))
+            continue;
+        const struct td_key_info row = {
+            .node = k->node,
+            .key = k->key,
+            .token_id = memcmp(k->token, none, sizeof(none)) == 0 ? NULL : td_core_token_id(k->token, a),
+            .until_ms = k->until_ms,
+            .expired = core_key_expired(k, now_ms),
+            .front = k->front,
+            .root = k->root,
+        };
+        if (!visit(ctx, &row))
+            return;
+    }
+}
+
 /* --- what administrators ask for --------------------------------------------------------------- */
 
 static void want(struct td_core *c, const struct core_node *n)

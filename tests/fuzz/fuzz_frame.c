@@ -2,16 +2,8 @@
  *
  * What must hold: no memory error; memory within the bound that get.c states; a refusal has a code and words; and what
  * was taken, written again and read again, is the same. */
-#include <stdlib.h>
-#include <string.h>
-
+#include "must.h"
 #include "wire/wire.h"
-
-#define MUST(cond)   \
-    do {             \
-        if (!(cond)) \
-            abort(); \
-    } while (0)
 
 static void check_refusal(int r, const struct td_error *err)
 {
@@ -68,7 +60,6 @@ static void try_record(const uint8_t *data, size_t len)
     td_arena_release(&a);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     try_frame(data, len);

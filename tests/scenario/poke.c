@@ -127,6 +127,10 @@ static bool words_put(const char *kind, struct td_buf *out)
     if (strcmp(kind, "impostor") == 0) {
         const struct td_hello m = {.version = 1, .node = "n1", .boot_id = "x", .instance = "y"};
         td_wire_put_frame(out, TD_MSG_HELLO, 1, &m);
+    } else if (strcmp(kind, "enrol") == 0) {
+        static const uint8_t secret[32] = "no secret of this cluster";
+        const struct td_enrol m = {.version = TD_PROTOCOL_VERSION, .node = "stranger", .secret = {secret, sizeof(secret)}};
+        td_wire_put_frame(out, TD_MSG_ENROL, 1, &m);
     } else if (strcmp(kind, "follow") == 0) {
         const struct td_follow m = {.version = TD_PROTOCOL_VERSION, .host = "login9"};
         td_wire_put_frame(out, TD_MSG_FOLLOW, 1, &m);

@@ -27,6 +27,10 @@ for word in $(tender help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do
     like "$(completed tender "${word:0:2}")" "^$word$" "and is completed"
 done
 like "$(completed tender manual tender-b)" '^tender-broker$' "the pages are completed"
+tender manual tender.conf | tr -d '\\' >page
+like "$(head -n 1 page)" '^\.TH TENDER\.CONF 5 ' "tender.conf has a page"
+known=$(sed -n 's/^OPT(TENDER, \([A-Za-z]*\),.*/\1/p' "$TENDER_SOURCE/conf/options.def" | sort)
+is "$(sed -n 's/^\.B \([A-Za-z]*\)=.*/\1/p' page | sort)" "$known" "with every key that it may have"
 tender manual nosuch 2>err
 is "$?" 1 "a page that is not there is refused"
 like "$(cat err)" "no command 'nosuch'" "by name"
@@ -35,7 +39,7 @@ like "$(cat err)" 'of which command\? One of: sbatch .*tender-shepherd$' "withou
 tender version extra 2>err
 is "$?" 1 "a word too many is refused"
 if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man '; then
-    for page in tender tender-broker sbatch; do
+    for page in tender tender-broker tender.conf sbatch; do
         tender manual "$page" > page.1
         is "$(LC_ALL=C.UTF-8 man --warnings -l page.1 2>&1 >/dev/null | head -n 3)" "" "man(1) reads $page"
     done

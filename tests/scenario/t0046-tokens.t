@@ -48,6 +48,10 @@ tender token revoke >out 2>err
 like "$?:$(cat err)" '^1:.*revoke which' "and no id"
 ok "the node that joined with the other one stays" test "$(sinfo -h -N -n m1 -o %t)" = idle
 
+brief=$(tender token create --valid 0:0:1) && brief_id=$(last_id)
+has_run_out() { [ "$(state_of "$brief_id")" = expired ]; }
+wait_until "a token runs out" has_run_out
+turned_away "$brief" m5 "it has expired|its time is over"
 stranger=$(printf '%s' "$any" | cut -c1-60)
 out=$(tender-worker --join "$stranger" --node m4 --dir "$WORK/w/m4" --cpus 1 2>&1 </dev/null)
 like "$?:$out" '^1:.*token' "a token cut off is said to be one"
@@ -68,9 +72,20 @@ mkfifo go
 id=$(submit -w m1 -o /dev/null --wrap 'read -r _ <'"$WORK/go")
 wait_until "a job runs on the node" job_is "$id" RUNNING
 old=$(key)
+like "$(tender key list)" '^NODE +OF +STATE +UNTIL +TOKEN +KEY$' "keys are listed"
+like "$(tender key list m1)" "^m1 +worker +good +- +$once_id +[^ ]{40}$" "with the token a node got its own for"
+is "$(tender key list m1 | grep -cF "$(sed -n 1p w/m1/key)")" "$(tender key list m1 | grep -c '^m1 ')" "its public half, which is in its file"
+is "$(tender key list | grep -cF "$(sed -n 2p w/m1/key)")" 0 "not the secret one"
+like "$(tender key list --json n1)" '^\{"node":"n1","key":' "or as JSON"
+is "$(tender key list nosuch | wc -l)" 1 "a node without keys has none"
+tender key list a b >out 2>err
+like "$?:$(cat err)" "^1:.*unexpected word 'b'" "a word too many is refused"
 like "$(tender key rotate m1)" '^1 node is asked for another key' "a node is asked for another key"
 rotated() { [ "$(key)" != "$old" ] && grep -q '"type":"KEY_ROTATED".*"node":"m1"' audit.out; }
 wait_until "it has another one, and operators read of it" rotated
+old_one() { tender key list m1 | grep -F "$old" | grep -Eq '^m1 +worker +old +20'; }
+wait_until "the old key is good for a while yet, and listed so" old_one
+like "$(tender key list m1)" "^m1 +worker +good +- +\(rotation\) " "beside the new one"
 registered() { [ "$(grep -c 'node=m1 registered' "$WORK/w/m1/worker.log")" -ge "$1" ]; }
 wait_until "with which it greets anew" registered 2
 ok "the job has not noticed" job_is "$id" RUNNING
@@ -90,6 +105,7 @@ like "$(tender key revoke m1)" '^the keys of 1 node are revoked' "its keys are t
 wait_until "then its worker is turned away, in words" grep -q 'needs an enrolled worker' m1.log "$WORK/w/m1/worker.log"
 wait_until "and the broker says so once in a while" grep -q 'refused [A-Z]* .*needs an enrolled worker' "$DIR/log/broker.log"
 
+is "$(tender key list m1 | grep -c '^m1 ')" 0 "no key of it is listed any more"
 gone() { ! sinfo -h -N -n m1 -o %T | grep -qx 'idle'; }
 wait_until "the node gets no more work" gone
 out=$(tender-worker --node m1 --dir "$WORK/w/m1" --cpus 1 2>&1 </dev/null)

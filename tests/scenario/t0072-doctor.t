@@ -79,11 +79,13 @@ if [ "$(id -u)" = 0 ] && as 65534 test -x "$TENDER_BIN/tender-worker" 2>/dev/nul
     scontrol reconfigure
     token=$(tender join-token)
     mkdir small && chown 65534 small
-    as 65534 tender-worker --join "$token" --node small --dir "$WORK/small" --cpus 1 >small.log 2>&1 & small=$!
-    ON_EXIT='kill -9 $small 2>/dev/null; kill -9 $(cat small/shepherd.pid 2>/dev/null) 2>/dev/null'
+    as 65534 tender-worker --join "$token" --node small --dir "$WORK/small" --cpus 1 >small.log 2>&1 & shell=$!
+    ON_EXIT='kill -9 $(cat small/worker.pid small/shepherd.pid 2>/dev/null) 2>/dev/null'
     wait_until "a worker of another user joins" grep -q 'serves the cluster' small.log
     ill "a worker that runs as another user" 'the worker of small runs as nobody, and the broker as root: the jobs of everybody else never start there; start that worker as root'
-    kill -TERM "$small"; kill -INT "$small"; wait "$small"
+    small=$(cat small/worker.pid) # not the shell's that became another user for it
+    kill -TERM "$small"; kill -INT "$small"; wait "$shell"
+    ok "its worker is gone" test ! -e "/proc/$small"
     as 4711 tender doctor --dir "$DIR" >doc.out 2>doc.err
     like "$(cat doc.out)" '^note  user 4711 has no name on this host' "a user without a name is told so"
     like "$(cat doc.out)" '^note  not looked at: .*/nodes/n1/joined is not yours to read' "and what is not his to read"
