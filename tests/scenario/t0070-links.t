@@ -56,7 +56,7 @@ ReturnToService=1
 NodeName=w[1-3] CPUs=2
 PartitionName=normal Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
-printf 'Address=10.77.0.1\nPorts=7817-7818\nLeaseTime=3\n' > "$DIR/tender.conf"
+printf 'Address=0.0.0.0\nPorts=7817-7818\nLeaseTime=3\n' > "$DIR/tender.conf"
 cd "$WORK" || exit 1
 export SLURM_CONF="$DIR/slurm.conf"
 broker() { start head broker tender-broker --foreground --conf "$SLURM_CONF" --dir "$DIR"; broker=$!; }
