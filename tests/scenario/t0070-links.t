@@ -68,6 +68,10 @@ worker() { # worker HOST [options]
 answers() { squeue -h >/dev/null 2>&1; }
 stands() { [ "$(sinfo -h -N -n "$1" -o %T)" = "$2" ]; }
 
+far() { SLURM_CONF="$DIR/login/slurm.conf" on login "$@"; }
+login() { start login login tender-front --foreground --dir "$DIR/login" --name login "$@"; login=$!; }
+far_answers() { far squeue -h >/dev/null 2>&1; }
+
 broker
 wait_until "the broker answers" answers
 front
@@ -79,4 +83,16 @@ wait_until "a worker of another host joins" stands w1 idle
 job=$(submit -o out.%j --wrap 'echo $SLURMD_NODENAME')
 wait_until "a job runs through" job_is "$job" COMPLETED
 is "$(cat "out.$job")" w1 "over there"
+worker w2 --join "$token"
+worker w3 --join "$token"
+wait_until "a second one" stands w2 idle
+wait_until "a third one" stands w3 idle
+login --join "$(tender token create --front --root --names login)"
+wait_until "the front of a login node answers there" far_answers
+job=$(far sbatch --parsable -N3 -o out.%j --wrap 'srun -l hostname >/dev/null && echo three')
+wait_until "a job of three nodes, submitted there, runs through" job_is "$job" COMPLETED
+is "$(cat "out.$job")" three "with a step on all of them"
+is "$(far srun -N3 -l sh -c 'echo $SLURMD_NODENAME' | sort)" "0: w1
+1: w2
+2: w3" "the output of a step reaches an srun of the login node"
 done_testing
