@@ -95,4 +95,62 @@ is "$(cat "out.$job")" three "with a step on all of them"
 is "$(far srun -N3 -l sh -c 'echo $SLURMD_NODENAME' | sort)" "0: w1
 1: w2
 2: w3" "the output of a step reaches an srun of the login node"
+
+cat > hold.sh <<'SCRIPT'
+#!/bin/sh
+#SBATCH -o out.%j
+me="$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}"
+echo "$me begins on $SLURMD_NODENAME" >> ledger
+until [ -e "go.$SLURM_JOB_ID" ]; do sleep 0.05; done
+echo "$me ends on $SLURMD_NODENAME" >> ledger
+SCRIPT
+gone() { ! kill -0 "$1" 2>/dev/null; }
+wrote() { grep -qx "$1" ledger; }
+held() { # held HOST [options]: a job that runs there; its number in $job
+    job=$(far sbatch --parsable -w "$1" "${@:2}" hold.sh)
+    wait_until "job $job runs on $1" wrote "$job.0 begins on $1"
+}
+
+# --- the broker dies: jobs go on, the front of the login node answers and holds no writes
+held w1
+kill -9 "$broker"
+wait_until "the broker is gone" gone "$broker"
+is "$(far squeue -h -j "$job" -o %t 2>/dev/null)" R "the login node's front still answers"
+stale() { far $1 2>&1 >/dev/null | grep -q "^${1%% *}: the broker has not been heard for"; }
+wait_until "and says that the picture is old" stale "squeue -h"
+ok "by sinfo, too" stale "sinfo -h"
+ok "and scontrol" stale "scontrol show job $job"
+far sbatch --wrap true >no.out 2>&1
+like "$?:$(cat no.out)" '^1:.*(not been heard|does not answer).*nothing was changed' "it takes no job, in words"
+touch "go.$job"
+wait_until "the job ends meanwhile" wrote "$job.0 ends on w1"
+broker
+wait_until "the broker's restart hears of it" job_is "$job" COMPLETED
+far_seen() { [ "$(far squeue -h -t all -j "$1" -o %T 2>/dev/null)" = "$2" ]; }
+wait_until "so does the login node" far_seen "$job" COMPLETED
+
+# --- a front dies: the head's commands go to the broker itself, those of the login node say so
+kill -9 "$front" "$login"
+wait_until "both fronts are gone" gone "$login"
+ok "commands beside the broker need no front" squeue -h
+far squeue >no.out 2>&1
+like "$?:$(cat no.out)" '^1:.*Unable to contact slurm controller' "a login node without one says so"
+front
+login
+wait_until "the front is back without a token" far_answers
+
+# --- a worker dies: the shepherd keeps the job, the next worker adopts it
+held w1
+kill -9 "$w1"
+wait_until "the worker is gone" gone "$w1"
+worker w1
+touch "go.$job"
+wait_until "the job ends under the next worker" job_is "$job" COMPLETED
+is "$(grep -c "^$job\." ledger)" 2 "it was started once"
+
+# --- a shepherd dies: its jobs are marked
+held w1 --no-requeue
+kill -9 "$(cat "$DIR/nodes/w1/shepherd.pid")"
+wait_until "a job whose shepherd died is NODE_FAIL" job_is "$job" NODE_FAIL
+wait_until "its node is there again" stands w1 idle
 done_testing
