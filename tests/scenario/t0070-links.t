@@ -51,7 +51,7 @@ cat > "$DIR/slurm.conf" <<CONF
 ClusterName=links
 SlurmctldHost=head(10.77.0.1)
 StateSaveLocation=$DIR/state
-SlurmdTimeout=6
+SlurmdTimeout=120
 ReturnToService=1
 NodeName=w[1-3] CPUs=2
 PartitionName=normal Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -66,6 +66,11 @@ worker() { # worker HOST [options]
     eval "$1=$!"
 }
 answers() { squeue -h >/dev/null 2>&1; }
+cut() { for host; do ip -n "$net-hub" link set "$host" down; done; }
+mend() { for host; do ip -n "$net-hub" link set "$host" up; done; }
+all() { for node in w1 w2 w3; do "$@" "$node" || return 1; done; }
+silent() { sinfo -h -N -n "$1" -o %T | grep -q '\*$'; }
+idle() { stands "$1" idle; }
 stands() { [ "$(sinfo -h -N -n "$1" -o %T)" = "$2" ]; }
 
 far() { SLURM_CONF="$DIR/login/slurm.conf" on login "$@"; }
@@ -100,15 +105,17 @@ cat > hold.sh <<'SCRIPT'
 #!/bin/sh
 #SBATCH -o out.%j
 me="$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}"
+echo $$ > "pid.$me"
 echo "$me begins on $SLURMD_NODENAME" >> ledger
 until [ -e "go.$SLURM_JOB_ID" ]; do sleep 0.05; done
 echo "$me ends on $SLURMD_NODENAME" >> ledger
 SCRIPT
 gone() { ! kill -0 "$1" 2>/dev/null; }
 wrote() { grep -qx "$1" ledger; }
+runs() { wrote "$1 begins on $2" && job_is "${1%.*}" RUNNING; } # and has told so
 held() { # held HOST [options]: a job that runs there; its number in $job
     job=$(far sbatch --parsable -w "$1" "${@:2}" hold.sh)
-    wait_until "job $job runs on $1" wrote "$job.0 begins on $1"
+    wait_until "job $job runs on $1" runs "$job.0" "$1"
 }
 
 # --- the broker dies: jobs go on, the front of the login node answers and holds no writes
@@ -153,4 +160,65 @@ held w1 --no-requeue
 kill -9 "$(cat "$DIR/nodes/w1/shepherd.pid")"
 wait_until "a job whose shepherd died is NODE_FAIL" job_is "$job" NODE_FAIL
 wait_until "its node is there again" stands w1 idle
+
+# --- a link is cut for less than SlurmdTimeout: no new work there, what runs goes on, its end is heard late
+held w2
+cut w2
+wait_until "a node cut off is marked" silent w2
+waits=$(submit -w w2 -o /dev/null --wrap true)
+elsewhere=$(submit -N2 -o /dev/null --wrap true)
+wait_until "work goes to the others" job_is "$elsewhere" COMPLETED
+is "$(job_state "$waits")" PENDING "none goes there"
+touch "go.$job"
+wait_until "its job ends meanwhile" wrote "$job.0 ends on w2"
+is "$(job_state "$job")" RUNNING "which nobody has heard"
+mend w2
+wait_until "with the link its end comes" job_is "$job" COMPLETED
+wait_until "and new work goes there" job_is "$waits" COMPLETED
+is "$(grep -c "^$job\." ledger)" 2 "it was started once"
+
+# --- the broker is cut off from all: as many silent nodes; the login node reads on
+held w1
+first=$job
+held w3
+cut head
+wait_until "all nodes are silent" all silent
+wait_until "the login node says that its picture is old" stale "squeue -h"
+is "$(far squeue -h -t R -o %i 2>/dev/null | sort)" "$(printf '%s\n' "$first" "$job" | sort)" "and shows it"
+touch "go.$first"
+wait_until "a job ends meanwhile" wrote "$first.0 ends on w1"
+mend head
+wait_until "its end comes with the link" job_is "$first" COMPLETED
+is "$(job_state "$job")" RUNNING "another one has noticed nothing"
+touch "go.$job"
+wait_until "and ends" job_is "$job" COMPLETED
+wait_until "the login node knows" far_seen "$job" COMPLETED
+wait_until "all nodes are idle" all idle
+is "$(grep -c "^$job\.\|^$first\." ledger)" 4 "both were started once"
+
+# --- a node is cut off for longer: its jobs are lost or begin again elsewhere, and what comes back of them is ended
+sed -i 's/^SlurmdTimeout=.*/SlurmdTimeout=6/' "$SLURM_CONF"
+ok "SlurmdTimeout is made short" scontrol reconfigure
+held w2 --no-requeue
+lost=$job
+scontrol update NodeName=w1,w3 State=DRAIN Reason=test
+job=$(submit --requeue hold.sh)
+wait_until "a job that may be repeated runs on w2" runs "$job.0" w2
+scontrol update NodeName=w1,w3 State=RESUME
+cut w2
+wait_until "the node is down" stands w2 'down*'
+wait_until "one job is NODE_FAIL" job_is "$lost" NODE_FAIL
+again() { grep -q "^$job.1 begins on w[13]" ledger && job_is "$job" RUNNING; }
+wait_until "the other begins again on another node" again
+ok "while the first attempt still runs" kill -0 "$(cat "pid.$job.0")"
+touch "go.$lost"
+wait_until "the lost one ends by itself" wrote "$lost.0 ends on w2"
+mend w2
+wait_until "with the link the node is back" idle w2
+wait_until "and the old attempt is ended" gone "$(cat "pid.$job.0")"
+is "$(job_state "$lost")" NODE_FAIL "what was lost stays lost"
+is "$(job_state "$job")" RUNNING "the second attempt goes on"
+touch "go.$job"
+wait_until "and completes" job_is "$job" COMPLETED
+is "$(grep -c "^$job.0 ends" ledger)" 0 "the first did not"
 done_testing
