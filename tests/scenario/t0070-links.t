@@ -66,7 +66,7 @@ worker() { # worker HOST [options]
     eval "$1=$!"
 }
 answers() { squeue -h >/dev/null 2>&1; }
-cut() { for host; do ip -n "$net-hub" link set "$host" down; done; }
+cut_off() { for host; do ip -n "$net-hub" link set "$host" down; done; }
 mend() { for host; do ip -n "$net-hub" link set "$host" up; done; }
 all() { for node in w1 w2 w3; do "$@" "$node" || return 1; done; }
 silent() { sinfo -h -N -n "$1" -o %T | grep -q '\*$'; }
@@ -163,7 +163,7 @@ wait_until "its node is there again" stands w1 idle
 
 # --- a link is cut for less than SlurmdTimeout: no new work there, what runs goes on, its end is heard late
 held w2
-cut w2
+cut_off w2
 wait_until "a node cut off is marked" silent w2
 waits=$(submit -w w2 -o /dev/null --wrap true)
 elsewhere=$(submit -N2 -o /dev/null --wrap true)
@@ -181,7 +181,7 @@ is "$(grep -c "^$job\." ledger)" 2 "it was started once"
 held w1
 first=$job
 held w3
-cut head
+cut_off head
 wait_until "all nodes are silent" all silent
 wait_until "the login node says that its picture is old" stale "squeue -h"
 is "$(far squeue -h -t R -o %i 2>/dev/null | sort)" "$(printf '%s\n' "$first" "$job" | sort)" "and shows it"
@@ -205,7 +205,7 @@ scontrol update NodeName=w1,w3 State=DRAIN Reason=test
 job=$(submit --requeue hold.sh)
 wait_until "a job that may be repeated runs on w2" runs "$job.0" w2
 scontrol update NodeName=w1,w3 State=RESUME
-cut w2
+cut_off w2
 wait_until "the node is down" stands w2 'down*'
 wait_until "one job is NODE_FAIL" job_is "$lost" NODE_FAIL
 again() { grep -q "^$job.1 begins on w[13]" ledger && job_is "$job" RUNNING; }
@@ -221,4 +221,96 @@ is "$(job_state "$job")" RUNNING "the second attempt goes on"
 touch "go.$job"
 wait_until "and completes" job_is "$job" COMPLETED
 is "$(grep -c "^$job.0 ends" ledger)" 0 "the first did not"
+
+# --- the login node is cut off: its watchers miss nothing and slow nobody, its srun goes on when the link is back
+seqs() { grep -o '^{"seq":[0-9]*' "$1" | cut -d: -f2; }
+start head watch-head tender events; watcher=$!
+(SLURM_CONF="$DIR/login/slurm.conf" exec nsenter --net="/run/netns/$net-login" -- tender events) >far.events 2>far.err </dev/null &
+far_watcher=$!
+started="$started $far_watcher"
+disown "$far_watcher"
+far srun -w w1 sh -c 'echo one; until [ -e more ]; do sleep 0.05; done; echo two' >srun.out 2>srun.err </dev/null &
+run=$!
+one() { grep -q one srun.out; }
+wait_until "an srun of the login node is shown its step's words" one
+held w2
+watched() { grep -q "\"job\":$job\b.*RUNNING" "$1"; }
+wait_until "a watcher there is told what begins" watched far.events
+cut_off login
+wait_until "its front hears nothing any more" stale "squeue -h"
+touch more "go.$job"
+head_watched() { grep -q "\"job\":$job\b.*COMPLETED" "$DIR/log/watch-head.log"; }
+wait_until "the watcher beside the broker is told meanwhile" head_watched
+ok "and srun waits" kill -0 "$run"
+mend login
+wait "$run"
+is "$?:$(cat srun.out)" "0:one
+two" "with the link srun ends with every byte"
+far_watched() { grep -q "\"job\":$job\b.*COMPLETED" far.events; }
+wait_until "the watcher there is told the end" far_watched
+begin=$(seqs far.events | head -n 1)
+end=$(grep -m 1 "\"job\":$job\b.*COMPLETED" far.events | seqs -)
+part() { seqs "$1" | sed -n "/^$begin\$/,/^$end\$/p"; }
+is "$(part far.events)" "$(part "$DIR/log/watch-head.log")" "and nothing came twice or was left out"
+ok "of many" [ "$(part far.events | wc -l)" -gt 10 ]
+
+# --- srun is cut off for longer than InactiveLimit: its allocation ends, and it says so when it hears of it
+sed -i '$a InactiveLimit=5' "$SLURM_CONF"
+ok "InactiveLimit is made short" scontrol reconfigure
+far srun -w w1 -J held sh -c 'echo up; sleep 1000' >srun.out 2>srun.err </dev/null &
+run=$!
+up() { grep -q up srun.out; }
+wait_until "an srun of the login node runs" up
+job=$(squeue -h -n held -o %i)
+cut_off login
+over() { [ -z "$(squeue -h -j "$job" -t R,CG -o %i)" ]; }
+wait_until "its allocation ends" over
+wait_until "the node is free" idle w1
+mend login
+wait "$run"
+is "$(($? != 0))" 1 "with the link srun ends, not well"
+like "$(cat srun.err)" 'srun: error: w1: task 0: Terminated' "and says what became of its task"
+is "$(squeue -h -t all -j "$job" -o '%T %r')" "CANCELLED InactiveLimit" "the queue knows why"
+
+# --- slow and lossy links: netem where this kernel has it; else a narrow queue (tbf), and chance in a filter of a few words:
+# "a random number above the rate? pass : drop"
+shape() { # shape DEVICE SLOW|LOSSY, of the bridge: what goes to the host
+    case $2 in
+    slow) on hub tc qdisc replace dev "$1" root netem delay 150ms 2>/dev/null ||
+        on hub tc qdisc replace dev "$1" root tbf rate 512kbit burst 2kb limit 200kb ;;
+    lossy) on hub tc qdisc replace dev "$1" root netem loss 20% 2>/dev/null || {
+        on hub tc qdisc replace dev "$1" clsact &&
+        on hub tc filter add dev "$1" egress bpf da bytecode '4,32 0 0 4294963256,37 0 1 858993459,6 0 0 0,6 0 0 2'; } ;;
+    esac
+}
+plain() { on hub tc qdisc del dev "$1" root 2>/dev/null; on hub tc qdisc del dev "$1" clsact 2>/dev/null; }
+cat > each.sh <<'SCRIPT'
+#!/bin/sh
+#SBATCH -o /dev/null
+echo "$SLURM_ARRAY_TASK_ID" >> "each.$SLURM_ARRAY_JOB_ID"
+SCRIPT
+done_all() { [ "$(squeue -h -t all -r -j "$1" -o %T | sort | uniq -c | tr -s ' ')" = " $2 COMPLETED" ]; }
+works() { # works HOW: what a cluster does, over links that are so
+    array=$(far sbatch --parsable --array=1-30 each.sh)
+    wait_until "an array runs through over $1 links" done_all "$array" 30
+    is "$(sort -n "each.$array")" "$(seq 30)" "each task once"
+    far srun -N3 -n6 -l seq 2000 >srun.out 2>srun.err </dev/null
+    is "$?" 0 "a step on all nodes ends well"
+    is "$(sort -n srun.out | md5sum)" "$(for r in 0 1 2 3 4 5; do seq 2000 | sed "s/^/$r: /"; done | sort -n | md5sum)" "with every line it wrote"
+    wait_until "the login node knows the end of the array" far_seen_all "$array" 30
+}
+far_seen_all() { [ "$(far squeue -h -t all -r -j "$1" -o %T | grep -c COMPLETED)" = "$2" ]; }
+sed -i 's/^SlurmdTimeout=.*/SlurmdTimeout=120/; s/^InactiveLimit=.*/InactiveLimit=120/' "$SLURM_CONF"
+ok "the times are made long again" scontrol reconfigure
+for how in slow lossy; do
+    made=0
+    for host in $hosts; do shape "$host" $how && made=$((made + 1)); done 2>"$WORK/no"
+    if [ "$made" -lt 5 ]; then
+        ok "# SKIP no $how links here: neither netem nor tbf and bpf: $(head -n 1 "$WORK/no")" true
+    else
+        works $how
+    fi
+    for host in $hosts; do plain "$host"; done
+done
+wait_until "in the end all is well" all idle
 done_testing
