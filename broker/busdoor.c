@@ -193,8 +193,12 @@ void shell_bus_close(struct shell *s)
 /* What a token tells: the address others reach, where we listen on all of them. */
 static void endpoint_for_others(const struct shell *s, const char *endpoint, char out[128])
 {
+    const char *name = s->conf->control_address ? s->conf->control_address
+                       : s->conf->control_host  ? s->conf->control_host
+                                                : s->host;
+    bool six = strchr(name, ':') && name[0] != '['; /* an IPv6 address needs brackets before a port */
     if (td_str_prefix(endpoint, "tcp://0.0.0.0:") || td_str_prefix(endpoint, "tcp://[::]:"))
-        td_format(out, 128, "tcp://%s%s", s->conf->control_host ? s->conf->control_host : s->host, strrchr(endpoint, ':'));
+        td_format(out, 128, six ? "tcp://[%s]%s" : "tcp://%s%s", name, strrchr(endpoint, ':'));
     else
         td_format(out, 128, "%s", endpoint);
 }

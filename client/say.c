@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define STALE_SAID_MS 3000 /* a broker that is started again is away for less */
+
 const char *say_name = "tender";
 bool say_quiet;
 struct td_buf *say_captured;
@@ -47,6 +49,12 @@ void say_note(const char *fmt, ...)
 {
     if (!say_quiet)
         SAY("");
+}
+
+void say_stale(uint32_t stale_ms)
+{
+    if (stale_ms >= STALE_SAID_MS)
+        say_note("the broker has not been heard for %u s: this is what was known then", stale_ms / 1000);
 }
 
 void say_plain(const char *fmt, ...)

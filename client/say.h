@@ -11,6 +11,7 @@ extern struct td_buf *say_captured; /* tests: lines go here instead of standard 
 void say_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* sbatch: error: ... */
 void say_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* sbatch: warning: ... */
 void say_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* sbatch: ... */
+void say_stale(uint32_t stale_ms); /* a note, where the front that answered has not heard the broker for that long */
 void say_plain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* as it is, on standard error */
 /* Writes a buffer to standard output whole and empties it; a reader that has gone ends the command quietly. */
 void say_out(struct td_buf *out);

@@ -55,6 +55,8 @@ static int load_job(struct scontrol *s, const char *name, struct client_jobs *jo
         q.long_fields = false;
         r = client_jobs(&s->client, &q, jobs, err);
     }
+    if (r == 0 && before == 0) /* once, however many are named */
+        say_stale(jobs->stale_ms);
     if (r == 0 && jobs->rows.n == before && sel.job)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
     return r;
@@ -168,6 +170,8 @@ static int load_nodes(struct scontrol *s, const char *list, struct client_nodes 
     uint32_t before = nodes->rows.n;
     int r = client_nodes(&s->client, list, nodes, err);
 
+    if (r == 0 && before == 0)
+        say_stale(nodes->stale_ms);
     if (r == 0 && list)
         r = td_hostlist_parse(list, TD_MAX_NODES, &l, err);
     for (uint32_t i = 0; r == 0 && i < l.names.n; i++) {

@@ -168,6 +168,7 @@ int sinfo_take(const struct sinfo *s, struct sinfo_picture *ret, struct td_error
         r = client_nodes(&c, NULL, &nodes, err);
     if (r == 0)
         r = render(s, &parts, &nodes, ret, err);
+    ret->stale_ms = nodes.stale_ms;
     if (r < 0)
         sinfo_picture_release(ret);
     td_vec_release(&nodes.rows);
@@ -199,6 +200,7 @@ static int once(const struct sinfo *s)
         return r;
     }
     say_out(&p.text);
+    say_stale(p.stale_ms);
     sinfo_picture_release(&p);
     return 0;
 }

@@ -16,6 +16,7 @@ struct sinfo_picture {
     struct td_buf text;      /* the table; with --json the whole document */
     TD_VEC(char *) rows;     /* --json: each row by itself, one line; owned */
     int64_t now_ms;
+    uint32_t stale_ms;
 };
 /* Error: USAGE without words where the format is none, and that was said. */
 int sinfo_take(const struct sinfo *s, struct sinfo_picture *ret, struct td_error *err);

@@ -366,6 +366,7 @@ static int once(const struct squeue *o)
         td_buf_release(&tmp);
     } else {
         r = show(o, &jobs);
+        say_stale(jobs.stale_ms);
     }
     td_vec_release(&jobs.rows);
     client_close(&c);

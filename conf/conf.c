@@ -68,17 +68,27 @@ static enum line_kind line_kind(const struct lex_line *line)
 
 static int hosts_add(struct loading *ld, const struct lex_line *line, const struct lex_word *w, struct td_error *err)
 {
-    char *host = td_arena_strdup(ld->rd.arena, w->value);
+    char *host = td_arena_strdup(ld->rd.arena, w->value), *address = NULL;
+    size_t len = strcspn(host, ",("); /* host(address); old files name two with a comma */
 
-    host[strcspn(host, ",(")] = '\0'; /* host(address); old files name two with a comma */
+    if (host[len] == '(') {
+        address = host + len + 1;
+        size_t end = strcspn(address, "),");
+        if (end == 0 || address[end] != ')')
+            return td_fail(err, TD_E_CONF, "%s line %u: SlurmctldHost: '%s' names no address", line->file, w->line, w->value);
+        address[end] = '\0';
+    }
+    host[len] = '\0';
     if (host[0] == '\0')
         return td_fail(err, TD_E_CONF, "%s line %u: SlurmctldHost: '%s' names no host", line->file, w->line, w->value);
     if (ld->hosts.n > 0 || strchr(w->value, ','))
         reading_note(&ld->rd, "%s line %u: only the first SlurmctldHost counts: there are no standby brokers in this version",
                      line->file, w->line);
     td_vec_push(&ld->hosts, td_arena_strdup(ld->rd.arena, w->value));
-    if (!ld->conf->control_host)
+    if (!ld->conf->control_host) {
         ld->conf->control_host = host;
+        ld->conf->control_address = address;
+    }
     return 0;
 }
 
@@ -378,6 +388,8 @@ static int shell_facts(struct loading *ld, struct td_error *err)
     c->spool_dir = text(ld, KEY_SLURM_SlurmdSpoolDir);
     c->log_file = text(ld, KEY_SLURM_SlurmctldLogFile);
     c->address = text(ld, KEY_TENDER_Address);
+    if (text(ld, KEY_SLURM_SlurmctldAddr))
+        c->control_address = text(ld, KEY_SLURM_SlurmctldAddr);
     c->ports = text(ld, KEY_TENDER_Ports);
     c->epilog = text(ld, KEY_SLURM_Epilog);
     c->prolog = text(ld, KEY_SLURM_Prolog);

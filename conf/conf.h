@@ -29,6 +29,7 @@ struct td_conf {
     struct td_strs notes;                /* "slurm.conf line 12: FastSchedule has no effect: why" */
     /* shells */
     const char *state_dir, *spool_dir, *log_file, *control_host, *address, *ports, *epilog, *prolog;
+    const char *control_address;         /* by which others reach the broker; NULL: by control_host */
     const char *propagate_except, *propagate; /* lists of limits; at most one is set, neither = all limits */
     const char *tmp_fs;
     bool input_log, constrain_cores, constrain_ram, constrain_devices;

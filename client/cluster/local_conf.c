@@ -38,7 +38,7 @@ void local_conf_make(const char *cluster, const struct worker_lines *l, struct t
 
 /* Where a cluster lives, who controls it and what runs as root around its jobs: not the rehearsal's. */
 static const char *const not_ours[] = {
-    "StateSaveLocation", "SlurmctldHost",   "ControlMachine",   "ControlAddr",     "BackupController", "BackupAddr",
+    "StateSaveLocation", "SlurmctldAddr",   "SlurmctldHost",   "ControlMachine",   "ControlAddr",     "BackupController", "BackupAddr",
     "SlurmctldPort",     "SlurmdPort",      "SlurmctldPidFile", "SlurmdPidFile",   "SlurmctldLogFile", "SlurmdLogFile",
     "SlurmdSpoolDir",    "SlurmUser",       "SlurmdUser",       "Epilog",          "Prolog",           "EpilogSlurmctld",
     "PrologSlurmctld",   "TaskProlog",      "TaskEpilog",       "SrunProlog",      "SrunEpilog",       "HealthCheckProgram",

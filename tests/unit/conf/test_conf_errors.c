@@ -41,6 +41,7 @@ static const struct slip slips[] = {
     {.slurm = "StateSaveLocation=state\n", .words = "slurm.conf line 1: StateSaveLocation=state is not a whole path"},
     {.slurm = "ClusterName=a/b\n", .words = "slurm.conf line 1: ClusterName: 'a/b' is not a name of at most 40 letters, digits, _-."},
     {.slurm = "SlurmctldHost=(10.0.0.1)\n", .words = "slurm.conf line 1: SlurmctldHost: '(10.0.0.1)' names no host"},
+    {.slurm = "SlurmctldHost=head(10.0.0.1\n", .words = "slurm.conf line 1: SlurmctldHost: 'head(10.0.0.1' names no address"},
     /* include */
     {.slurm = "Include\n", .words = "slurm.conf line 1: Include wants one file name"},
     {.slurm = "\nInclude gone.conf\n", .words = "slurm.conf line 2: cannot read DIR/gone.conf: No such file or directory"},

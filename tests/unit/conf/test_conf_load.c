@@ -87,6 +87,7 @@ static void guides_cluster(void **state)
     folder_put(f, "tender.conf", "Elastic=yes\n");
     const struct td_conf *c = folder_conf(f, guide);
     assert_string_equal(c->control_host, "master");
+    assert_null(c->control_address);
     assert_string_equal(c->settings.cluster, "korea");
     assert_true(c->settings.elastic);
     assert_int_equal(count_nodes(c), 3);
@@ -223,6 +224,7 @@ static void syntax_of_lines(void **state)
     assert_true(has_note(c, "slurm.conf line 14: KillWait is set again (before: slurm.conf line 13); the last one counts"));
     assert_true(has_note(c, "line 11: only the first SlurmctldHost counts"));
     assert_string_equal(c->control_host, "m1");
+    assert_string_equal(c->control_address, "10.0.0.1");
     assert_string_equal(shown(c, "SlurmctldHost[0]"), "m1(10.0.0.1)");
     assert_string_equal(shown(c, "SlurmctldHost[1]"), "m2");
 
