@@ -110,6 +110,7 @@ static void log_move(struct shell *s, bool spare)
 static int shut(struct shell *s)
 {
     struct td_error why = {0};
+    td_notify_say(&s->opt.notify, "STOPPING=1\nSTATUS=writes a snapshot, then leaves\n");
     if (s->stop_snapshot && !s->down && shell_snapshot(s, &why) < 0)
         shell_log(&s->log, "error snapshot failed: %s", why.text);
     int64_t until = shell_boot_us() + LAST_FLUSH_MS * 1000;

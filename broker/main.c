@@ -227,6 +227,7 @@ static void shell_stop(struct shell *s)
 
 static void say_ready(struct shell *s)
 {
+    td_notify_say(&s->opt.notify, "READY=1\nSTATUS=answers, takes jobs\n");
     if (s->opt.ready_fd < 0)
         return;
     if (write(s->opt.ready_fd, "ready\n", 6) != 6)
@@ -315,8 +316,11 @@ int main(int argc, char **argv)
 {
     struct shell_options o = {.ready_fd = -1};
     td_assert_hook = say_assert;
+    td_notify_take(&o.notify);
     int r = options_parse(argc, argv, &o);
     if (r)
         return r < 0 ? 1 : 0;
+    if (!o.foreground)
+        o.notify = (struct td_notify){0}; /* whoever waits for that one is not waiting for the one in the background */
     return o.foreground ? broker_run(&o) : in_background(&o);
 }

@@ -15,6 +15,7 @@
 #include "bus/bus.h"
 #include "conf/conf.h"
 #include "local/local.h"
+#include "local/notify.h"
 
 /* --- log.c: one line, one fact, ids first; written out once a wake ---------------------------------------------- */
 struct shell_log {
@@ -158,6 +159,7 @@ struct shell_options {
     const char *join, *name; /* a front's on another host */
     int ready_fd;
     bool foreground;
+    struct td_notify notify; /* a service manager, in the foreground */
 };
 struct shell_read { /* a query, answered after the commit */
     struct shell_from from;

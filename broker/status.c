@@ -78,6 +78,7 @@ void shell_read_status(struct shell *s, const struct shell_read *r)
     put(&out, "version", "%s", TD_VERSION);
     put(&out, "host", "%s", s->host);
     put(&out, "pid", "%u", s->pid);
+    put(&out, "uid", "%u", (unsigned)geteuid());
     put(&out, "epoch", "%llu", (unsigned long long)td_core_epoch(s->core));
     put(&out, "seq", "%llu", (unsigned long long)td_core_seq(s->core));
     put(&out, "uptime_s", "%lld", (long long)(shell_wall_us() / 1000 - s->started_ms) / 1000);

@@ -69,8 +69,8 @@ static const struct command worker_page = {
              "was exchanged for lies in its directory. It never listens.\n"
              "\n"
              "The first SIGTERM or SIGINT drains the node, and the worker leaves when its jobs are over; the second makes it\n"
-             "leave at once, and its jobs stay with the shepherd. Exit status 0 when told to stop, 1 when it could not start\n"
-             "or was refused, 2 for wrong options.",
+             "leave at once, and its jobs stay with the shepherd. SIGHUP opens its log anew. Exit status 0 when told to stop,\n"
+             "1 when it could not start or was refused, 2 for wrong options.",
     .options = worker_options,
     .section = 8,
     .files = "In its directory: worker.pid, worker.log, key, joined, incarnation, spool/scripts, and the shepherd's files.",

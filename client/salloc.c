@@ -161,9 +161,11 @@ static int run(int argc, char **argv)
         sigaction(SIGINT, &stop, NULL);
         sigaction(SIGTERM, &stop, NULL);
         r = client_open(&c, &err);
+        const char *slash = p.words.n ? strrchr(argv[p.rest], '/') : NULL;
+        const struct session_wish wish = {.name = !p.words.n ? "interactive" : slash ? slash + 1 : argv[p.rest],
+                                          .patience_ms = o.patience_ms, .stop = &stopped};
         if (r == 0)
-            r = session_open(&c, &o.s, p.words.n ? argv[p.rest] + (strrchr(argv[p.rest], '/') ? strrchr(argv[p.rest], '/') - argv[p.rest] + 1 : 0) : "interactive",
-                             o.patience_ms, &stopped, &s, &err);
+            r = session_open(&c, &o.s, &wish, &s, &err);
         if (r < 0)
             say_error("%s: %s", stopped ? "Job allocation was interrupted" : "Job submit/allocate failed", say_words(&err, &tmp));
         else

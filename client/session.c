@@ -46,7 +46,7 @@ static int settle(struct submit *s, const char *name, struct td_error *err)
 
 struct waiting {
     struct session *s;
-    bool said, failed;
+    bool said, failed, soon;
     int64_t beat_at_ms;
     struct client *c;
 };
@@ -60,10 +60,13 @@ static void keep(struct session *s, const struct td_job_info *row)
 static bool is_granted(const struct td_job_info *row, void *ctx)
 {
     struct waiting *w = ctx;
-    if (row->state == TD_JOB_PENDING || row->state == TD_JOB_AWARDED)
+    bool awarded = row->state == TD_JOB_AWARDED;
+    if (row->state == TD_JOB_PENDING || (awarded && !w->soon))
         return false;
-    w->failed = row->state != TD_JOB_RUNNING;
+    w->failed = row->state != TD_JOB_RUNNING && !awarded;
     keep(w->s, row);
+    if (awarded)
+        w->s->info.start_ms = client_now_ms(); /* as good as */
     return true;
 }
 
@@ -106,12 +109,29 @@ static int ended_instead(const struct session *s, struct td_error *err)
                    td_str_empty(s->info.detail) ? "" : ": ", s->info.detail ? s->info.detail : "");
 }
 
-int session_open(struct client *c, struct submit *s, const char *name, int64_t patience_ms, const volatile sig_atomic_t *stop,
-                 struct session *ret, struct td_error *err)
+static int wait_for_it(struct client *c, const struct session_wish *wish, bool fresh, struct session *s, struct td_error *err)
+{
+    struct waiting ctx = {.s = s, .c = c, .beat_at_ms = SESSION_BEAT_MS, .soon = wish->soon, .said = s->waited};
+    struct client_wait w = {
+        .job = s->job, .fresh = fresh, .is_it = is_granted, .meanwhile = meanwhile, .ctx = &ctx, .stop = wish->stop};
+    w.until_ms = wish->patience_ms ? client_now_ms() + wish->patience_ms : 0;
+    int r = client_wait_job(c, &w, err);
+    if (r == 0 && ctx.failed)
+        return ended_instead(s, err);
+    if (r < 0) {
+        session_close(c, s);
+        return r;
+    }
+    if (ctx.said)
+        say_note("job %u has been allocated resources", s->job);
+    return 0;
+}
+
+int session_open(struct client *c, struct submit *s, const struct session_wish *wish, struct session *ret, struct td_error *err)
 {
     struct td_submit m = {0};
     void *body = NULL;
-    int r = settle(s, name, err);
+    int r = settle(s, wish->name, err);
     if (r < 0)
         return r;
     m.spec = s->spec;
@@ -122,19 +142,12 @@ int session_open(struct client *c, struct submit *s, const char *name, int64_t p
     for (uint32_t i = 0; i < done->warnings.n; i++)
         say_warning("%s", done->warnings.v[i]);
     *ret = (struct session){.job = done->job};
-    struct waiting ctx = {.s = ret, .c = c, .beat_at_ms = SESSION_BEAT_MS};
-    struct client_wait w = {.job = done->job, .fresh = true, .is_it = is_granted, .meanwhile = meanwhile, .ctx = &ctx, .stop = stop};
-    w.until_ms = patience_ms ? client_now_ms() + patience_ms : 0;
-    r = client_wait_job(c, &w, err);
-    if (r == 0 && ctx.failed)
-        return ended_instead(ret, err);
-    if (r < 0) {
-        session_close(c, ret);
-        return r;
-    }
-    if (ctx.said)
-        say_note("job %u has been allocated resources", ret->job);
-    return 0;
+    return wait_for_it(c, wish, true, ret, err);
+}
+
+int session_again(struct client *c, const struct session_wish *wish, struct session *s, struct td_error *err)
+{
+    return wait_for_it(c, wish, false, s, err);
 }
 
 int session_find(struct client *c, uint32_t job, struct session *ret, struct td_error *err)

@@ -13,8 +13,15 @@ struct session {
     struct td_job_info info;    /* with placements */
     bool waited;
 };
-int session_open(struct client *c, struct submit *s, const char *name, int64_t patience_ms, const volatile sig_atomic_t *stop,
-                 struct session *ret, struct td_error *err);
+struct session_wish {
+    const char *name;
+    int64_t patience_ms;               /* 0: for ever */
+    const volatile sig_atomic_t *stop; /* not 0: somebody is out of patience */
+    bool soon; /* one that its nodes have not taken yet will do: a step asked for now starts with it, or is refused with INVALID_STATE */
+};
+int session_open(struct client *c, struct submit *s, const struct session_wish *wish, struct session *ret, struct td_error *err);
+/* It is back in the queue: waits for it again. On failure it is given back. */
+int session_again(struct client *c, const struct session_wish *wish, struct session *s, struct td_error *err);
 /* The row of an allocation somebody else holds (SLURM_JOB_ID), to the same place. */
 int session_find(struct client *c, uint32_t job, struct session *ret, struct td_error *err);
 void session_close(struct client *c, const struct session *s);

@@ -370,6 +370,15 @@ static int open_signals(void)
     return signalfd(-1, &some, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Back to the handlers of those who wait for an allocation. */
+static void close_signals(int fd)
+{
+    sigset_t none;
+    close(fd);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void on_created(struct running *r, const struct td_step_created *m)
 {
     if (r->created)
@@ -555,10 +564,10 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Returns the exit status, or <0 with words; *ret_gives_back: the allocation goes with the step, without a word from us.
+/* Returns the exit status, or <0 with words; *ret_given_back: the allocation goes with the step, without a word from us.
  * `io` listens already, and is taken over. */
 static int do_step(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, int signal_fd,
-                   const struct step_io *io, bool *ret_gives_back, struct td_error *err)
+                   const struct step_io *io, bool *ret_given_back, struct td_error *err)
 {
     struct running r = {.o = o, .s = s, .own = own, .signal_fd = signal_fd, .io = *io};
     struct td_buf env = {0};
@@ -595,7 +604,7 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
         res = r.failed ? -r.err.code : r.died_of ? (int)(128 + r.died_of) : (int)r.io.exit_code;
         if (r.failed)
             *err = r.err;
-        *ret_gives_back = r.create.spec.closes && r.created && !r.failed && !r.died_of && !r.io.doubtful;
+        *ret_given_back = r.create.spec.closes && r.created && !r.failed && !r.died_of && !r.io.doubtful;
     }
     io_release(&r.io);
     td_buf_release(&env);
@@ -620,17 +629,44 @@ static void on_stop(int sig)
     stopped = sig;
 }
 
-static int own_allocation(struct srun *o, struct client *c, struct td_strs argv, struct session *s, struct td_error *err)
+/* The step may be asked for before the nodes have taken the job: it starts with it. Who is out of patience at once wants to
+ * hear of a step that waits, and so waits for the nodes first. */
+static int own_allocation(struct srun *o, struct client *c, struct td_strs argv, bool again, struct session *s, struct td_error *err)
 {
+    const struct session_wish wish = {
+        .name = base_name(argv.v[0]), .patience_ms = o->patience_ms, .stop = &stopped, .soon = !o->patience_ms};
     struct sigaction stop = {.sa_handler = on_stop};
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGHUP, &stop, NULL);
     o->s.need.exclusive |= o->exclusive;
-    int r = session_open(c, &o->s, base_name(argv.v[0]), o->patience_ms, &stopped, s, err);
+    int r = again ? session_again(c, &wish, s, err) : session_open(c, &o->s, &wish, s, err);
     if (r < 0 && stopped)
         return td_fail(err, TD_E_TIMED_OUT, "Job has been cancelled");
     return r;
+}
+
+/* Runs the step in the allocation; one whose nodes would not have it is back in the queue, and waited for again. */
+static int step_in(struct srun *o, struct client *c, struct session *s, bool own, struct td_strs argv, struct step_io *io,
+                   bool *ret_given_back, struct td_error *err)
+{
+    for (;;) {
+        int signal_fd = open_signals();
+        if (stopped)
+            io_release(io);
+        int r = stopped ? 128 + stopped : do_step(o, c, s, own, argv, signal_fd, io, ret_given_back, err);
+        if (r != -TD_E_INVALID_STATE || !own)
+            return r;
+        close_signals(signal_fd);
+        *io = (struct step_io){.label = o->label, .pty = o->pty, .listen_fd = -1, .err.fd = -1};
+        *err = (struct td_error){0};
+        r = own_allocation(o, c, argv, true, s, err);
+        *ret_given_back = r < 0;
+        if (r == 0)
+            r = io_listen(io, err);
+        if (r < 0)
+            return r;
+    }
 }
 
 static int with_allocation(struct srun *o, struct td_strs argv, struct td_error *err)
@@ -648,7 +684,7 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
     if (r == 0 && !own && !o->jobid && (!td_parse_u64(inside, &id) || id == 0 || id >= UINT32_MAX))
         r = td_fail(err, TD_E_INVALID_JOB, "SLURM_JOB_ID=%s is not the number of a job", inside);
     if (r == 0)
-        r = own ? own_allocation(o, &c, argv, &s, err) : session_find(&c, (uint32_t)id, &s, err);
+        r = own ? own_allocation(o, &c, argv, false, &s, err) : session_find(&c, (uint32_t)id, &s, err);
     if (r < 0 && own)
         say_error("Unable to allocate resources: %s", say_words(err, &tmp));
     else if (r < 0)
@@ -659,14 +695,11 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
         io_release(&io);
         r = -1;
     } else {
-        int signal_fd = open_signals();
-        bool gives_back = false;
-        if (stopped)
-            io_release(&io);
-        r = stopped ? 128 + stopped : do_step(o, &c, &s, own, argv, signal_fd, &io, &gives_back, err);
+        bool given_back = false;
+        r = step_in(o, &c, &s, own, argv, &io, &given_back, err);
         if (r < 0)
             say_error("Unable to create step for job %u: %s", s.job, say_words(err, &tmp));
-        if (own && !gives_back)
+        if (own && !given_back)
             session_close(&c, &s);
     }
     session_release(&s);

@@ -137,6 +137,7 @@ void worker_agent(struct worker *w, const struct td_agent_input *in)
     }
     if (!w->registered_once && td_agent_registered(w->agent)) {
         w->registered_once = true;
+        td_notify_say(&w->opt.notify, "READY=1\nSTATUS=serves its cluster\n");
         worker_say_ready(w, "ready\n");
         td_log_tell("%s serves the cluster %s; the log is in %s", w->node, td_agent_welcome(w->agent)->cluster, w->dir);
     }
@@ -165,6 +166,13 @@ static void on_signals(struct worker *w, int fd)
 {
     struct signalfd_siginfo info;
     while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            struct td_error err = {0};
+            td_log("info", "SIGHUP: the log is opened anew");
+            if (worker_log_open(w, &err) < 0)
+                td_log("error", "%s", err.text);
+            continue;
+        }
         w->stops++;
         if (w->stops > 1 || !w->agent) {
             td_log("info", "told to stop: leaving at once; jobs stay with the shepherd");
@@ -172,6 +180,7 @@ static void on_signals(struct worker *w, int fd)
             return;
         }
         td_log("info", "told to stop: draining; once more to leave at once");
+        td_notify_say(&w->opt.notify, "STOPPING=1\nSTATUS=draining: leaves when no job is left\n");
         worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_DRAIN});
     }
 }
@@ -215,6 +224,7 @@ static int open_signals(void)
     sigemptyset(&some);
     sigaddset(&some, SIGTERM);
     sigaddset(&some, SIGINT);
+    sigaddset(&some, SIGHUP);
     sigprocmask(SIG_BLOCK, &some, NULL);
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &some, SFD_CLOEXEC | SFD_NONBLOCK);

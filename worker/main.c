@@ -208,7 +208,7 @@ static int lock_dir(struct worker *w, struct td_error *err)
     return 0;
 }
 
-static int open_log(struct worker *w, struct td_error *err)
+int worker_log_open(struct worker *w, struct td_error *err)
 {
     char path[TD_MAX_PATH_BYTES + 16];
     if (w->opt.log && strcmp(w->opt.log, "-") == 0)
@@ -271,8 +271,9 @@ int main(int argc, char **argv)
     }
     if (!w.opt.dir)
         name_dir_in_command_line(&w, argc, argv);
+    td_notify_take(&w.opt.notify); /* behind the exec */
     int caller = fcntl(2, F_DUPFD_CLOEXEC, 3); /* who started us hears of a failed start; later lines are the log's */
-    if (open_log(&w, &err) < 0 || prepare(&w, &err) < 0) {
+    if (worker_log_open(&w, &err) < 0 || prepare(&w, &err) < 0) {
         char line[TD_ERROR_TEXT_MAX + 16];
         dprintf(caller, "tender-worker: %s\n", err.text);
         td_format(line, sizeof(line), "error: %s\n", err.text);
@@ -282,6 +283,7 @@ int main(int argc, char **argv)
     listen_to_us(&w, caller);
     td_log("info", "worker of %s starts in %s, version %s", w.node, w.dir, TD_VERSION);
     r = worker_run(&w);
+    td_notify_say(&w.opt.notify, "STOPPING=1\n");
     launch_release(&w);
     step_release(&w);
     td_bus_client_destroy(&w.bus);

@@ -9,6 +9,7 @@
 #include "bus/bus.h"
 #include "conf/conf.h"
 #include "local/local.h"
+#include "local/notify.h"
 #include "worker/blobs.h"
 #include "worker/core/agent.h"
 #include "worker/scripts.h"
@@ -19,6 +20,7 @@ struct worker_options {
     uint32_t cpus;
     bool rehearse;        /* sizes are as declared */
     int ready_fd;         /* -1 = none */
+    struct td_notify notify;
 };
 
 struct machine {
@@ -135,6 +137,9 @@ void step_killed(struct worker *w, const struct td_kill *k);
 void step_tick(struct worker *w);
 int64_t step_due(const struct worker *w);
 void step_release(struct worker *w);
+
+/* main.c */
+int worker_log_open(struct worker *w, struct td_error *err); /* again after SIGHUP: it may have been moved away */
 
 /* loop.c */
 int worker_run(struct worker *w);

@@ -101,6 +101,7 @@ static void fill(const struct td_core *c, const struct core_node *n, struct td_a
         .arch = inv->arch,
         .confine = inv->confine,
         .version = inv->version,
+        .runs_as = inv->runs_as,
         .hostname = td_str_empty(inv->hostname) ? n->name : inv->hostname,
         .address = n->conf && !td_str_empty(n->conf->address) ? n->conf->address : n->name,
         .jobs = n->nparts,

@@ -168,10 +168,12 @@ static struct td_input asker(const struct core_step_wait *w)
                              .body = w->ask};
 }
 
-static void say_waits(struct td_core *c, const struct td_input *in, const struct td_step_create *m)
+/* Of a job that its nodes are still to take nothing is said: the step starts with it. */
+static void say_waits(struct td_core *c, const struct td_input *in, const struct core_job *j,
+                      const struct td_step_create *m)
 {
     struct td_step_waits w = {.job = m->job, .code = TD_E_STEP_BUSY};
-    if (m->tell)
+    if (m->tell && j->state == TD_JOB_RUNNING)
         core_reply(c, in, TD_MSG_STEP_WAITS, &w);
 }
 
@@ -205,7 +207,7 @@ static void wait_for_turn(struct td_core *c, const struct td_input *in, struct c
     c->step_waits_bytes += bytes;
     j->alloc->nsteps_waiting++;
     c->counters.steps_waited++;
-    say_waits(c, in, m);
+    say_waits(c, in, j, m);
 }
 
 /* The same request once more: its client lost the answer, or its connection. */
@@ -227,7 +229,7 @@ static bool is_repeat(struct td_core *c, const struct td_input *in, struct core_
         if (w->job == j->id && w->uid == in->uid && td_bin_equal(w->ask->spec.io_key, key)) {
             w->peer = in->peer;
             w->request = in->request;
-            say_waits(c, in, m);
+            say_waits(c, in, j, m);
             return true;
         }
     }

@@ -185,6 +185,7 @@ static void say_ready(struct front *f)
     }
     shell_log(&s->log, "info front ready pid=%ld state=%s version=%s", (long)getpid(), s->state_dir, TD_VERSION);
     shell_log_flush(&s->log);
+    td_notify_say(&s->opt.notify, "READY=1\nSTATUS=has a picture of the cluster, answers\n");
     if (s->opt.ready_fd < 0)
         return;
     if (write(s->opt.ready_fd, "ready\n", 6) != 6)
@@ -268,6 +269,7 @@ static int front_run(const struct shell_options *o)
         fprintf(stderr, "tender-front: error: %s\n", err.text);
     }
     bool failed = r < 0 || f.failed;
+    td_notify_say(&f.s->opt.notify, "STOPPING=1\n");
     front_stop(&f);
     return failed ? 1 : 0;
 }
@@ -317,8 +319,11 @@ int main(int argc, char **argv)
 {
     struct shell_options o = {.ready_fd = -1};
     td_assert_hook = say_assert;
+    td_notify_take(&o.notify);
     int r = options_parse(argc, argv, &o);
     if (r)
         return r < 0 ? 1 : 0;
+    if (!o.foreground)
+        o.notify = (struct td_notify){0}; /* whoever waits for that one is not waiting for the one in the background */
     return o.foreground ? front_run(&o) : in_background(&o);
 }

@@ -1,198 +1,231 @@
 /* doctor.c - tender doctor: looks at what usually goes wrong and says in a sentence what mends it */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
-#include "cluster/cluster.h"
+#include "cluster/doctor.h"
 #include "commands.h"
 #include "say.h"
 
+#define CLOCK_OFF_MS 5000
+
 struct doctor {
     const char *dir, *name;
+    bool json;
 };
 
 #define AT(field) offsetof(struct doctor, field)
 static const struct option options[] = {
     {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
+    {"json", 0, NULL, opt_flag, AT(json), "as JSON: well, ills, and every check with its state and its sentence", NULL, false},
     {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
     OPTIONS_HELP,
     {0},
 };
 
-struct visit {
-    struct td_buf out;
-    uint32_t ills;
-};
-
-static void good(struct visit *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void ill(struct visit *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct visit *v, enum say_colour colour, const char *word, const char *fmt, va_list ap)
+void doctor_say(struct visit *v, enum finding_kind kind, const char *check, const char *fmt, ...)
 {
     char text[4096];
+    va_list ap;
 
+    va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
-    td_buf_putf(&v->out, "%s%s%s  %s\n", say_colour(1, colour), word, say_colour(1, SAY_PLAIN), text);
-}
-
-static void good(struct visit *v, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    put(v, SAY_GREEN, "ok  ", fmt, ap);
     va_end(ap);
+    td_vec_push(&v->v, ((struct finding){.kind = kind, .check = check, .text = td_arena_strdup(&v->arena, text)}));
+    v->ills += kind == FINDING_ILL;
 }
 
-static void ill(struct visit *v, const char *fmt, ...)
+const char *doctor_told(const struct visit *v, const char *key)
 {
-    va_list ap;
-
-    va_start(ap, fmt);
-    put(v, SAY_RED, "ill ", fmt, ap);
-    va_end(ap);
-    v->ills++;
+    for (uint32_t i = 0; v->told && i < v->told->rows.n; i++)
+        if (td_str_equal(v->told->rows.v[i].key, key))
+            return v->told->rows.v[i].value ? v->told->rows.v[i].value : "";
+    return NULL;
 }
 
-static void note(struct visit *v, const char *text)
+void doctor_state_dir(const struct visit *v, char out[TD_MAX_PATH_BYTES])
 {
-    td_buf_putf(&v->out, "%snote%s  %s\n", say_colour(1, SAY_YELLOW), say_colour(1, SAY_PLAIN), text);
+    td_format(out, TD_MAX_PATH_BYTES, "%s", v->c->place.socket); /* <state>/run/broker.sock */
+    char *run = strstr(out, "/run/broker.sock");
+    if (run)
+        *run = 0;
 }
 
-static void look_at_programs(struct visit *v)
+bool doctor_has_worker_here(const struct visit *v, const char *node)
 {
-    static const char *const names[] = {"tender-broker", "tender-worker", "tender-shepherd"};
-    char path[TD_MAX_PATH_BYTES + 64];
-    struct td_error err = {0};
-
-    for (size_t i = 0; i < TD_ARRAY_LEN(names); i++)
-        if (process_beside(names[i], path, sizeof(path), &err) < 0)
-            ill(v, "%s; build it, or keep Tender's programs in one folder", err.text);
+    for (uint32_t i = 0; i < v->lines.v.n; i++)
+        if (td_str_equal(v->lines.v.v[i].node, node))
+            return true;
+    return false;
 }
 
-static bool look_at_conf(struct visit *v, struct client *c)
+static bool look_at_conf(struct visit *v)
 {
     struct td_error err = {0};
-    struct td_conf *conf = NULL;
+    struct client *c = v->c;
 
     if (client_find(c, &err) < 0) {
-        ill(v, "no cluster found: %s", err.text);
+        doctor_ill(v, "conf", "no cluster found: %s", err.text);
         return false;
     }
-    good(v, "the cluster's configuration is %s", c->place.conf);
-    if (td_conf_load(c->place.conf, &conf, &err) < 0) {
-        ill(v, "%s; mend that line, then scontrol reconfigure", err.text);
+    doctor_good(v, "conf", "the cluster's configuration is %s", c->place.conf);
+    if (td_conf_load(c->place.conf, &v->conf, &err) < 0) {
+        doctor_ill(v, "conf", "%s; mend that line, then scontrol reconfigure", err.text);
         return true;
     }
-    good(v, "it reads well: %u NodeName and %u PartitionName lines", conf->nodes.n, conf->partitions.n);
-    for (uint32_t i = 0; i < conf->notes.n; i++)
-        note(v, conf->notes.v[i]);
-    td_conf_destroy(&conf);
-    struct td_buf text = {0}, names = {0}, line = {0};
+    doctor_good(v, "conf", "it reads well: %u NodeName and %u PartitionName lines", v->conf->nodes.n, v->conf->partitions.n);
+    for (uint32_t i = 0; i < v->conf->notes.n; i++)
+        doctor_note(v, "conf", "%s", v->conf->notes.v[i]);
+    struct td_buf text = {0}, names = {0};
     if (file_read(c->place.conf, &text, &err) == 0)
         local_conf_left_out(td_buf_str(&text), &names);
-    td_buf_putf(&line, "left out of the rehearsal: %s", td_buf_str(&names));
     if (names.len)
-        note(v, td_buf_str(&line));
+        doctor_note(v, "conf", "left out of the rehearsal: %s", td_buf_str(&names));
     td_buf_release(&text);
     td_buf_release(&names);
-    td_buf_release(&line);
     return true;
 }
 
-static void look_at_disk(struct visit *v, const struct client *c)
+static void look_at_clock(struct visit *v)
 {
-    struct statvfs fs;
-    td_autofree char *dir = td_strdup(c->place.socket); /* <state>/run/broker.sock */
-    char *slash = strstr(dir, "/run/broker.sock");
+    int64_t broker_ms = v->nodes.now_ms, off = client_now_ms() - broker_ms;
 
-    if (slash)
-        *slash = 0;
-    if (statvfs(dir, &fs) < 0) {
-        ill(v, "the state directory %s: %s; tender up makes it", dir, strerror(errno));
-        return;
-    }
-    unsigned long long mb = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
-    if (mb < 256)
-        ill(v, "only %llu MiB free under %s: new work is refused before the journal's disk is full; make room", mb, dir);
-    else
-        good(v, "%llu MiB free under %s", mb, dir);
-}
-
-static void look_at_clock(struct visit *v, int64_t broker_ms)
-{
-    int64_t off = client_now_ms() - broker_ms;
-
-    if (broker_ms && (off > 5000 || off < -5000))
-        ill(v, "this host's clock and the journal's differ by %lld s: set the clock (NTP); the journal slews to it",
-            (long long)off / 1000);
+    if (broker_ms && (off > CLOCK_OFF_MS || off < -CLOCK_OFF_MS))
+        doctor_ill(v, "clock", "this host's clock is %lld s %s the journal's: set it (chronyc makestep, or systemctl start "
+                   "systemd-timesyncd), here or on the broker's host; the journal's time slews to its host's",
+                   (long long)(off < 0 ? -off : off) / 1000, off < 0 ? "behind" : "before");
     else if (broker_ms)
-        good(v, "clock and journal agree");
+        doctor_good(v, "clock", "clock and journal agree");
 }
 
-static void look_at_nodes(struct visit *v, const char *conf, const struct client_nodes *nodes)
+static void look_at_nodes(struct visit *v)
 {
     struct node_ills l = {0};
 
-    node_ills_find(conf, nodes, &l);
+    node_ills_find(v->c->place.conf, &v->nodes, &l);
     for (uint32_t i = 0; i < l.v.n; i++)
-        ill(v, "%s", l.v.v[i]);
+        doctor_ill(v, "nodes", "%s", l.v.v[i]);
     if (!l.total)
-        ill(v, "the cluster has no nodes: tender up, or tender-worker --join $(tender join-token)");
+        doctor_ill(v, "nodes", "the cluster has no nodes: tender up, or tender-worker --join $(tender join-token)");
     else if (l.up == l.total)
-        good(v, "%u node%s up", l.up, l.up == 1 ? "" : "s");
+        doctor_good(v, "nodes", "%u node%s up", l.up, l.up == 1 ? "" : "s");
     node_ills_release(&l);
 }
 
 /* Processes of a local cluster: the broker misses a dead worker only after its lease. */
-static void look_at_processes(struct visit *v, const struct cluster *c)
+static void look_at_processes(struct visit *v)
 {
-    struct worker_lines l = {0};
-    struct td_error err = {0};
+    const struct cluster *c = &v->local;
 
-    if (workers_load(c, &l, &err) < 0)
-        ill(v, "%s", err.text);
+    if (!*c->dir)
+        return;
     if (!process_find(c, PROCESS_FRONT, NULL))
-        ill(v, "the front does not run: commands ask the broker itself, and nothing can be watched; start it with: tender up --dir %s",
-            c->dir);
-    for (uint32_t i = 0; i < l.v.n; i++)
-        if (!process_find(c, PROCESS_WORKER, l.v.v[i].node))
-            ill(v, "the worker of %s does not run; start it with: tender up --dir %s", l.v.v[i].node, c->dir);
-    workers_release(&l);
+        doctor_ill(v, "processes", "the front does not run: commands ask the broker itself, and nothing can be watched; start it "
+                   "with: tender up --dir %s", c->dir);
+    for (uint32_t i = 0; i < v->lines.v.n; i++)
+        if (!process_find(c, PROCESS_WORKER, v->lines.v.v[i].node))
+            doctor_ill(v, "processes", "the worker of %s does not run; start it with: tender up --dir %s", v->lines.v.v[i].node,
+                       c->dir);
 }
 
-static void look_at_broker(struct visit *v, struct client *c, const struct cluster *local)
+static void look_at_broker(struct visit *v)
 {
     struct td_error err = {0};
     struct td_ping q = {.version = TD_PROTOCOL_VERSION};
-    struct client_nodes nodes = {0};
+    struct td_query_status status = {0};
+    struct client *c = v->c;
     void *body = NULL;
 
     if (td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, &err) < 0) {
-        if (*local->dir)
-            ill(v, "the broker does not answer at %s; start it with: tender up --dir %s", c->place.socket, local->dir);
+        if (*v->local.dir)
+            doctor_ill(v, "broker", "the broker does not answer at %s; start it with: tender up --dir %s", c->place.socket,
+                       v->local.dir);
         else
-            ill(v, "the broker does not answer at %s; start it with: systemctl start tender-broker", c->place.socket);
+            doctor_ill(v, "broker", "the broker does not answer at %s; start it with: systemctl start tender-broker",
+                       c->place.socket);
         return;
     }
     c->open = true;
     if (client_ask(c, TD_MSG_PING, &q, TD_MSG_PONG, &body, &err) < 0) {
-        ill(v, "the broker does not answer well: %s", err.text);
+        doctor_ill(v, "broker", "the broker does not answer well: %s; its log says why, and tender up or systemctl restart "
+                   "tender-broker starts it again", err.text);
         return;
     }
     const struct td_pong *p = body;
-    good(v, "the broker answers: cluster %s on %s, epoch %llu, event %llu", p->cluster ? p->cluster : "?",
-         p->host ? p->host : "?", (unsigned long long)p->epoch, (unsigned long long)p->seq);
+    doctor_good(v, "broker", "the broker answers: cluster %s on %s, epoch %llu, event %llu", p->cluster ? p->cluster : "?",
+                p->host ? p->host : "?", (unsigned long long)p->epoch, (unsigned long long)p->seq);
     if (p->version != TD_PROTOCOL_VERSION)
-        ill(v, "it speaks protocol %u, this command %u: use programs of one release", p->version, TD_PROTOCOL_VERSION);
-    if (client_nodes(c, NULL, &nodes, &err) < 0)
-        ill(v, "it does not tell its nodes: %s", err.text);
-    look_at_clock(v, nodes.now_ms);
-    look_at_nodes(v, c->place.conf, &nodes);
-    td_vec_release(&nodes.rows);
+        doctor_ill(v, "version", "the broker speaks protocol %u, this command %u: use programs of one release", p->version,
+                   TD_PROTOCOL_VERSION);
+    if (client_ask(c, TD_MSG_QUERY_STATUS, &status, TD_MSG_CONFIG, &body, &err) < 0)
+        doctor_ill(v, "broker", "the broker does not tell its state: %s", err.text);
+    else
+        v->told = body;
+    const char *version = doctor_told(v, "version"), *journal = doctor_told(v, "journal");
+    if (version && strcmp(version, TD_VERSION) != 0)
+        doctor_ill(v, "version", "the broker is of version %s, this command of %s: update one of them, then start it again",
+                   version, TD_VERSION);
+    if (journal && strcmp(journal, "ok") != 0)
+        doctor_ill(v, "disk", "the journal: %s; make room where %s is", journal, doctor_told(v, "state_dir"));
+    if (client_nodes(c, NULL, &v->nodes, &err) < 0) {
+        doctor_ill(v, "nodes", "the broker does not tell its nodes: %s", err.text);
+        return;
+    }
+    look_at_clock(v);
+    look_at_nodes(v);
+}
+
+/* --- what was found ---------------------------------------------------------------------------------------------------- */
+
+static void put_text(const struct visit *v, struct td_buf *out)
+{
+    static const struct {
+        const char *word;
+        enum say_colour colour;
+    } kinds[] = {[FINDING_OK] = {"ok  ", SAY_GREEN}, [FINDING_NOTE] = {"note", SAY_YELLOW}, [FINDING_ILL] = {"ill ", SAY_RED}};
+
+    for (uint32_t i = 0; i < v->v.n; i++) {
+        const struct finding *f = &v->v.v[i];
+        td_buf_putf(out, "%s%s%s  %s\n", say_colour(1, kinds[f->kind].colour), kinds[f->kind].word, say_colour(1, SAY_PLAIN),
+                    f->text);
+    }
+    if (v->ills)
+        td_buf_putf(out, "\n%u thing%s to mend\n", v->ills, v->ills == 1 ? "" : "s");
+    else
+        td_buf_puts(out, "\nall well\n");
+}
+
+static void put_json(const struct visit *v, struct td_buf *out)
+{
+    static const char *const states[] = {[FINDING_OK] = "ok", [FINDING_NOTE] = "note", [FINDING_ILL] = "ill"};
+
+    td_buf_putf(out, "{\"well\": %s, \"ills\": %u, \"checks\": [", v->ills ? "false" : "true", v->ills);
+    for (uint32_t i = 0; i < v->v.n; i++) {
+        td_buf_putf(out, "%s\n  {\"check\": \"%s\", \"state\": \"%s\", \"text\": ", i ? "," : "", v->v.v[i].check,
+                    states[v->v.v[i].kind]);
+        td_json_string(out, v->v.v[i].text);
+        td_buf_putc(out, '}');
+    }
+    td_buf_puts(out, "\n]}\n");
+}
+
+static void look_at_all(struct visit *v)
+{
+    struct td_error err = {0};
+
+    if (*v->local.dir && workers_load(&v->local, &v->lines, &err) < 0)
+        doctor_ill(v, "conf", "%s", err.text);
+    doctor_look_at_programs(v);
+    if (!look_at_conf(v))
+        return;
+    doctor_look_at_disk(v);
+    look_at_processes(v);
+    look_at_broker(v);
+    doctor_look_at_limits(v);
+    doctor_look_at_users(v);
+    doctor_look_at_names(v);
+    doctor_look_at_ports(v);
+    doctor_look_at_keys(v);
 }
 
 static int run(int argc, char **argv)
@@ -201,32 +234,33 @@ static int run(int argc, char **argv)
     struct doctor o = {0};
     struct option_parse p = {.cmd = &doctor_command, .target = &o, .arena = &arena};
     struct td_error err = {0};
-    struct visit v = {0};
     struct client c = {0};
-    struct cluster local = {0};
+    struct visit v = {.c = &c};
+    struct td_buf out = {0};
     int r = option_parse(&p, argc, argv, &err);
 
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
     if (r == 0)
-        r = cluster_select(o.dir, o.name, &local, &err);
+        r = cluster_select(o.dir, o.name, &v.local, &err);
     if (r < 0) {
         say_error("%s", err.text);
     } else {
-        look_at_programs(&v);
-        if (look_at_conf(&v, &c)) {
-            look_at_disk(&v, &c);
-            look_at_processes(&v, &local);
-            look_at_broker(&v, &c, &local);
-        }
-        if (v.ills)
-            td_buf_putf(&v.out, "\n%u thing%s to mend\n", v.ills, v.ills == 1 ? "" : "s");
+        look_at_all(&v);
+        if (o.json)
+            put_json(&v, &out);
         else
-            td_buf_puts(&v.out, "\nall well\n");
-        say_out(&v.out);
+            put_text(&v, &out);
+        say_out(&out);
     }
     client_close(&c);
-    td_buf_release(&v.out);
+    if (v.conf)
+        td_conf_destroy(&v.conf);
+    workers_release(&v.lines);
+    td_vec_release(&v.nodes.rows);
+    td_vec_release(&v.v);
+    td_arena_release(&v.arena);
+    td_buf_release(&out);
     option_parse_release(&p);
     td_arena_release(&arena);
     return r < 0 || v.ills ? 1 : 0;
@@ -234,10 +268,11 @@ static int run(int argc, char **argv)
 
 const struct command doctor_command = {
     .name = "tender doctor",
-    .synopsis = "[--dir DIR]",
+    .synopsis = "[--dir DIR] [--json]",
     .summary = "look for what is wrong, and say what mends it",
-    .about = "Looks at the programs, the configuration, the disk, the broker, the clock and the nodes. Exits 1 if something\n"
-             "is to be mended.",
+    .about = "Looks at the programs and their versions, the configuration, the disk, the broker, the clock, the nodes, the limits\n"
+             "of the daemons, who they run as, names, ports and keys. Each ill is one sentence with what mends it. Exits 1 if\n"
+             "something is to be mended, 0 if all is well.",
     .options = options,
     .usage_exit = 1,
     .run = run,

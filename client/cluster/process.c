@@ -114,6 +114,7 @@ static _Noreturn void become(const char *path, char *const argv[], int ready_fd,
     int null = open("/dev/null", O_RDWR);
 
     setsid();
+    unsetenv("NOTIFY_SOCKET"); /* what stays does not speak for whatever service ran tender up */
     if (ready_fd >= 0 && ready_fd != 3 && dup2(ready_fd, 3) < 0)
         _exit(126);
     if (ready_fd == 3)

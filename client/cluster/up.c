@@ -17,6 +17,7 @@
 #include "cluster/cluster.h"
 #include "commands.h"
 #include "say.h"
+#include "wire/token.h"
 
 #define READY_MS 60000
 #define MANY_WORKERS 512
@@ -297,6 +298,29 @@ static int reach_broker(const struct cluster *c, struct client *client, struct t
     }
 }
 
+/* A token names its broker by key: one of a broker whose key was lost lets nobody in. */
+static bool token_fits(const char *path, struct client *client)
+{
+    const struct td_query_status q = {0};
+    struct td_join_token t = {0};
+    struct td_buf text = {0};
+    struct td_error why = {0};
+    void *body = NULL;
+    bool fits = file_read(path, &text, &why) == 0 && td_join_token_parse(td_buf_str(&text), &t, &why) == 0;
+
+    if (fits && client_ask(client, TD_MSG_QUERY_STATUS, &q, TD_MSG_CONFIG, &body, &why) == 0) {
+        const struct td_config *m = body;
+        for (uint32_t i = 0; i < m->rows.n; i++)
+            if (td_str_equal(m->rows.v[i].key, "server_key"))
+                fits = td_str_equal(m->rows.v[i].value, t.server_key);
+    }
+    explicit_bzero(&t, sizeof(t));
+    if (text.data)
+        explicit_bzero(text.data, text.len);
+    td_buf_release(&text);
+    return fits;
+}
+
 static int make_token(const struct cluster *c, struct client *client, struct td_error *err)
 {
     char path[TD_MAX_PATH_BYTES + 16];
@@ -305,7 +329,7 @@ static int make_token(const struct cluster *c, struct client *client, struct td_
     void *body = NULL;
 
     td_format(path, sizeof(path), "%s/token", c->dir);
-    if (access(path, R_OK) == 0)
+    if (access(path, R_OK) == 0 && token_fits(path, client))
         return 0;
     int r = client_ask(client, TD_MSG_MAKE_TOKEN, &m, TD_MSG_TOKEN, &body, err);
     if (r == 0) {

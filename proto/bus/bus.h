@@ -6,9 +6,8 @@
 #ifndef TD_BUS_H
 #define TD_BUS_H
 
+#include "wire/token.h"
 #include "wire/wire.h"
-
-#define TD_KEY_Z85 41 /* 40 characters and NUL */
 
 struct td_keypair {
     char public_key[TD_KEY_Z85];
@@ -60,15 +59,5 @@ bool td_bus_client_handshake_failed(struct td_bus_client *c);
 bool td_bus_client_reconnected(struct td_bus_client *c);
 bool td_bus_client_connected(struct td_bus_client *c);             /* both connections stand, as far as their monitors said */
 uint64_t td_bus_client_dropped(const struct td_bus_client *c);     /* messages that were none of ours */
-
-/* Join tokens: version, endpoints, server key, secret, in base32 (RFC 4648, no padding, lower case). */
-struct td_join_token {
-    char router[128];
-    char pub[128];
-    char server_key[TD_KEY_Z85];
-    uint8_t secret[32];
-};
-int td_join_token_print(const struct td_join_token *t, struct td_buf *out);
-int td_join_token_parse(const char *text, struct td_join_token *ret, struct td_error *err); /* BAD_TOKEN: says what is wrong with it */
 
 #endif

@@ -19,7 +19,7 @@ static int through_directory(const char *path, struct address *a, struct td_erro
 
     a->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (a->dir < 0)
-        return td_fail(err, errno == ENOENT ? TD_E_UNREACHABLE : TD_E_IO, "cannot open directory %s: %s", dir,
+        return td_fail(err, errno == ENOENT ? TD_E_UNREACHABLE : TD_E_IO, "cannot open directory %s: %s (try \"tender doctor\")", dir,
                        strerror(errno));
 
     size_t n = td_format(a->sun.sun_path, sizeof(a->sun.sun_path), "/proc/self/fd/%d/%s", a->dir, name);

@@ -76,14 +76,14 @@ static int wait_for(struct td_call *c, short events, struct td_error *err)
     if (n < 0)
         return td_fail(err, TD_E_IO, "waiting for the broker: %s", strerror(errno));
     if (n == 0)
-        return td_fail(err, TD_E_TIMED_OUT, "%s: no answer from the broker within %d ms", td_error_words(TD_E_TIMED_OUT),
+        return td_fail(err, TD_E_TIMED_OUT, "%s: no answer from the broker within %d ms (try \"tender doctor\")", td_error_words(TD_E_TIMED_OUT),
                        c->timeout_ms);
     return 0;
 }
 
 static int lost(struct td_error *err, const char *why)
 {
-    return td_fail(err, TD_E_UNREACHABLE, "the broker closed the connection before it answered: %s", why);
+    return td_fail(err, TD_E_UNREACHABLE, "the broker closed the connection before it answered: %s (try \"tender doctor\")", why);
 }
 
 static int send_all(struct td_call *c, const struct td_buf *b, struct td_error *err)

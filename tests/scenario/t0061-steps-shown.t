@@ -58,7 +58,8 @@ dies "Invalid job id specified" scontrol show step 4711
 dies "Invalid job_step id: x" scontrol show step x
 
 # salloc's allocation has no script
-salloc -n1 sh -c 'squeue -s -h -o %i -j $SLURM_JOB_ID; srun squeue -s -h -o %i -j $SLURM_JOB_ID' >out 2>err
+# (the front may hear of a step a moment after its node)
+salloc -n1 sh -c 'squeue -s -h -o %i -j $SLURM_JOB_ID; srun sh -c "until squeue -s -h -o %i -j \$SLURM_JOB_ID | grep .; do :; done"' >out 2>err
 is "$(grep -c batch out)" 0 "an allocation without a script has no batch step"
 like "$(cat out)" '^[0-9]+\.0$' "but those that run in it"
 

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "local/notify.h"
 #include "worker/log.h"
 
 #define TURN_MS_MAX 10000 /* looks after its directory at least this often */
@@ -258,6 +259,7 @@ static int sweep_only(struct shepherd *sh)
 int main(int argc, char **argv)
 {
     static struct shepherd sh = {.look_at_ms = INT64_MAX};
+    struct td_notify notify;
     struct td_error err = {0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return help();
@@ -273,6 +275,7 @@ int main(int argc, char **argv)
     td_format(sh.socket, sizeof(sh.socket), "%s/shepherd.sock", sh.dir);
     if (chdir("/") < 0)
         return usage(strerror(errno));
+    td_notify_take(&notify);
     close_range(3, ~0u, 0); /* nothing of our starter's may live on in jobs */
     int signal_fd = open_signals();
     sh.now_ms = boot_ms();
@@ -282,7 +285,9 @@ int main(int argc, char **argv)
         td_log("error", "shepherd cannot start: %s", signal_fd < 0 ? strerror(errno) : err.text);
         return 1;
     }
+    td_notify_say(&notify, "READY=1\nSTATUS=holds the node's jobs\n");
     int r = run(&sh, signal_fd);
+    td_notify_say(&notify, "STOPPING=1\n");
     cages_close(&sh);
     steps_release(&sh);
     link_close(&sh);

@@ -8,10 +8,11 @@
  *   4           first bytes of the BLAKE2b-256 of all before
  *
  * in base32 (RFC 4648, lower case, no padding). The checksum tells a mistyped token from one that is not valid here. */
-#include "bus/bus.h"
+#include "wire/token.h"
 
 #include <string.h>
-#include <zmq.h>
+
+#include "wire/wire.h"
 
 #define VERSION 1
 #define CHECK_BYTES 4u
@@ -20,6 +21,44 @@
 #define CHARS_MAX ((BYTES_MAX * 8 + 4) / 5)
 
 static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+/* --- keys as text: Z85 (ZeroMQ RFC 32), five characters for four bytes ----------------------------------------------- */
+
+static const char z85[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+
+static void key_print(const uint8_t key[KEY_BYTES], char out[TD_KEY_Z85])
+{
+    for (size_t i = 0; i < KEY_BYTES / 4; i++) {
+        uint32_t v = (uint32_t)key[4 * i] << 24 | (uint32_t)key[4 * i + 1] << 16 | (uint32_t)key[4 * i + 2] << 8 | key[4 * i + 3];
+
+        for (size_t k = 5; k-- > 0; v /= 85)
+            out[5 * i + k] = z85[v % 85];
+    }
+    out[TD_KEY_Z85 - 1] = '\0';
+}
+
+static bool key_parse(const char *text, uint8_t key[KEY_BYTES])
+{
+    if (strlen(text) != TD_KEY_Z85 - 1)
+        return false;
+    for (size_t i = 0; i < KEY_BYTES / 4; i++) {
+        uint64_t v = 0;
+
+        for (size_t k = 0; k < 5; k++) {
+            const char *at = strchr(z85, text[5 * i + k]);
+            if (!at)
+                return false;
+            v = v * 85 + (uint64_t)(at - z85);
+        }
+        if (v > UINT32_MAX)
+            return false;
+        for (size_t k = 0; k < 4; k++)
+            key[4 * i + k] = (uint8_t)(v >> (24 - 8 * k));
+    }
+    return true;
+}
+
+/* --- base32 ---------------------------------------------------------------------------------------------------------- */
 
 static void base32_print(const uint8_t *data, size_t n, struct td_buf *out)
 {
@@ -82,7 +121,7 @@ int td_join_token_print(const struct td_join_token *t, struct td_buf *out)
     struct td_buf b = {0};
     uint8_t key[KEY_BYTES], check[32];
 
-    if (strlen(t->server_key) != TD_KEY_Z85 - 1 || !zmq_z85_decode(key, t->server_key) || !*t->router || !*t->pub)
+    if (!key_parse(t->server_key, key) || !*t->router || !*t->pub)
         return -TD_E_BAD_TOKEN;
     td_buf_putc(&b, VERSION);
     put_short(&b, t->router);
@@ -130,7 +169,7 @@ static int token_read(const uint8_t *data, size_t n, struct td_join_token *ret, 
     if (!take_short(&at, end, t.router, sizeof(t.router)) || !take_short(&at, end, t.pub, sizeof(t.pub)) ||
         (size_t)(end - at) != KEY_BYTES + sizeof(t.secret))
         return td_fail(err, TD_E_BAD_TOKEN, "the join token does not hold what a token holds");
-    zmq_z85_encode(t.server_key, at, KEY_BYTES);
+    key_print(at, t.server_key);
     memcpy(t.secret, at + KEY_BYTES, sizeof(t.secret));
     *ret = t;
     explicit_bzero(&t, sizeof(t));
