@@ -49,16 +49,23 @@ static const struct command front_page = {
     .name = "tender-front",
     .synopsis = "[--conf FILE] [--dir DIR] [OPTIONS]",
     .summary = "answer the commands of a host and tell watchers what happens",
-    .about = "One beside the broker. It follows the events that the broker commits and keeps the same picture of the cluster by\n"
-             "them; it answers squeue, sinfo and scontrol show from that, passes everything else on with the user the kernel\n"
-             "told, and tells tender events and squeue --watch what happens as it happens. While the broker is away it goes on\n"
-             "answering, and says how old the answer is. Where no front runs, commands find the broker's own socket.\n"
+    .about = "One beside the broker, and one on each login host that wants its own. It follows the events that the broker\n"
+             "commits and keeps the same picture of the cluster by them; it answers squeue, sinfo and scontrol show from that,\n"
+             "passes everything else on with the user the kernel told, and tells tender events and squeue --watch what happens\n"
+             "as it happens. While the broker is away it goes on answering, and says how old the answer is. Where no front runs,\n"
+             "commands find the broker's own socket.\n"
+             "\n"
+             "On another host it joins once, with a token made for fronts: tender token create --front, there tender-front\n"
+             "--join TOKEN --dir DIR. From then on its key is in DIR and it needs no token; commands of that host find it with\n"
+             "SLURM_CONF=DIR/slurm.conf. The broker believes what it says about the users of its host, but for root, who is nobody\n"
+             "unless the token was made with --root; tender key revoke NAME takes that right back. A front that is refused ends.\n"
              "\n"
              "It goes to the background once it has a picture. SIGTERM and SIGINT end it; nothing is lost by its death. Exit\n"
-             "status 0 when told to stop, 1 when it could not start, with the cause in its log.",
+             "status 0 when told to stop, 1 when it could not start or was refused, with the cause in its log.",
     .options = front_options,
     .section = 8,
-    .files = "In the broker's state directory: run/front.sock, run/front.pid.",
+    .files = "In the broker's state directory: run/front.sock, run/front.pid. On another host, in DIR: slurm.conf (written when it\n"
+             "is not there), state/front.key, state/front.joined, state/run/front.sock, state/run/front.pid.",
 };
 static const struct command worker_page = {
     .name = "tender-worker",

@@ -178,6 +178,8 @@ void front_remote_tick(struct front *f)
 /* The broker does not take this front: for good, when it says that its key or its token is not good. */
 static void refused(struct front *f, const struct td_refused *m)
 {
+    if (f->s->stop)
+        return; /* of what was said behind that: said already */
     bool for_good = m->code == TD_E_DENIED || m->code == TD_E_BAD_TOKEN || m->code == TD_E_VERSION;
     shell_log(&f->s->log, "%s the broker refuses this front: %s", for_good ? "error" : "warn", m->text ? m->text : "");
     if (!for_good) {

@@ -127,7 +127,7 @@ const struct command keys_command = {
              "was got for; with --json a line of JSON for each.\n"
              "rotate asks the workers of NODES for another key each; the old one is good for an hour more, so nothing stops.\n"
              "revoke takes all keys of NODES back: their workers are turned away until they join with a token. Revoke the token\n"
-             "as well (tender token revoke) where they still have one.",
+             "as well (tender token revoke) where they still have one. A front of another host goes by its name here: revoke ends it.",
     .options = options,
     .usage_exit = 1,
     .run = run,

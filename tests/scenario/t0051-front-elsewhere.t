@@ -46,6 +46,24 @@ far scontrol show job 4711 >/dev/null 2>bad.err
 like "$(cat bad.err)" 'Invalid job id specified' "a refusal comes back in words"
 is "$(grep -c 'digest' far.log)" 0 "its digest is the broker's"
 
+# --- the right is the key's: one of a worker that says FOLLOW is refused, and so is one of nobody
+mkdir -p spy/state
+cp far/state/front.joined spy/state/front.joined
+cp "$DIR/nodes/n1/key" spy/state/front.key
+tender-front --foreground --dir "$WORK/spy" --name n1 >spy.log 2>&1 </dev/null
+like "$?:$(cat spy.log)" '^[1-9].*the broker refuses this front: .*FOLLOW needs a front of this cluster' "a worker's key follows nothing, in words"
+rm spy/state/front.key
+tender-front --foreground --dir "$WORK/spy" --name login1 >spy2.log 2>&1 </dev/null
+like "$?:$(cat spy2.log)" '^[1-9].*the broker refuses this front: .*FOLLOW needs a front of this cluster' "nor does a key of nobody"
+is "$(grep -c '^tender-front: error: the broker refuses' spy.log spy2.log)" "spy.log:1
+spy2.log:1" "each says so once"
+tender events --since 0 --audit >audit.json 2>/dev/null &
+audit=$!
+fronts="$fronts $audit"
+counted() { grep '"ACCESS_REFUSED"' audit.json | grep -q '"request":"FOLLOW".*"count":[1-9]'; }
+wait_until "it is counted" counted
+is "$(grep -c 'FOLLOW needs a front' "$broker_log")" 1 "and in the log once"
+
 # --- it dies, and needs no token to come back; the broker dies, and reads go on
 kill -9 "$front"
 wait "$front" 2>/dev/null
@@ -94,4 +112,12 @@ if [ "$(id -u)" -eq 0 ]; then
     like "$?:$(cat sq.err)" '^[1-9].*(denied|permission)' "root of its host may not touch others' jobs"
     ok "the job is there" job_is "$late" PENDING
 fi
+
+# --- what was given is taken back
+ok "its key is taken back" tender key revoke login1 --dir "$DIR"
+wait_until "the front ends" gone "$front"
+like "$(cat far2.log)" "the broker refuses this front: .*(key is not valid any more|needs a front)" "in words"
+far_up far3.log
+wait_until "and does not come back by that key" gone "$front"
+like "$(cat far3.log)" "the broker refuses this front: " "which it says"
 done_testing
