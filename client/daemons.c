@@ -57,7 +57,7 @@ static const struct command front_page = {
              "\n"
              "On another host it joins once, with a token made for fronts: tender token create --front, there tender-front\n"
              "--join TOKEN --dir DIR. From then on its key is in DIR and it needs no token; commands of that host find it with\n"
-             "SLURM_CONF=DIR/slurm.conf. The broker believes what it says about the users of its host, but for root, who is nobody\n"
+             "the configuration DIR/slurm.conf. The broker believes what it says about the users of its host, but for root, who is nobody\n"
              "unless the token was made with --root; tender key revoke NAME takes that right back. A front that is refused ends.\n"
              "\n"
              "It goes to the background once it has a picture. SIGTERM and SIGINT end it; nothing is lost by its death. Exit\n"
