@@ -596,9 +596,10 @@ static int lock(const struct cluster *c, struct td_error *err)
     char path[TD_MAX_PATH_BYTES + 16];
 
     td_format(path, sizeof(path), "%s/lock", c->dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return td_fail(err, TD_E_IO, "cannot open %s: %s", path, strerror(errno));
+    fchmod(fd, 0600); /* who may open it may hold it: earlier builds let everybody */
     if (flock(fd, LOCK_EX) < 0)
         return td_fail(err, TD_E_IO, "cannot lock %s: %s", path, strerror(errno));
     return fd; /* held until the process ends */

@@ -291,7 +291,8 @@ echo "$SLURM_ARRAY_TASK_ID" >> "each.$SLURM_ARRAY_JOB_ID"
 SCRIPT
 done_all() { [ "$(squeue -h -t all -r -j "$1" -o %T | sort | uniq -c | tr -s ' ')" = " $2 COMPLETED" ]; }
 works() { # works HOW: what a cluster does, over links that are so
-    array=$(far sbatch --parsable --array=1-30 each.sh)
+    sent() { array=$(far sbatch --parsable --array=1-30 each.sh) && [ -n "$array" ]; }
+    wait_until "the login node submits over $1 links" sent
     wait_until "an array runs through over $1 links" done_all "$array" 30
     is "$(sort -n "each.$array")" "$(seq 30)" "each task once"
     far srun -N3 -n6 -l seq 2000 >srun.out 2>srun.err </dev/null

@@ -314,6 +314,18 @@ uint32_t cgroup_signal(const char *path, int sig, pid_t spare)
     return s.n;
 }
 
+/* A group below that froze itself, too: what is frozen does not die. */
+static void thaw(const char *path, int depth)
+{
+    char below[TD_MAX_PATH_BYTES];
+    write_file(path, "freezer.state", "THAWED");
+    DIR *d = depth < DEPTH_MAX ? opendir(path) : NULL;
+    while (d && next_below(d, path, below, sizeof(below)))
+        thaw(below, depth + 1);
+    if (d)
+        closedir(d);
+}
+
 /* Nothing more may be born while its processes are read and ended; a group that is going away needs none of it. */
 void cgroup_kill(enum cgroup_means means, const char *path)
 {
@@ -325,7 +337,7 @@ void cgroup_kill(enum cgroup_means means, const char *path)
         write_file(path, "pids.max", "0");
     cgroup_signal(path, SIGKILL, 0);
     if (means == CGROUP_FREEZER)
-        write_file(path, "freezer.state", "THAWED");
+        thaw(path, 0);
 }
 
 static size_t read_file(const char *dir, const char *name, char *out, size_t cap)
@@ -354,6 +366,12 @@ bool cgroup_empty(enum cgroup_means means, const char *path)
     return each_process_below(path, is_one, NULL, 0);
 }
 
+static bool is_max(const char *path, const char *name)
+{
+    char text[64];
+    return !read_file(path, name, text, sizeof(text)) || td_str_prefix(text, "max");
+}
+
 bool cgroup_pristine(enum cgroup_means means, const char *path)
 {
     char text[64];
@@ -362,6 +380,8 @@ bool cgroup_pristine(enum cgroup_means means, const char *path)
         return false;
     if (means == CGROUP_PIDS)
         return read_file(path, "pids.max", text, sizeof(text)) && td_str_prefix(text, "max");
+    if (means == CGROUP_V2 && !(is_max(path, "cgroup.max.descendants") && is_max(path, "cgroup.max.depth")))
+        return false;
     if (means == CGROUP_V2)
         return !read_file(path, "cgroup.freeze", text, sizeof(text)) || text[0] == '0';
     return read_file(path, "freezer.state", text, sizeof(text)) && td_str_prefix(text, "THAWED");

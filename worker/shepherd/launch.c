@@ -227,6 +227,7 @@ static CHILD_CODE int child(void *arg)
     const struct td_sh_launch *m = l->msg;
     char note[160] = "";
 
+    l->pid = (pid_t)syscall(SYS_getpid); /* it lives: see make_child */
     setsid();
     if (t->enter && cgroup_enter(t->group) < 0)
         child_fail(l, LAUNCH_CGROUP);
@@ -338,17 +339,22 @@ static void make_group(struct launch_thread *t, struct launch *l)
     t->group[0] = '\0';
 }
 
-/* The stack grows down; the child's own result is in *l when this returns. */
+/* The stack grows down; the child's own result is in *l when this returns. A group whose cgroup.kill a job has written to kills
+ * whatever is born in it (cage.c); what then ran no line of its own is made outside and enters, which such a group allows. */
 static int make_child(struct launch_thread *t, struct launch *l)
 {
     int (*run)(void *) = t->test ? test_child : child;
     int fd = t->group[0] && t->l->home->means == CGROUP_V2 ? open(t->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     t->enter = t->group[0] && fd < 0;
     if (fd >= 0) {
-        int pid = birth(run, t->stack, CHILD_STACK_BYTES, t, fd, (int *)&l->pid);
+        int tid = 0, pid = birth(run, t->stack, CHILD_STACK_BYTES, t, fd, &tid);
         close(fd);
-        if (pid > 0)
+        if (pid > 0 && l->pid)
             return pid;
+        if (pid > 0) {
+            waitpid(pid, NULL, 0); /* or the main thread does */
+            l->worn = true;
+        }
         t->enter = true;
     }
     return clone(run, t->stack + CHILD_STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, t, (int *)&l->pid);
@@ -460,7 +466,7 @@ void launcher_put(struct launcher *l, struct launch *what)
 {
     what->failed = LAUNCH_OK;
     what->err_fd = -1;
-    what->caged = false;
+    what->caged = what->worn = false;
     what->error = what->pid = 0;
     what->reaped = false;
     what->next = NULL;

@@ -135,6 +135,7 @@ static void start_done(struct shepherd *sh, struct launch *what)
         if (sh->flying.v[i] == what)
             sh->flying.v[i] = sh->flying.v[--sh->flying.n];
     a->caged = a->caged || what->caged;
+    a->cage_worn = a->cage_worn || what->worn;
     if (what->task) {
         step_task_started(sh, what);
         launch_recycle(sh, what);

@@ -711,6 +711,21 @@ static void groups_come_and_go_with_their_attempts(void **state)
     assert_int_not_equal(system("cat $(cat $RIG_DIR/spool/cgroup)/*/cgroup.procs | grep -q ."), 0);
 }
 
+#define OWN_GROUP "g=/sys/fs/cgroup/unified$(sed -n s/^0:://p /proc/self/cgroup); [ -d $g ] || g=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); "
+
+/* What a job does to its own group is not the next one's trouble. */
+static void a_spoilt_group_is_nobodys_trouble(void **state)
+{
+    struct rig *r = *state;
+    run(r, 1, OWN_GROUP "echo 1 > $g/cgroup.kill; sleep 1000");
+    const struct td_report *e = run(r, 2, "echo alive 2");
+    assert_int_equal(e->signal, 0);
+    assert_int_equal(wait_number(r, 2, "alive "), 2);
+    run(r, 3, OWN_GROUP "echo 0 > $g/cgroup.max.descendants");
+    run(r, 4, OWN_GROUP "mkdir $g/below && rmdir $g/below && echo free 4");
+    assert_int_equal(wait_number(r, 4, "free "), 4);
+}
+
 static void boot_id_stays_when_nothing_ran(void **state)
 {
     struct rig *r = *state;
@@ -983,6 +998,7 @@ int main(void)
         T(nothing_escapes_a_dead_shepherd),
         T(a_group_nobody_wrote_down_is_another_boot),
         T(groups_come_and_go_with_their_attempts),
+        T(a_spoilt_group_is_nobodys_trouble),
         T(boot_id_stays_when_nothing_ran),
         T(torn_spool_is_read_to_its_last_page),
         T(leaves_when_asked_and_idle),
