@@ -283,6 +283,7 @@ shape() { # shape DEVICE SLOW|LOSSY, of the bridge: what goes to the host
         on hub tc filter add dev "$1" egress bpf da bytecode '4,32 0 0 4294963256,37 0 1 858993459,6 0 0 0,6 0 0 2'; } ;;
     esac
 }
+lost_some() { on hub tc -s qdisc show dev "$1" | grep -q 'dropped [1-9]'; }
 plain() { on hub tc qdisc del dev "$1" root 2>/dev/null; on hub tc qdisc del dev "$1" clsact 2>/dev/null; }
 cat > each.sh <<'SCRIPT'
 #!/bin/sh
@@ -303,6 +304,8 @@ works() { # works HOW: what a cluster does, over links that are so
 far_seen_all() { [ "$(far squeue -h -t all -r -j "$1" -o %T | grep -c COMPLETED)" = "$2" ]; }
 sed -i 's/^SlurmdTimeout=.*/SlurmdTimeout=120/; s/^InactiveLimit=.*/InactiveLimit=120/' "$SLURM_CONF"
 ok "the times are made long again" scontrol reconfigure
+fresh() { [ -z "$(far squeue -h 2>&1 >/dev/null)" ]; }
+wait_until "the login node's picture is fresh" fresh
 for how in slow lossy; do
     made=0
     for host in $hosts; do shape "$host" $how && made=$((made + 1)); done 2>"$WORK/no"
@@ -311,7 +314,9 @@ for how in slow lossy; do
     else
         works $how
     fi
+    [ "$how" = lossy ] && [ "$made" -eq 5 ] && ok "packets were lost" lost_some head
     for host in $hosts; do plain "$host"; done
+    wait_until "the login node hears the broker after it" fresh
 done
 wait_until "in the end all is well" all idle
 done_testing
