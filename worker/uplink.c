@@ -183,7 +183,7 @@ static void rotation_take(struct worker *w)
     if (uplink_dial(w, &err) < 0)
         worker_give_up(w, err.text);
     else
-        worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LINK_UP});
+        worker_agent(w, &(struct td_agent_input){.kind = TD_AGENT_LINK_NEW});
 }
 
 static void on_key_wanted(struct worker *w)

@@ -91,6 +91,7 @@ wait_until "with which it greets anew" registered 2
 ok "the job has not noticed" job_is "$id" RUNNING
 echo go >go
 wait_until "and ends as ever" job_is "$id" COMPLETED
+wait_until "and it bids for the next" job_is "$(submit -w m1 -o /dev/null --wrap=true)" COMPLETED
 ok "nothing of the rotation is left" test ! -e "$WORK/w/m1/key.new"
 kill -9 "$m1" && wait "$m1" 2>/dev/null
 cp -p w/m2/key w/m1/key.new # as one that died when it had made a key and had not heard of it

@@ -550,6 +550,10 @@ void td_agent_step(struct td_agent *g, int64_t now_ms, const struct td_agent_inp
     case TD_AGENT_SHEPHERD_LOST:
         on_shepherd_lost(g);
         break;
+    case TD_AGENT_LINK_NEW:
+        forget_topics(g); /* the next WELCOME names them all */
+        on_link_up(g);
+        break;
     case TD_AGENT_LINK_UP:
         on_link_up(g);
         break;

@@ -24,6 +24,7 @@ enum td_agent_input_kind {
     TD_AGENT_SHEPHERD_UP, TD_AGENT_SHEPHERD_LOST,
     TD_AGENT_LINK_UP,    /* the connection to the broker was lost and stands again: perhaps another reign, and what was said
                           * last may be lost */
+    TD_AGENT_LINK_NEW,   /* likewise, and over other sockets, which have subscribed to nothing yet */
     TD_AGENT_LAUNCHES,   /* body: why nothing can be launched here for now (const char *); NULL = it can */
     TD_AGENT_TICK,       /* time passed */
     TD_AGENT_DRAIN,      /* SIGTERM: drain; leave when nothing runs */

@@ -422,6 +422,20 @@ static void a_launch_that_cannot_be_is_declined(void **state)
     expect_nothing(f);
 }
 
+static void other_sockets_know_no_topics(void **state)
+{
+    struct film *f = *state;
+
+    registered(f);
+    step(f, TD_AGENT_LINK_NEW, 0, NULL);
+    advance_to_deadline(f);
+    SENT(f, HELLO);
+    welcome(f, 5, 1);
+    expect(f, TD_AGENT_SUBSCRIBE, 0);
+    expect(f, TD_AGENT_SUBSCRIBE, 0);
+    assert_true(td_agent_registered(f->agent));
+}
+
 static void a_new_connection_is_a_doubt(void **state)
 {
     struct film *f = *state;
@@ -1049,6 +1063,7 @@ int main(void)
         T(a_word_unread_is_no_silence),
         T(another_epoch_says_hello_again),
         T(an_offer_of_a_new_reign_spreads_the_hellos),
+        T(other_sockets_know_no_topics),
         T(a_new_connection_is_a_doubt),
         T(a_launch_that_cannot_be_is_declined),
         T(every_offer_is_answered),
