@@ -90,12 +90,12 @@ static void outcome_of(const struct td_report *r, struct td_ev_job_ending *how)
     }
 }
 
-/* The client of a session may take its leave because the time limit has ended its tasks, and be heard
- * before the node that says so: then the node is right. */
+/* The time limit ends a session's tasks first: their end, or the leave that its client takes, may be
+ * heard before the node that says why. Then the node is right. */
 static bool closed_by_the_clock(const struct core_job *j, const struct td_report *r)
 {
     return r->timed_out && j->spec->body.session && !j->requeue_after &&
-           j->outcome == TD_OUTCOME_COMPLETED;
+           (j->outcome == TD_OUTCOME_COMPLETED || j->outcome == TD_OUTCOME_FAILED);
 }
 
 static void exited(struct td_core *c, struct core_part *p, const struct td_report *r)

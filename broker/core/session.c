@@ -76,12 +76,20 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
     done(c, in);
 }
 
-/* The step that the allocation was asked for is over by its nodes' own words: one commit for both, and its client need not
- * wait for another. Where a node was lost the client says what is to become of the allocation. */
-void core_session_over(struct td_core *c, struct core_job *j)
+/* The step that the allocation was asked for is over by its nodes' own words, and as it ended so does the job: one commit for
+ * both, and its client need not wait for another. Where a node was lost the client says what is to become of it. */
+void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how)
 {
-    if (j->spec->body.session && j->state == TD_JOB_RUNNING && core_session_may(c, j, TD_SESSION_IN_CLOSE))
-        end(c, j, TD_OUTCOME_COMPLETED, TD_REASON_NONE, j->uid);
+    struct td_ev_job_ending ev = {.job = j->id, .attempt = j->attempt, .outcome = how->outcome,
+                                  .exit_code = how->exit_code, .signal = how->signal};
+    if (!j->spec->body.session || j->state != TD_JOB_RUNNING || !core_session_may(c, j, TD_SESSION_IN_CLOSE))
+        return;
+    if (how->outcome == TD_OUTCOME_CANCELLED)
+        ev.uid = j->uid;
+    else if (how->outcome == TD_OUTCOME_FAILED)
+        ev.reason = how->signal ? TD_REASON_RAISED_SIGNAL : TD_REASON_NON_ZERO_EXIT;
+    set_state(c, j, TD_SESSION_ENDED);
+    core_job_end(c, j, &ev);
 }
 
 void core_sessions_restart(struct td_core *c)

@@ -7,7 +7,8 @@
 
 #include "broker/core/state.h"
 
-static void exited(struct td_core *c, struct core_step_part *p, struct td_ev_step_exited *ev)
+/* True: that was its last part, *ret_over says how it ended, and it is gone. */
+static bool exited(struct td_core *c, struct core_step_part *p, struct td_ev_step_exited *ev, struct td_ev_step_ended *ret_over)
 {
     struct core_step *s = p->step;
     ev->job = s->job->id;
@@ -15,13 +16,15 @@ static void exited(struct td_core *c, struct core_step_part *p, struct td_ev_ste
     ev->node = p->node->name;
     core_emit(c, TD_EV_STEP_EXITED, ev);
     if (s->live)
-        return;
+        return false;
     struct td_ev_step_ended over = {.job = s->job->id,
                                     .step = s->no,
                                     .outcome = s->outcome,
                                     .exit_code = s->exit_code,
                                     .signal = s->signal};
     core_emit(c, TD_EV_STEP_ENDED, &over);
+    *ret_over = over;
+    return true;
 }
 
 static uint32_t outcome_of(const struct core_step_part *p, const struct td_report *r)
@@ -120,10 +123,10 @@ bool core_step_report(struct td_core *c, struct core_part *in, const struct td_r
                                    .text = r->text};
     if (ev.outcome == TD_OUTCOME_FAILED && r->kind == TD_REPORT_DECLINED && !ev.exit_code)
         ev.exit_code = 1; /* nothing ran: nobody may take it for success */
-    bool closes = s->spec->closes && s->live == 1;
-    exited(c, p, &ev); /* and s is gone, if this was its last part */
-    if (closes)
-        core_session_over(c, j);
+    bool closes = s->spec->closes;
+    struct td_ev_step_ended over;
+    if (exited(c, p, &ev, &over) && closes)
+        core_session_over(c, j, &over);
     return true;
 }
 
@@ -138,7 +141,8 @@ static void lose(struct td_core *c, struct core_step_part *p, const char *text)
         outcome = TD_OUTCOME_CANCELLED; /* its script ended, and it with it */
     struct td_ev_step_exited ev = {
         .node_lost = true, .outcome = ends ? outcome : TD_OUTCOME_FAILED, .text = text};
-    exited(c, p, &ev);
+    struct td_ev_step_ended ignored;
+    exited(c, p, &ev, &ignored);
 }
 
 /* Before ALLOC_GONE: nothing of the attempt is left there, so nothing of its steps. */
