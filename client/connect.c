@@ -122,6 +122,7 @@ static bool is_repeatable(uint32_t id, const void *body)
     case TD_MSG_QUERY_ROUNDS:
     case TD_MSG_QUERY_SCRIPT:
     case TD_MSG_QUERY_TOKENS:
+    case TD_MSG_QUERY_KEYS:
         return true;
     default:
         return false;
@@ -152,6 +153,10 @@ int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, v
         r = call_through(c, id, body, &f, err);
     }
 
+    if (id == TD_MSG_SUBMIT && (r == -TD_E_UNREACHABLE || r == -TD_E_TIMED_OUT)) {
+        size_t n = strlen(err->text);
+        td_format(err->text + n, sizeof(err->text) - n, "; whether the job is queued is not known: look before you repeat it");
+    }
     if (r == 0)
         r = check_kind(&f, want, err);
     if (r == 0)

@@ -15,7 +15,7 @@
 #define NO_FREQ "frequencies are left as they are"
 #define NO_PROLOG "prologs and epilogs are not run in this version"
 #define NO_HEALTH "health programs are not run in this version"
-#define NO_SRUN "steps, srun and salloc are not in this version"
+#define NO_SRUN "steps run as srun's own options say"
 #define NO_JOBCOMP "finished jobs are kept in the journal"
 #define NO_CONTAINER "jobs share the node's directories"
 #define NO_MAIL "mail is not sent in this version"

@@ -19,20 +19,6 @@
 #define ROTATE_REQUEST 1 /* tells a refused KEY_ROTATE from a refused greeting */
 #define TOKEN_BYTES_MAX 4096
 
-static int read_text(const char *path, char *out, size_t cap, struct td_error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, cap - 1);
-    int failed = errno;
-    if (fd >= 0)
-        close(fd);
-    if (n < 0)
-        return td_fail(err, TD_E_IO, "cannot read %s: %s", path, strerror(failed));
-    out[n] = '\0';
-    out[strcspn(out, " \t\r\n")] = '\0';
-    return 0;
-}
-
 static bool has_secret(const struct td_join_token *t)
 {
     for (size_t i = 0; i < sizeof(t->secret); i++)
@@ -79,7 +65,7 @@ static int read_token(struct worker *w, struct td_error *err)
     struct td_join_token before;
     struct td_error ignored;
     joined_path(w, path, sizeof(path));
-    bool joined = read_text(path, text, sizeof(text), &ignored) == 0 && td_join_token_parse(text, &before, &ignored) == 0;
+    bool joined = td_word_load(path, text, sizeof(text), &ignored) == 0 && td_join_token_parse(text, &before, &ignored) == 0;
     if (!w->opt.join) {
         if (!joined)
             return td_fail(err, TD_E_USAGE, "this node has not joined a cluster yet: --join TOKEN is needed (tender join-token prints one)");
@@ -89,7 +75,7 @@ static int read_token(struct worker *w, struct td_error *err)
     }
     const char *token = w->opt.join;
     if (token[0] == '@') {
-        int r = read_text(token + 1, text, sizeof(text), err);
+        int r = td_word_load(token + 1, text, sizeof(text), err);
         if (r < 0)
             return r;
         token = text;
@@ -112,7 +98,7 @@ static void read_incarnation(struct worker *w)
     struct td_error none_yet;
     uint64_t n;
     incarnation_path(w, path, sizeof(path));
-    if (read_text(path, text, sizeof(text), &none_yet) == 0 && td_parse_u64(text, &n) && n <= UINT32_MAX)
+    if (td_word_load(path, text, sizeof(text), &none_yet) == 0 && td_parse_u64(text, &n) && n <= UINT32_MAX)
         w->incarnation = (uint32_t)n;
 }
 

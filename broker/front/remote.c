@@ -20,20 +20,6 @@
 #define TOKEN_BYTES_MAX 4096
 #define FRAMES_PER_TURN 1000
 
-static int read_word(const char *path, char *out, size_t cap, struct td_error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, cap - 1);
-    int failed = errno;
-    if (fd >= 0)
-        close(fd);
-    if (n < 0)
-        return td_fail(err, TD_E_IO, "cannot read %s: %s", path, strerror(failed));
-    out[n] = '\0';
-    out[strcspn(out, " \t\r\n")] = '\0';
-    return 0;
-}
-
 /* --- joining ------------------------------------------------------------------------------------------------------------- */
 
 static void remember(struct front *f)
@@ -65,13 +51,13 @@ int front_remote_begin(struct front *f, struct td_error *err)
     if (r < 0)
         return r;
     td_format(path, sizeof(path), "%s/front.joined", f->s->state_dir);
-    f->joined = read_word(path, text, sizeof(text), &none_yet) == 0 && td_join_token_parse(text, &before, &none_yet) == 0;
+    f->joined = td_word_load(path, text, sizeof(text), &none_yet) == 0 && td_join_token_parse(text, &before, &none_yet) == 0;
     if (!word) {
         f->token = before;
         return 0;
     }
     if (word[0] == '@') {
-        r = read_word(word + 1, text, sizeof(text), err);
+        r = td_word_load(word + 1, text, sizeof(text), err);
         word = text;
     }
     if (r == 0)

@@ -14,6 +14,8 @@ struct td_keypair {
     char secret_key[TD_KEY_Z85];
 };
 int td_keypair_make(struct td_keypair *ret, struct td_error *err);
+/* The first word of a small file, a token's or a number's. */
+int td_word_load(const char *path, char *out, size_t cap, struct td_error *err);
 int td_keypair_load(const char *path, struct td_keypair *ret, struct td_error *err); /* makes the file (0600) when absent */
 
 /* Server: a ROUTER for workers (and remote fronts) and a PUB for offers, on ports of one address. port_range: NULL or "0"

@@ -21,6 +21,21 @@ int td_keypair_make(struct td_keypair *ret, struct td_error *err)
     return 0;
 }
 
+int td_word_load(const char *path, char *out, size_t cap, struct td_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, cap - 1);
+    int failed = errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        return td_fail(err, TD_E_IO, "cannot read %s: %s", path, strerror(failed));
+    out[n] = '\0';
+    out[strcspn(out, " \t\r\n")] = '\0';
+    return 0;
+}
+
 static int file_parse(const char *path, const char *text, size_t n, struct td_keypair *ret, struct td_error *err)
 {
     struct td_keypair k = {0};

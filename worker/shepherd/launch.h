@@ -39,9 +39,9 @@ struct launch {
     int error;                       /* errno of the failure */
     int64_t started_ms;              /* CLOCK_BOOTTIME just before the process was made */
     int err_fd;                      /* the child's stderr if that is a regular file, else -1; whoever takes it closes it */
-    bool worn;                       /* that is not to be used again */
+    bool worn;                       /* its cgroup is not to be used again */
     bool caged;                      /* a cgroup was made for it, whether the process came up or not */
-    volatile int pid;                /* set by the kernel before the child runs a line: also read while under way */
+    volatile int pid;                /* set by the child's first line, or by the kernel before it: also read while under way */
     /* used by the loop while it is under way */
     bool reaped;                     /* the process is over already */
     int wait_status;
