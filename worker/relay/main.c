@@ -144,30 +144,33 @@ static bool may_say(uint32_t id)
     return id == TD_MSG_SH_DATA || id == TD_MSG_SH_TAKEN || id == TD_MSG_SH_SIZE || id == TD_MSG_SH_SIGNAL || id == TD_MSG_SH_DETACH;
 }
 
-/* From the client. False: it has gone, or what it says is not to be trusted. */
-static bool from_client(struct relay *r)
+/* From the client. Before the shepherd has taken us only its proof is read: what went to a shepherd that does not know the
+ * step yet would be lost with that connection. False: it has gone, or what it says is not to be trusted. */
+static bool from_client(struct relay *r, bool read)
 {
     const uint8_t *data;
     size_t len;
     struct td_error err = {0};
     struct td_arena arena = {0};
-    bool open = td_sealed_read(&r->client, &err) >= 0;
-    int got;
-    while (!r->done && (got = td_sealed_next(&r->client, &data, &len, &err)) > 0) {
+    bool open = !read || td_sealed_read(&r->client, &err) >= 0;
+    int got = 0;
+    while (!r->done && (r->attached || !r->proven) && (got = td_sealed_next(&r->client, &data, &len, &err)) > 0) {
         struct td_frame f;
         got = td_wire_get_frame(&arena, data, len, &f, &err);
-        r->proven |= got == 0;
-        if (got == 0 && f.id != TD_MSG_IO_HELLO) {
+        if (got == 0 && !r->proven)
+            got = f.id == TD_MSG_IO_HELLO ? 0 : -1;
+        else if (got == 0 && f.id != TD_MSG_IO_HELLO) {
             if (!may_say(f.id) || td_stream_put(&r->shepherd, f.id, 0, f.body) < 0)
                 got = -1;
             r->done |= f.id == TD_MSG_SH_DETACH;
         }
+        r->proven |= got == 0;
         td_arena_reset(&arena);
         if (got < 0)
             break;
     }
     td_arena_release(&arena);
-    return (open && !r->client.closed) || r->done;
+    return (open && got >= 0 && !r->client.closed) || r->done;
 }
 
 /* The shepherd is gone: its tasks died with it. */
@@ -184,8 +187,11 @@ static void say_shepherd_gone(struct relay *r)
         if (!known)
             td_sealed_put(&r->client, TD_MSG_SH_TASK_EXIT, &m);
     }
-    for (int64_t end = now_ms() + CONNECT_MS; td_sealed_flush(&r->client) == 0 && now_ms() < end;)
+    for (int64_t end = now_ms() + CONNECT_MS; (td_sealed_flush(&r->client) == 0 || !r->proven) && now_ms() < end;) {
+        if (!r->proven && !from_client(r, true))
+            return;
         pause_ms(PAUSE_MS);
+    }
 }
 
 enum talk { TALK_DONE, TALK_CLIENT_LOST, TALK_SHEPHERD_LOST };
@@ -203,20 +209,24 @@ static enum talk talk(struct relay *r)
     for (;;) {
         bool client_full = td_sealed_waiting(&r->client) >= WAITING_BYTES;
         bool shepherd_full = r->shepherd.out.len - r->shepherd.out_sent >= WAITING_BYTES;
+        bool may_listen = r->attached ? !shepherd_full : !r->proven;
         struct pollfd p[2] = {
-            {.fd = r->client.fd, .events = (short)((shepherd_full ? 0 : POLLIN) | (td_sealed_wants_write(&r->client) ? POLLOUT : 0))},
+            {.fd = r->client.fd, .events = (short)((may_listen ? POLLIN : 0) | (td_sealed_wants_write(&r->client) ? POLLOUT : 0))},
             {.fd = r->shepherd.fd, .events = (short)((client_full ? 0 : POLLIN) | (td_stream_wants_write(&r->shepherd) ? POLLOUT : 0))},
         };
         int n = poll(p, 2, r->proven ? -1 : PROVE_MS);
         if (n < 0 && errno != EINTR)
             return TALK_CLIENT_LOST;
-        if ((p[0].revents & (POLLIN | POLLERR | POLLHUP)) && !from_client(r))
+        if ((p[0].revents & (POLLIN | POLLERR | POLLHUP)) && !from_client(r, true))
             return TALK_CLIENT_LOST;
         if (r->done) {
             leave(r);
             return TALK_DONE;
         }
+        bool attached = r->attached;
         bool shepherd_open = !(p[1].revents & (POLLIN | POLLERR | POLLHUP)) || from_shepherd(r);
+        if (r->attached != attached && !from_client(r, false)) /* what has come meanwhile */
+            return TALK_CLIENT_LOST;
         if (td_sealed_flush(&r->client) < 0)
             return TALK_CLIENT_LOST;
         if (!shepherd_open || td_stream_flush(&r->shepherd) < 0)
@@ -277,17 +287,14 @@ static int carry(struct relay *r)
             if (attach(r))
                 how = talk(r);
             td_stream_release(&r->shepherd);
-            if (how != TALK_SHEPHERD_LOST)
+            if (how != TALK_SHEPHERD_LOST || r->attached)
                 break;
-            if (r->attached) /* it had us: another try or two, then it is gone */
-                attach_by = TD_MIN(attach_by, now_ms() + ATTACH_MS / 5);
-            r->attached = false;
             pause_ms(pause);
             pause = TD_MIN(pause * 2, PAUSE_LAST_MS);
         }
         if (how == TALK_DONE)
             return 0;
-        if (how == TALK_SHEPHERD_LOST) {
+        if (how == TALK_SHEPHERD_LOST && !r->attached) {
             say_shepherd_gone(r);
             return 1;
         }
@@ -295,7 +302,8 @@ static int carry(struct relay *r)
             client_by = now_ms() + CLIENT_MS;
         else
             which++;
-        attach_by = now_ms() + ATTACH_MS;
+        /* a shepherd that had us gets another try or two, with a client who says again what that one may not have heard */
+        attach_by = now_ms() + (how == TALK_SHEPHERD_LOST ? ATTACH_MS / 5 : ATTACH_MS);
         td_sealed_release(&r->client);
         pause_ms(PAUSE_MS);
         pause = PAUSE_MS;

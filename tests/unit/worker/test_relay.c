@@ -88,14 +88,22 @@ static void say(struct rig *r, uint32_t id, const void *body)
         nap();
 }
 
-/* Both connections as they are made, with their first words. */
-static void meet(struct rig *r)
+static void meet_client(struct rig *r)
 {
-    td_sealed_init(&r->client, accept_from(r->tcp_fd), key, false);
+    int fd = accept_from(r->tcp_fd); /* by the relay's own wish: it does not wait for the old one's end */
+    td_sealed_release(&r->client);
+    td_sealed_init(&r->client, fd, key, false);
     const struct td_io_hello *h = from_relay(r, TD_MSG_IO_HELLO);
     assert_int_equal(h->job, 7);
     assert_string_equal(h->node, "n1");
     td_sealed_put(&r->client, TD_MSG_IO_HELLO, &(struct td_io_hello){.version = 1});
+    td_sealed_flush(&r->client);
+}
+
+/* Both connections as they are made, with their first words. */
+static void meet(struct rig *r)
+{
+    meet_client(r);
     td_stream_init(&r->shepherd, accept_from(r->unix_fd), 1 << 20);
     const struct td_sh_attach *a = to_shepherd(r, TD_MSG_SH_ATTACH);
     assert_int_equal(a->step, 3);
@@ -107,6 +115,7 @@ static void meet(struct rig *r)
 static int setup(void **state)
 {
     struct rig *r = td_alloc(sizeof(*r));
+    r->client.fd = -1;
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(own);
     struct td_error err;
@@ -201,10 +210,34 @@ static void a_broken_connection_is_made_again(void **state)
     td_stream_release(&r->shepherd);
     meet(r);
     say_word(r);
-    td_stream_release(&r->shepherd); /* the shepherd alone: attached anew, srun stays */
+    td_stream_release(&r->shepherd); /* the shepherd alone: srun says again what that one may not have heard */
+    meet(r);
+    say_word(r);
+}
+
+/* A shepherd that has not heard of the step turns the relay away at first: what srun says meanwhile waits for one that has,
+ * or it would be gone with that connection. */
+static void input_waits_for_a_shepherd_that_knows_the_step(void **state)
+{
+    struct rig *r = *state;
+    struct td_error err;
+    td_sealed_release(&r->client);
+    td_stream_release(&r->shepherd);
+    meet_client(r);
     td_stream_init(&r->shepherd, accept_from(r->unix_fd), 1 << 20);
     to_shepherd(r, TD_MSG_SH_ATTACH);
-    say_word(r);
+    td_sealed_put(&r->client, TD_MSG_SH_DATA,
+                  &(struct td_sh_data){.rank = TD_NO_TASK, .stream = 0, .bytes = {(const uint8_t *)"word", 4}, .eof = true});
+    assert_int_equal(td_sealed_flush(&r->client), 1);
+    for (int i = 0; i < 50; i++, nap())
+        assert_int_equal(td_stream_read(&r->shepherd, &err), 0);
+    td_stream_release(&r->shepherd);
+    td_stream_init(&r->shepherd, accept_from(r->unix_fd), 1 << 20);
+    to_shepherd(r, TD_MSG_SH_ATTACH);
+    say(r, TD_MSG_SH_TAKEN, &(struct td_sh_taken){.rank = TD_NO_TASK});
+    const struct td_sh_data *got = to_shepherd(r, TD_MSG_SH_DATA);
+    assert_int_equal(got->bytes.n, 4);
+    assert_true(got->eof);
 }
 
 static void a_shepherd_that_is_gone_is_told(void **state)
@@ -215,6 +248,7 @@ static void a_shepherd_that_is_gone_is_told(void **state)
     td_stream_release(&r->shepherd);
     close(r->unix_fd);
     unlink(r->sock);
+    meet_client(r);
     const struct td_sh_task_exit *e = from_relay(r, TD_MSG_SH_TASK_EXIT);
     assert_int_equal(e->rank, 1); /* the one that was not over */
     assert_int_equal(e->signal, SIGKILL);
@@ -229,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(words_go_both_ways_and_it_takes_its_leave),
         T(a_broken_connection_is_made_again),
+        T(input_waits_for_a_shepherd_that_knows_the_step),
         T(a_shepherd_that_is_gone_is_told),
     };
     signal(SIGPIPE, SIG_IGN);
