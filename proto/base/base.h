@@ -131,6 +131,10 @@ uint64_t td_mix_u64(uint64_t h, uint64_t v);
 uint64_t td_mix_bytes(uint64_t h, const void *p, size_t n);
 uint64_t td_mix_str(uint64_t h, const char *s); /* NULL mixes as "" */
 
+/* The same on every machine: log2 in 1/65536 of v > 0; square root, rounded down. */
+int64_t td_log2_fixed(uint64_t v);
+uint64_t td_isqrt(uint64_t v);
+
 /* Random numbers as values: splitmix64 (Steele, Lea, Flood 2014). */
 struct td_rng {
     uint64_t state;
