@@ -311,6 +311,7 @@ static void apply_ended(struct td_core *c, const struct td_ev_job_ended *ev)
     j->outcome = (uint8_t)ev->outcome;
     j->reason = (uint8_t)ev->reason;
     j->requeue_after = j->hold_after = false;
+    core_learn(c, j);
     if (j->array) {
         td_bits_set(j->array->finished, j->task);
         j->array->failed |= j->outcome != TD_OUTCOME_COMPLETED;
@@ -328,6 +329,7 @@ static void apply_requeued(struct td_core *c, const struct td_ev_job_requeued *e
     TD_ASSERT(j->state == TD_JOB_ENDING || j->state == TD_JOB_DONE);
     if (j->start_ms)
         j->restarts++;
+    j->by_ms = 0; /* it waits anew */
     j->begin_ms = ev->begin_ms;
     j->eligible_ms = TD_MAX(c->time_ms, ev->begin_ms);
     j->held = ev->hold ? (uint8_t)(ev->reason == TD_REASON_HELD_ADMIN ? TD_REASON_HELD_ADMIN
@@ -342,7 +344,7 @@ static void apply_held(struct td_core *c, const struct td_ev_job_held *ev)
     struct core_job *j = job_of(c, ev->job);
     TD_ASSERT(j->state == TD_JOB_PENDING);
     j->held = (uint8_t)ev->reason;
-    j->promise_ms = 0;
+    j->promise_ms = j->by_ms = 0;
     core_job_enqueue(c, j);
 }
 
@@ -435,6 +437,8 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
     }
     if (j->state != TD_JOB_PENDING)
         return;
+    if (is_set(ch, 2) || is_set(ch, 4) || is_set(ch, 7))
+        j->by_ms = 0; /* that was for another request */
     if (is_set(ch, 13)) {
         bool waited = j->deps != NULL;
         core_deps_drop(c, j);
@@ -659,6 +663,9 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         return;
     case TD_EV_JOB_REASON:
         apply_reason(c, ev->body);
+        return;
+    case TD_EV_JOBS_PROMISED:
+        core_promises_apply(c, ev->body);
         return;
     case TD_EV_JOBS_PURGED:
         apply_purged(c, ev->body);

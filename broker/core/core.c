@@ -16,7 +16,7 @@ struct td_core *td_core_new(uint64_t seed)
     c->ledger = td_ledger_new();
     c->queue = td_queue_new();
     c->begins_next_ms = c->leases_next_ms = c->resend_next_ms = c->purge_next_ms = INT64_MAX;
-    c->retry_ms = c->probe_ms = c->sessions_next_ms = c->audit_next_ms = INT64_MAX;
+    c->plan_next_ms = c->retry_ms = c->probe_ms = c->sessions_next_ms = c->audit_next_ms = INT64_MAX;
     c->answer_x16 = CORE_DEADLINE_MS_FIRST / 4 * 16;
     return c;
 }
@@ -43,6 +43,7 @@ static void free_conf_state(struct td_core *c)
         td_free(c->tokens.v[i].names);
     td_vec_release(&c->tokens);
     core_audit_free(c);
+    core_learn_free(c);
 }
 
 void td_core_destroy(struct td_core **p)
@@ -232,6 +233,7 @@ void core_emit(struct td_core *c, uint32_t id, const void *body)
     td_vec_push(&c->events, ev);
     c->counters.events++;
     td_core_apply(c, &ev);
+    core_promises_disturb(c, id, copy);
     log_event(c, id, copy);
 }
 
@@ -466,6 +468,7 @@ int64_t td_core_deadline(const struct td_core *c)
     core_sooner(&at, c->resend_next_ms);
     core_sooner(&at, c->purge_next_ms);
     core_sooner(&at, c->retry_ms);
+    core_sooner(&at, c->plan_next_ms);
     core_sooner(&at, c->probe_ms);
     core_sooner(&at, c->sessions_next_ms);
     core_sooner(&at, c->audit_next_ms);

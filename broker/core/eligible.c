@@ -178,6 +178,9 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
             .count = startable(j),
             .limit_s = j->limit_s,
             .limit_min_s = j->spec->body.limit_min_s,
+            .run_s = core_foretell(c, j, NULL),
+            .by_ms = j->by_ms,
+            .since_ms = j->eligible_ms ? j->eligible_ms : j->submit_ms,
         };
         td_queue_put(c->queue, &put);
     }

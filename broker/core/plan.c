@@ -19,11 +19,11 @@
  *
  * A job with several candidates (partitions) starts once: instances started by one are off the others' counts, and it
  * gets one promise. Time without limit: see OPEN_END in ledger_priv.h. */
-#include "plan_priv.h"
+#include "plan_book.h"
 
 #include <string.h>
 
-#define CONSERVATIVE_DEPTH 100 /* when none is given: each promise costs a look at every node */
+#define LOOK 1000              /* tender, conservative: candidates that get a booking when no depth is given */
 #define LATER_MAX 10000        /* sjbf: so many are put in order of limits; what comes behind them is met before */
 #define PROMISES_EXTRA 1024    /* heads of disjoint sets of nodes */
 
@@ -64,6 +64,16 @@ static void join(const struct plan_state *ps, const struct shape *s, uint64_t *p
 {
     for (uint32_t w = 0; w < ps->nwords; w++)
         places[w] |= s->eligible[w];
+}
+
+bool plan_meets_reserved(const struct pass *pass, const struct slot *c)
+{
+    return overlaps(pass->s, pass->l->shapes.v[c->shape], pass->s->reserved);
+}
+
+void plan_join_reserved(struct pass *pass, const struct slot *c)
+{
+    join(pass->s, pass->l->shapes.v[c->shape], pass->s->reserved);
 }
 
 /* Promises something unless the job has a promise already; true when it now counts as a head. */
@@ -124,6 +134,11 @@ static void block_easy(struct pass *pass, const struct slot *c, struct shape_pas
         make_promise(pass, c, sp);
 }
 
+static bool is_booked(const struct td_plan_params *p)
+{
+    return p->policy == TD_POLICY_TENDER || p->policy == TD_POLICY_CONSERVATIVE;
+}
+
 /* --- one candidate ------------------------------------------------------------------------------------------------ */
 
 static void consider(struct pass *pass, const struct slot *c)
@@ -154,6 +169,8 @@ static bool shape_is_over(const struct pass *pass, uint32_t shape)
 {
     const struct shape_pass *sp = &pass->s->shapes.v[shape];
 
+    if (is_booked(pass->p))
+        return sp->failed_s <= pass->q->shapes.v[shape]->limit_floor;
     if (sp->failed_s > pass->q->shapes.v[shape]->limit_floor)
         return false;
     return sp->judged || sp->hopeless;
@@ -195,38 +212,26 @@ static void head_down(struct pass *pass, uint32_t i)
     }
 }
 
-/* sjbf: behind the heads. A candidate whose nodes no head could use is a head of its own, in its turn. */
+/* Behind the heads. A candidate whose nodes no head could use is a head of its own, in its turn. */
 static bool is_put_off(const struct pass *pass, const struct slot *c)
 {
-    return pass->p->policy == TD_POLICY_SJBF && pass->nreserved >= pass->depth && pass->s->later.n < LATER_MAX &&
-           overlaps(pass->s, pass->l->shapes.v[c->shape], pass->s->reserved);
+    if (is_booked(pass->p))
+        return pass->out->examined <= pass->look;
+    return pass->p->policy == TD_POLICY_SJBF && pass->s->later.n < LATER_MAX && pass->nreserved >= pass->depth &&
+           plan_meets_reserved(pass, c);
 }
 
-static bool shorter(const struct slot *a, const struct slot *b)
+static void put_off(struct pass *pass, const struct slot *c)
 {
-    return a->limit_s != b->limit_s ? a->limit_s < b->limit_s : slot_before(a, b);
-}
+    struct ordered o = {.key = is_booked(pass->p) ? 0 : c->limit_s, .slot = c};
 
-static void sort_later(struct plan_state *s)
-{
-    const struct slot **v = s->later.v, **tmp = td_alloc(sizeof(*tmp) * (s->later.n + 1));
-    uint32_t n = s->later.n;
-
-    for (uint32_t width = 1; width < n; width *= 2) {
-        for (uint32_t i = 0; i < n; i += 2 * width) {
-            uint32_t a = i, mid = TD_MIN(i + width, n), b = mid, end = TD_MIN(mid + width, n);
-
-            for (uint32_t k = i; k < end; k++)
-                tmp[k] = a < mid && (b == end || !shorter(v[b], v[a])) ? v[a++] : v[b++];
-        }
-        memcpy(v, tmp, sizeof(*tmp) * n);
-    }
-    td_free(tmp);
+    td_vec_push(&pass->s->later, o);
 }
 
 static void merge_shapes(struct pass *pass)
 {
     struct plan_state *s = pass->s;
+    bool booked = false;
 
     for (uint32_t i = pass->heads.n / 2; i-- > 0;)
         head_down(pass, i);
@@ -235,17 +240,27 @@ static void merge_shapes(struct pass *pass)
 
         pass->out->examined++;
         if (is_put_off(pass, top->slot))
-            td_vec_push(&s->later, top->slot);
+            put_off(pass, top->slot);
+        else if (is_booked(pass->p))
+            plan_unbooked(pass, top->slot);
         else
             consider(pass, top->slot);
         top->slot = shape_is_over(pass, top->shape) ? NULL : next_of(pass, top->shape);
         if (!top->slot)
             *top = pass->heads.v[--pass->heads.n];
         head_down(pass, 0);
+        if (is_booked(pass->p) && (pass->out->examined == pass->look || !pass->heads.n) && !booked) {
+            booked = true;
+            plan_booked(pass);
+        }
     }
-    sort_later(s);
+    if (is_booked(pass->p) && !booked)
+        plan_booked(pass);
+    if (is_booked(pass->p))
+        return;
+    plan_sort(s->later.v, s->later.n);
     for (uint32_t i = 0; i < s->later.n && !pass->stopped; i++)
-        consider(pass, s->later.v[i]);
+        consider(pass, s->later.v[i].slot);
 }
 
 /* --- beginning and end -------------------------------------------------------------------------------------------- */
@@ -332,12 +347,20 @@ void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_
     ret->starts.n = ret->promises.n = ret->examined = 0;
     td_arena_reset(&ret->arena);
     pass.x = ledger_index(l);
-    pass.depth = p->depth ? p->depth : p->policy == TD_POLICY_CONSERVATIVE ? CONSERVATIVE_DEPTH : 1;
+    pass.depth = p->depth && !is_booked(p) ? p->depth : 1;
+    pass.look = is_booked(p) && p->depth ? p->depth : LOOK;
     pass.starts_max = p->starts_max ? p->starts_max : UINT32_MAX;
     pass.lots_max = p->lots_max ? p->lots_max : UINT32_MAX;
     begin_nodes(&pass);
     begin_shapes(&pass);
-    merge_shapes(&pass);
+    ret->bys.n = 0;
+    ret->next_ms = TD_FOREVER;
+    if (is_booked(p)) {
+        merge_shapes(&pass);
+        ret->next_ms = book_next(pass.s);
+    } else {
+        merge_shapes(&pass);
+    }
     sort_late(pass.s);
     td_vec_release(&pass.heads);
     td_map_release(&pass.several);
@@ -347,5 +370,6 @@ void td_plan_release(struct td_plan *p)
 {
     td_vec_release(&p->starts);
     td_vec_release(&p->promises);
+    td_vec_release(&p->bys);
     td_arena_release(&p->arena);
 }

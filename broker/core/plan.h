@@ -88,17 +88,23 @@ struct td_candidate {
     uint64_t rank;
     uint32_t count;
     uint32_t limit_s, limit_min_s;
+    uint32_t run_s;   /* as foretold, within the limit; 0: the limit */
+    int64_t since_ms; /* it could run, and waits, since then */
+    int64_t by_ms;    /* promised to start by then; 0: not promised yet */
 };
 void td_queue_put(struct td_queue *q, const struct td_candidate *c); /* new, or changed: (job, component, partition) is the key */
+void td_queue_set_run(struct td_queue *q, uint32_t job, uint32_t run_s);
+void td_queue_set_by(struct td_queue *q, uint32_t job, int64_t by_ms); /* of all its candidates */
 void td_queue_drop(struct td_queue *q, uint32_t job); /* all its candidates */
 uint32_t td_queue_length(const struct td_queue *q);
 bool td_queue_check(const struct td_queue *q, struct td_error *err);
 
-enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_SJBF, TD_POLICY_CONSERVATIVE };
+enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_SJBF, TD_POLICY_CONSERVATIVE, TD_POLICY_TENDER };
 /* 0 in depth is 1 (conservative: 100), in starts_max and lots_max no bound. */
 struct td_plan_params {
     int64_t now_ms;
     enum td_policy policy;
+    bool free_order;       /* tender: the queue may be reordered */
     uint32_t depth;        /* heads with a reservation; conservative: bound on them */
     uint32_t starts_max;   /* stop after so many instances planned */
     uint32_t lots_max;     /* at most so many lots */
@@ -118,13 +124,23 @@ struct td_plan_promise {
     const uint32_t *nodes;
     uint32_t nnodes;
 };
+/* A candidate is promised to start by then; moved: it was promised for earlier, and that cannot be kept. */
+struct td_plan_by {
+    uint32_t job;
+    int64_t by_ms;
+    bool moved;
+};
 struct td_plan {
     TD_VEC(struct td_plan_start) starts;     /* in rank order */
     TD_VEC(struct td_plan_promise) promises; /* in rank order; the first are the heads */
+    TD_VEC(struct td_plan_by) bys;           /* promises made in this pass */
+    int64_t next_ms;                         /* a booking begins then: plan again; TD_FOREVER: none */
     struct td_arena arena;
     uint32_t examined;                       /* candidates looked at */
 };
 void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_plan_params *p, struct td_plan *ret);
+/* Jobs that have a booking, for those who foretell their run times anew. Borrowed until the next pass. */
+uint32_t td_plan_booked(const struct td_ledger *l, uint32_t **ret_jobs);
 void td_plan_release(struct td_plan *p);
 /* May a job of this shape hold this placement until `until` without breaking a promise of the plan last run (both
  * EASY rules)? Used at settlement, where the bids, not the plan, choose the node. `job` is the candidate's (for a task

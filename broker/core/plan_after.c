@@ -3,14 +3,17 @@
  * The bids choose the nodes, not the plan; so what settlement takes differs from the scratch of the pass. Each promise
  * carries `live`: what is spare at its beginning by the holdings alone. Every holding taken since, if it outlasts the
  * beginning, is deducted. What is given back since is not added: the next plan will. */
-#include "plan_priv.h"
+#include "plan_book.h"
 
 /* A start is settled some milliseconds after it was planned, and ends as much later. */
 #define GRACE_MS 999
 
 struct plan_state *plan_state_new(void)
 {
-    return td_alloc(sizeof(struct plan_state));
+    struct plan_state *s = td_alloc(sizeof(*s));
+
+    s->book = book_new();
+    return s;
 }
 
 void plan_state_destroy(struct plan_state **p)
@@ -27,17 +30,24 @@ void plan_state_destroy(struct plan_state **p)
     td_vec_release(&s->reserves);
     td_vec_release(&s->blocks);
     td_vec_release(&s->late);
+    td_vec_release(&s->due);
     td_vec_release(&s->later);
     td_vec_release(&s->parts);
     td_vec_release(&s->rises);
     td_vec_release(&s->capacity);
     td_vec_release(&s->histogram);
     td_arena_release(&s->arena);
+    book_destroy(&s->book);
     td_free(s->open);
     td_free(s->reserved);
     td_free(s->blocked);
     td_free(s);
     *p = NULL;
+}
+
+static bool keeps_book(const struct plan_state *s)
+{
+    return s->policy == TD_POLICY_TENDER || s->policy == TD_POLICY_CONSERVATIVE;
 }
 
 static uint32_t first_reserve(const struct plan_state *s, uint32_t node)
@@ -49,6 +59,7 @@ void plan_forget_node(struct plan_state *s, uint32_t node)
 {
     if (node < s->nodes.n)
         s->nodes.v[node].reserves = s->nodes.v[node].endings = NONE; /* its stocks have other numbers now */
+    book_forget_node(s, node);
 }
 
 /* Its number may be given to another shape before the next plan. */
@@ -68,11 +79,19 @@ static bool meets(const struct reserve *r, int64_t until)
     return until > r->at && until - r->at > GRACE_MS;
 }
 
+void plan_holding_given(struct td_ledger *l, const struct holding *h)
+{
+    book_given(l->plan, h->until);
+}
+
 void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h)
 {
     struct plan_state *s = l->plan;
     const struct node *n = &l->nodes.v[node];
+    struct amount all = {0};
 
+    holding_add_to(h, n, &all);
+    book_taken(l, node, &all, h->until);
     for (uint32_t i = first_reserve(s, node); i != NONE; i = s->reserves.v[i].next) {
         struct amount a = {0};
 
@@ -124,10 +143,12 @@ bool td_plan_allows(const struct td_ledger *l, uint32_t node, uint32_t job, cons
         return false;
     const struct node *n = &l->nodes.v[node];
     uint32_t i = first_reserve(s, node);
-    if (i == NONE)
+    if (i == NONE && !keeps_book(s))
         return true;
     if (!node_amount_of(l, n, p, &a))
         return false;
+    if (keeps_book(s)) /* the book keeps the head's promise, too; that it starts even sooner is the pass's wish, not a promise */
+        return book_allows(l, node, job, &a, until);
     for (; i != NONE; i = s->reserves.v[i].next) {
         const struct reserve *r = &s->reserves.v[i];
 
@@ -146,7 +167,8 @@ static bool serves_now(const struct td_ledger *l, uint32_t node, const struct sh
 
     if (shape_refused(s, node) || !shape_fit(s, n, &m, part, 1))
         return false;
-    for (uint32_t i = first_reserve(ps, node); i != NONE; i = ps->reserves.v[i].next)
+    /* What the book allows is asked for each bid: a start that is due, or foretold to be short, may meet a reservation. */
+    for (uint32_t i = keeps_book(ps) ? NONE : first_reserve(ps, node); i != NONE; i = ps->reserves.v[i].next)
         if (meets(&ps->reserves.v[i], end))
             amount_min(&m, &ps->reserves.v[i].live, n->nstocks);
     return shape_fit(s, n, &m, part, 1) > 0;
@@ -180,6 +202,12 @@ uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit
 
 /* --- invariant ---------------------------------------------------------------------------------------------------- */
 
+/* What tender keeps for its heads gives way to what is due: its promises are the book's. */
+static uint32_t checked_reserve(const struct plan_state *s, uint32_t node)
+{
+    return s->policy == TD_POLICY_TENDER ? NONE : s->nodes.v[node].reserves;
+}
+
 /* Counted up from nothing, unlike the spare amounts. */
 static struct amount used_at(struct td_ledger *l, uint32_t node, int64_t at)
 {
@@ -197,7 +225,7 @@ static struct amount used_at(struct td_ledger *l, uint32_t node, int64_t at)
     for (uint32_t i = s->nodes.v[node].endings; i != NONE; i = s->endings.v[i].next)
         if (s->endings.v[i].at > at)
             amount_add(&used, s->endings.v[i].amount, n->nstocks);
-    for (uint32_t i = s->nodes.v[node].reserves; i != NONE; i = s->reserves.v[i].next)
+    for (uint32_t i = checked_reserve(s, node); i != NONE; i = s->reserves.v[i].next)
         if (s->reserves.v[i].at <= at && s->reserves.v[i].end > at)
             amount_add(&used, &s->reserves.v[i].need, n->nstocks);
     return used;
@@ -215,7 +243,7 @@ bool plan_check(struct td_ledger *l, struct td_error *err)
         struct amount used = used_at(l, node, s->now);
         if (!amount_covers(&n->total, &used, n->nstocks))
             return td_fail(err, TD_E_INTERNAL, "plan: node %s holds too much now", n->name), false;
-        for (uint32_t i = s->nodes.v[node].reserves; i != NONE; i = s->reserves.v[i].next) {
+        for (uint32_t i = checked_reserve(s, node); i != NONE; i = s->reserves.v[i].next) {
             used = used_at(l, node, s->reserves.v[i].at);
             if (!amount_covers(&n->total, &used, n->nstocks))
                 return td_fail(err, TD_E_INTERNAL, "plan: node %s has promised too much to job %u", n->name,

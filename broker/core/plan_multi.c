@@ -173,7 +173,7 @@ uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want
         if (!plan_may_start(pass, c->shape, 1))
             break;
         for (uint32_t i = 0; i < pass->s->parts.n; i++)
-            plan_occupy(pass, pass->s->parts.v[i].node, s, pass->s->parts.v[i].part, 1, time_after(now, limit_s));
+            plan_occupy(pass, pass->s->parts.v[i].node, s, pass->s->parts.v[i].part, 1, time_after(now, limit_s), time_after(now, limit_s));
         plan_record(pass, c, 1, limit_s);
         done++;
     }

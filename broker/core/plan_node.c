@@ -70,16 +70,19 @@ static void add_ending(struct pass *pass, struct node_plan *np, uint32_t nstocks
         s->endings.v[prev].next = s->endings.n - 1;
 }
 
-void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, uint32_t count, int64_t end)
+void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, uint32_t count, int64_t end, int64_t counts)
 {
     const struct node *n = &pass->l->nodes.v[node];
     struct node_plan *np = plan_node(pass, node);
     struct amount m, a;
+    const struct amount *room = plan_room(pass, node, counts, &m);
 
-    shape_amount(s, n, plan_room(pass, node, end, &m), part, count, &a);
+    if (shape_fit(s, n, room, part, count) < count)
+        room = &np->free; /* a promise that falls due takes precedence */
+    shape_amount(s, n, room, part, count, &a);
     TD_ASSERT(amount_covers(&np->free, &a, n->nstocks));
     amount_sub(&np->free, &a, n->nstocks);
-    for (uint32_t i = np->reserves; i != NONE && pass->s->reserves.v[i].at < end; i = pass->s->reserves.v[i].next)
+    for (uint32_t i = np->reserves; i != NONE && pass->s->reserves.v[i].at < counts; i = pass->s->reserves.v[i].next)
         amount_sub(&pass->s->reserves.v[i].spare, &a, n->nstocks);
     int64_t at = end < OPEN_END ? end : TD_MIN(OPEN_END_NEW + (int64_t)pass->started, TD_FOREVER - 1);
     add_ending(pass, np, n->nstocks, at, &a);

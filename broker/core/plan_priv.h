@@ -56,6 +56,12 @@ struct late { /* fifo: a start after some blocked heads */
     uint32_t job, blocks;
 };
 
+/* A candidate in another order than rank's: the smallest key first. */
+struct ordered {
+    int64_t key;
+    const struct slot *slot;
+};
+
 /* A node for a multi-node job. */
 struct plan_part {
     uint32_t node, part, capacity; /* in what the shape counts: tasks or devices */
@@ -82,8 +88,10 @@ struct plan_state {
     uint64_t *reserved; /* places that the reserved heads could use */
     uint64_t *blocked;  /* fifo: places no lower candidate may use */
     uint32_t nwords;
+    struct book *book; /* tender, conservative: kept from pass to pass */
     /* work space */
-    TD_VEC(const struct slot *) later; /* sjbf */
+    TD_VEC(const struct slot *) due; /* tender: bookings that begin now */
+    TD_VEC(struct ordered) later; /* put off, to be tried in another order than rank's */
     TD_VEC(struct plan_part) parts;
     TD_VEC(struct rise) rises;
     TD_VEC(uint32_t) capacity, histogram;
@@ -104,7 +112,9 @@ struct pass {
     TD_VEC(struct head) heads; /* heap by rank */
     struct td_map several;     /* job << 16 | component -> started << 1 | promised */
     uint32_t depth, starts_max, lots_max;
+    uint32_t look; /* tender, conservative: so many candidates are met at least */
     uint32_t started, nlots, nreserved;
+    int64_t head_since_ms; /* the first head waits since then */
     bool stopped;
 };
 
@@ -112,6 +122,7 @@ struct plan_state *plan_state_new(void);
 void plan_state_destroy(struct plan_state **p);
 void plan_forget_node(struct plan_state *s, uint32_t node);
 void plan_forget_shape(struct plan_state *s, uint32_t shape);
+void plan_holding_given(struct td_ledger *l, const struct holding *h);
 void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h);
 
 static inline int64_t time_after(int64_t at, uint32_t limit_s)
@@ -127,7 +138,8 @@ struct node_plan *plan_node(struct pass *pass, uint32_t node);
 const struct amount *plan_room(struct pass *pass, uint32_t node, int64_t end, struct amount *m);
 /* Latest end of one more instance that fits now; -1 when none fits at all. */
 int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part);
-void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, uint32_t count, int64_t end);
+/* Until `end`; what is kept for heads is only touched if they begin before `counts`. */
+void plan_occupy(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part, uint32_t count, int64_t end, int64_t counts);
 /* Next of these places where the shape may be tried; NONE at the end. */
 uint32_t plan_next_place(const struct pass *pass, const struct shape *s, const uint64_t *places, uint32_t from);
 
@@ -148,6 +160,32 @@ uint32_t plan_start_single(struct pass *pass, const struct slot *c, uint32_t wan
 uint32_t plan_may_start(struct pass *pass, uint32_t shape, uint32_t want); /* as bounded; stops the pass at a bound */
 void plan_record(struct pass *pass, const struct slot *c, uint32_t count, uint32_t limit_s);
 
+/* plan_try.c: returns how many instances start now, promises kept */
+struct try {
+    const struct slot *c;
+    int64_t end;      /* it counts as ended by then, where room is kept for heads */
+    bool forced;      /* what is kept for heads does not count */
+    bool only_due;    /* if its booking begins */
+    bool no_way;      /* bookings stay where they are */
+    bool shrunk;      /* --time-min: with less than its limit */
+    uint32_t limit_s; /* it may run so long */
+    bool fits;        /* out: it does, were nothing kept for anybody */
+};
+uint32_t plan_try(struct pass *pass, struct try *t, uint32_t want);
+
+/* plan_tender.c: the candidates in ps->later, in rank order; then those beyond the depth, one by one */
+void plan_booked(struct pass *pass);
+void plan_unbooked(struct pass *pass, const struct slot *c);
+
+/* plan.c */
+bool plan_meets_reserved(const struct pass *pass, const struct slot *c); /* a head could use its nodes */
+void plan_join_reserved(struct pass *pass, const struct slot *c);
+
+/* plan_order.c */
+uint64_t plan_cpus(const struct shape *s);
+int64_t plan_worth(const struct pass *pass, const struct slot *c); /* the larger, the sooner */
+void plan_sort(struct ordered *v, uint32_t n);
+
 /* plan_multi.c */
 uint32_t plan_start_multi(struct pass *pass, const struct slot *c, uint32_t want);
 /* Chooses among pass->s->parts (with their capacities, in order of place) and leaves there the chosen, parts set. */
@@ -157,6 +195,7 @@ void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 /* plan_reserve.c */
 /* Gives the candidate a reservation. false: no node could ever serve it now. */
 bool plan_reserve(struct pass *pass, const struct slot *c);
+bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at); /* on ps->parts; false: they cannot hold it then */
 /* Tests: promises, holdings and planned starts together stay within every node. */
 bool plan_check(struct td_ledger *l, struct td_error *err);
 

@@ -145,6 +145,25 @@ static void promise(struct pass *pass, const struct slot *c, int64_t at)
     td_vec_push(&pass->out->promises, p);
 }
 
+bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at)
+{
+    struct plan_state *ps = pass->s;
+    const struct shape *s = pass->l->shapes.v[c->shape];
+
+    for (uint32_t i = 0; i < ps->parts.n; i++) {
+        uint32_t node = ps->parts.v[i].node;
+        struct timeline t;
+        timeline_start(&t, pass, node);
+        while (timeline_next(&t) <= at && timeline_step(&t))
+            ;
+        struct amount m = room_between(pass, node, &t.free, at, time_after(at, c->limit_s));
+        if (!shape_fit(s, t.n, &m, ps->parts.v[i].part, 1))
+            return false;
+    }
+    promise(pass, c, at);
+    return true;
+}
+
 /* Next place of a node that could serve the shape one day: usable, and it has not refused. */
 static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
 {

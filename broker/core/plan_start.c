@@ -131,7 +131,7 @@ static uint32_t start_on(struct pass *pass, const struct slot *c, uint32_t pos, 
     TD_ASSERT(k > 0);
     k = plan_may_start(pass, c->shape, k);
     if (k) {
-        plan_occupy(pass, node, s, s->tasks, k, end);
+        plan_occupy(pass, node, s, s->tasks, k, end, end);
         plan_record(pass, c, k, limit_s);
     }
     return k;

@@ -118,6 +118,11 @@ static uint32_t limit_of(uint32_t limit_s)
     return limit_s ? limit_s : TD_INFINITE;
 }
 
+static uint32_t run_of(const struct td_candidate *c)
+{
+    return c->run_s ? TD_MIN(c->run_s, limit_of(c->limit_s)) : limit_of(c->limit_s);
+}
+
 static uint32_t floor_of(const struct slot *s)
 {
     return s->limit_min_s && s->limit_min_s < s->limit_s ? s->limit_min_s : s->limit_s;
@@ -266,6 +271,9 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
             s->count = c->count;
             s->limit_s = limit_of(c->limit_s);
             s->limit_min_s = c->limit_min_s;
+            s->run_s = run_of(c);
+            s->since_ms = c->since_ms;
+            s->by_ms = c->by_ms;
             list_of(q, s->shape)->limit_floor = TD_MIN(list_of(q, s->shape)->limit_floor, floor_of(s));
             return;
         }
@@ -278,6 +286,9 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
                                       .count = c->count,
                                       .limit_s = limit_of(c->limit_s),
                                       .limit_min_s = c->limit_min_s,
+                                      .run_s = run_of(c),
+                                      .since_ms = c->since_ms,
+                                      .by_ms = c->by_ms,
                                       .next = after,
                                       .component = (uint16_t)c->component,
                                       .partition = (uint16_t)c->partition};
@@ -310,6 +321,29 @@ void td_queue_drop(struct td_queue *q, uint32_t job)
         i = s->next; /* before it is buried: a sweep chains it into the free list */
         slot_bury(q, s);
     }
+}
+
+void td_queue_set_run(struct td_queue *q, uint32_t job, uint32_t run_s)
+{
+    for (uint32_t i = first_of_job(q, job); i != NO_SLOT; i = queue_slot(q, i)->next)
+        queue_slot(q, i)->run_s = TD_MAX(TD_MIN(run_s, queue_slot(q, i)->limit_s), 1u);
+}
+
+void td_queue_set_by(struct td_queue *q, uint32_t job, int64_t by_ms)
+{
+    for (uint32_t i = first_of_job(q, job); i != NO_SLOT; i = queue_slot(q, i)->next)
+        queue_slot(q, i)->by_ms = by_ms;
+}
+
+const struct slot *queue_find(const struct td_queue *q, uint32_t job, uint16_t component, uint16_t partition)
+{
+    for (uint32_t i = first_of_job(q, job); i != NO_SLOT; i = queue_slot(q, i)->next) {
+        const struct slot *s = queue_slot(q, i);
+
+        if (s->component == component && s->partition == partition && !s->dead)
+            return s;
+    }
+    return NULL;
 }
 
 uint32_t td_queue_length(const struct td_queue *q)

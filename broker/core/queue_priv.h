@@ -1,6 +1,6 @@
 /* queue_priv.h - how waiting candidates lie in memory; for queue.c and plan*.c only
  *
- * A candidate is a slot of 40 bytes in a chunked pool. Each shape has a list of slot numbers in rank order: a sorted
+ * A candidate is a slot of 64 bytes in a chunked pool. Each shape has a list of slot numbers in rank order: a sorted
  * part, then a tail of those put out of order, merged in before the next plan. A dropped slot stays in its list,
  * marked dead and still bearing its rank (so the order holds), until the list is swept; only then is it used again. */
 #ifndef TD_QUEUE_PRIV_H
@@ -17,6 +17,8 @@ struct slot {
     uint32_t shape;
     uint32_t count;
     uint32_t limit_s, limit_min_s; /* limit: never 0 here, TD_INFINITE when open */
+    uint32_t run_s;                /* foretold, 1..limit */
+    int64_t since_ms, by_ms;
     uint32_t next;                 /* next candidate of the job, or of the free list */
     uint16_t component, partition;
     bool dead;
@@ -57,6 +59,8 @@ static inline bool slot_before(const struct slot *a, const struct slot *b)
 }
 /* Merges the tails in and forgets the dead; changes nothing that can be seen. */
 void queue_settle(const struct td_queue *q, uint32_t shape);
+/* NULL: it does not wait. */
+const struct slot *queue_find(const struct td_queue *q, uint32_t job, uint16_t component, uint16_t partition);
 /* Heap held, for the benchmark. */
 size_t queue_bytes(const struct td_queue *q);
 

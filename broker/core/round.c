@@ -76,7 +76,9 @@ struct td_plan_params core_plan_params(const struct td_core *c)
         .policy = td_str_equal(policy, "fifo")           ? TD_POLICY_FIFO
                   : td_str_equal(policy, "sjbf")         ? TD_POLICY_SJBF
                   : td_str_equal(policy, "conservative") ? TD_POLICY_CONSERVATIVE
+                  : td_str_equal(policy, "tender")       ? TD_POLICY_TENDER
                                                          : TD_POLICY_EASY,
+        .free_order = c->settings.free_order,
         .depth = c->settings.depth,
         .starts_max = CORE_STARTS_MAX,
         .lots_max = TD_MAX_LOTS_PER_OFFER,
@@ -87,9 +89,11 @@ static void plan(struct td_core *c)
 {
     const struct td_plan_params params = core_plan_params(c);
     struct td_plan p = {0};
+    core_learned_run(c);
     td_plan_run(c->ledger, c->queue, &params, &p);
     c->counters.plans++;
     core_reasons_note(c, &p);
+    core_promises_note(c, &p);
     clear(c);
     if (p.starts.n) {
         uint32_t *lot_of_shape =
@@ -359,7 +363,7 @@ void core_rounds_run(struct td_core *c)
             core_awards_send(
                 c); /* before the next offer: workers shall bid knowing what they were given */
         }
-        if ((!c->dirty && c->now_ms < c->retry_ms) || td_core_full(c))
+        if ((!c->dirty && c->now_ms < TD_MIN(c->retry_ms, c->plan_next_ms)) || td_core_full(c))
             return;
         c->retry_ms = INT64_MAX;
         c->dirty = false;

@@ -120,8 +120,9 @@ static void fill_times(const struct core_job *j, struct td_job_info *ret)
     ret->eligible_ms = j->eligible_ms;
     ret->start_ms = j->start_ms;
     ret->end_ms = j->end_ms;
-    if (j->state == TD_JOB_PENDING && (j->promise_ms || j->begin_ms > j->submit_ms)) {
-        ret->start_ms = TD_MAX(j->promise_ms, j->begin_ms);
+    int64_t start_ms = j->promise_ms ? j->promise_ms : j->by_ms;
+    if (j->state == TD_JOB_PENDING && (start_ms || j->begin_ms > j->submit_ms)) {
+        ret->start_ms = TD_MAX(start_ms, j->begin_ms);
         ret->start_is_prediction = true;
     }
     if (j->state == TD_JOB_RUNNING && j->limit_s != TD_INFINITE)

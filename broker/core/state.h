@@ -151,6 +151,7 @@ struct core_job {
     uint32_t partition; /* the candidate that won, while it has an allocation or had one */
     uint64_t priority;
     int64_t submit_ms, eligible_ms, begin_ms, start_ms, end_ms;
+    int64_t by_ms; /* promised to start by then; 0: not promised */
     char *detail;
     struct td_usage *usage;
     struct core_alloc *alloc; /* kept after the end, for show job */
@@ -229,6 +230,17 @@ struct core_node {
     uint32_t lots_expected; /* of the open round, still unanswered */
     uint64_t round;         /* whose offers reached it */
     uint8_t *lots_answered; /* bitmap, in the round's arena */
+};
+
+#define CORE_LEARN_RUNS 8u
+struct core_learned { /* the last run times of a kind of jobs, the latest first */
+    uint64_t kind;    /* hash */
+    uint32_t run_s[CORE_LEARN_RUNS], n;
+};
+
+struct core_disturbed { /* what took room from the future last */
+    uint32_t cause, job; /* enum td_moved; 0: nothing */
+    const struct core_node *node;
 };
 
 struct core_ended {
@@ -327,7 +339,10 @@ struct td_core {
     uint32_t client_keys_first;
     TD_VEC(struct core_key) keys;
     TD_VEC(struct core_token) tokens;
+    TD_VEC(struct core_learned) learned;
+    uint32_t learned_next; /* gives way next, once the table is full */
     /* index */
+    struct td_map learned_by_kind; /* place + 1 */
     struct td_map job_by_id, array_by_id,
         task_by_index; /* the last: array's id and index to the task's job */
     struct td_strmap node_by_name, partition_by_name, client_key_by_name, key_by_name;
@@ -369,6 +384,9 @@ struct td_core {
     uint32_t signal_no;
     struct core_round round;
     uint64_t rounds;
+    struct core_disturbed disturbed;
+    TD_VEC(uint32_t) learned_uids; /* something was learned of their jobs since the last plan */
+    int64_t plan_next_ms;          /* a booking begins */
     TD_VEC(struct core_refused) refused;
     int64_t audit_next_ms;
     struct core_acted acted;
@@ -620,6 +638,20 @@ uint8_t *core_spans_bits(struct td_arena *a, const struct td_span *spans, uint32
                          uint32_t nbytes);
 bool core_spans_sane(const struct td_span *spans, uint32_t n);
 bool core_spans_have(const struct td_span *spans, uint32_t n, uint32_t index);
+
+/* promise.c */
+void core_promises_disturb(struct td_core *c, uint32_t id, const void *body);
+void core_promises_note(struct td_core *c, const struct td_plan *plan);
+void core_promises_apply(struct td_core *c, const struct td_ev_jobs_promised *ev);
+
+/* learn.c: run times foretold from those of jobs alike. In seconds, within the limit; LEVELS: nothing is known. */
+enum core_learn_level { LEARN_SAME, LEARN_LIMIT, LEARN_USER, LEARN_LEVELS };
+void core_learn(struct td_core *c, const struct core_job *j); /* it is over */
+uint32_t core_foretell(const struct td_core *c, const struct core_job *j, enum core_learn_level *ret_level);
+void core_learn_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx);
+int core_learn_restore(struct td_core *c, const struct td_snap_learned *r, struct td_error *err);
+void core_learned_run(struct td_core *c); /* before a plan */
+void core_learn_free(struct td_core *c);
 
 /* ending.c */
 void core_job_end(struct td_core *c, struct core_job *j,

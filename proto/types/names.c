@@ -120,6 +120,24 @@ const char *td_refusal_words(uint32_t number)
     SWITCH_END
 }
 
+const char *td_moved_name(uint32_t number)
+{
+    SWITCH_BEGIN
+#define MOVED(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef MOVED
+    SWITCH_END
+}
+
+const char *td_moved_words(uint32_t number)
+{
+    SWITCH_BEGIN
+#define MOVED(name, num, word, help) case num: return help;
+#include "tbl/states.def"
+#undef MOVED
+    SWITCH_END
+}
+
 const char *td_node_state_name(uint32_t number)
 {
     SWITCH_BEGIN

@@ -171,6 +171,11 @@ enum td_refusal {
 #include "tbl/states.def"
 #undef REFUSAL
 };
+enum td_moved {
+#define MOVED(name, number, word, help) TD_MOVED_##name = number,
+#include "tbl/states.def"
+#undef MOVED
+};
 enum td_report_kind {
 #define REPORT(name, number, help) TD_REPORT_##name = number,
 #include "tbl/states.def"
@@ -209,6 +214,8 @@ const char *td_job_state_compact(uint32_t state, uint32_t outcome); /* "PD", "TO
 /* Long or short word of a state or outcome, any case; returns false if unknown. *ret_outcome 0 = any. */
 bool td_job_state_parse(const char *word, uint32_t *ret_state, uint32_t *ret_outcome);
 const char *td_reason_word(uint32_t reason);     /* "Resources" */
+const char *td_moved_name(uint32_t cause);       /* "node" */
+const char *td_moved_words(uint32_t cause);      /* "a node was lost, drained or changed" */
 const char *td_refusal_name(uint32_t refusal);   /* "CPUS" */
 const char *td_refusal_words(uint32_t refusal);  /* "not enough free CPUs" */
 const char *td_node_state_name(uint32_t state);  /* "UP" */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "broker/core/plan_priv.h"
+#include "broker/core/plan_book.h"
 
 #define T0 ((int64_t)1700000000000)
 #define AT(s) (T0 + (int64_t)(s) * 1000)

@@ -786,6 +786,10 @@ static void one_random_case(uint64_t seed)
     film_open(&f);
     f.params.depth = 1 + td_rng_below(&rng, 4);
     f.params.policy = td_rng_below(&rng, 2) ? TD_POLICY_EASY : TD_POLICY_CONSERVATIVE;
+    uint32_t depth =
+        f.params.policy == TD_POLICY_EASY ? f.params.depth : njobs; /* conservative: all of them */
+    if (f.params.policy == TD_POLICY_CONSERVATIVE)
+        f.params.depth = 0;
     for (uint32_t i = 0; i < nnodes; i++) {
         struct slow_node *n = &nodes[i];
         uint32_t gpu = 0;
@@ -816,7 +820,7 @@ static void one_random_case(uint64_t seed)
         film_submit(&f, 1 + j, (struct film_job){.shape = {.cpus_per_task = jobs[j].cpus, .mem_mb = jobs[j].mem},
                                                  .gpus = jobs[j].gpus, .limit = jobs[j].limit});
     }
-    slow_plan(nodes, nnodes, jobs, njobs, f.params.depth);
+    slow_plan(nodes, nnodes, jobs, njobs, depth);
     film_plan(&f);
     for (uint32_t j = 0; j < njobs; j++) {
         const struct td_plan_promise *p = film_promise(&f, 1 + j);
@@ -864,11 +868,12 @@ static void nothing_was_overlooked(struct film *f, uint32_t job, const struct fi
     for (uint32_t i = 0; i < td_ledger_nodes(f->l); i++)
         if (place_get(s->eligible, f->l->index->pos_of.v[i]) && f->l->nodes.v[i].usable &&
             end_state_fits(f, i, s, time_after(T0, j->least ? j->least : j->limit ? j->limit : TD_INFINITE)))
-            fail_msg("seed %llu: job %u could start on node %u", (unsigned long long)seed, job, i);
+            fail_msg("seed %llu, policy %d: job %u could start on node %u", (unsigned long long)seed, (int)f->params.policy, job, i);
 }
 
 static void one_mixed_case(uint64_t seed)
 {
+    struct td_error err = {0};
     struct td_rng rng = {seed};
     struct film_job jobs[40];
     uint32_t nnodes = 1 + td_rng_below(&rng, 8), njobs = 1 + td_rng_below(&rng, 40);
@@ -908,10 +913,15 @@ static void one_mixed_case(uint64_t seed)
         jobs[j].shape.exclusive = td_rng_below(&rng, 12) == 0;
         film_submit(&f, 1 + j, jobs[j]);
     }
-    for (enum td_policy p = TD_POLICY_FIFO; p <= TD_POLICY_CONSERVATIVE; p++) {
+    for (enum td_policy p = TD_POLICY_FIFO; p <= TD_POLICY_TENDER; p++) {
         f.params.policy = p;
+        f.params.depth = p >= TD_POLICY_CONSERVATIVE ? 0 : f.params.depth;
+        f.params.free_order = p == TD_POLICY_TENDER && seed % 2;
         film_plan(&f);
-        for (uint32_t j = 0; j < njobs && p != TD_POLICY_FIFO; j++)
+        if (p >= TD_POLICY_CONSERVATIVE)
+            assert_true(book_check(f.l, f.params.now_ms, &err));
+        for (uint32_t j = 0; j < njobs && p != TD_POLICY_FIFO && p < TD_POLICY_CONSERVATIVE;
+             j++) /* with a book a later start may give up its booking */
             nothing_was_overlooked(&f, 1 + j, &jobs[j], seed);
     }
     film_close(&f);

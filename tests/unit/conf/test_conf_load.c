@@ -13,7 +13,7 @@ static void no_file_is_a_cluster(void **state)
     assert_true(s->core_is_unit);
     assert_false(s->memory_counts);
     assert_true(s->requeue);
-    assert_int_equal(s->depth, 1);
+    assert_int_equal(s->depth, 0); /* as the policy has it */
     assert_string_equal(s->backfill, "easy");
     assert_int_equal(s->node_timeout_s, 300);
     assert_int_equal(s->kill_wait_s, 30);
