@@ -115,6 +115,14 @@ static void note_events(struct run *r)
             s->end_s = s->start_s + r->t->jobs.v[job - 1].run_s;
             r->out->started++;
             ending_push(r, (struct ending){e[i].time_ms + (int64_t)r->t->jobs.v[job - 1].run_s * 1000, job});
+        } else if (e[i].id == TD_EV_JOBS_PROMISED) {
+            const struct td_ev_jobs_promised *p = e[i].body;
+            for (uint32_t k = 0; k < p->promises.n; k++) {
+                struct sim_job *s = &r->out->jobs[p->promises.v[k].job - 1];
+                s->excused |= p->cause != 0;
+                if (s->by_s < 0)
+                    s->by_s = (p->promises.v[k].by_ms - T0_MS) / 1000;
+            }
         } else if (e[i].id == TD_EV_JOB_ENDED) {
             if (++r->out->ended % PROGRESS_EVERY == 0 && r->progress)
                 r->progress(r->ctx, r->out->ended);
@@ -166,7 +174,7 @@ static void begin(struct run *r, const struct sim_conf *conf)
     struct td_partition_conf part = {.name = "all", .nodes = "ALL", .is_default = true, .max_s = TD_INFINITE, .state = "UP", .priority_tier = 1};
     struct td_ev_conf_loaded c = {
         .settings = {.cluster = "sim", .lease_ms = UINT32_MAX, .min_job_age_s = 1, .kill_wait_s = 30, .requeue = true, .first_job = 1,
-                     .depth = conf->depth, .elastic = true, .backfill = conf->policy},
+                     .depth = conf->depth, .elastic = true, .backfill = conf->policy, .free_order = conf->free_order},
         .partitions = {&part, 1},
     };
 

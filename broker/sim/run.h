@@ -12,6 +12,7 @@
 struct sim_conf {
     const char *policy; /* settings.backfill: fifo, easy, sjbf, conservative, tender */
     uint32_t depth;     /* settings.depth */
+    bool free_order;    /* settings.free_order */
 };
 struct sim_result {
     struct sim_job *jobs; /* by place in the trace; td_free it */

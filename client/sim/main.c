@@ -33,6 +33,7 @@ static int policy_of(const struct sim_options *o, struct sim_conf *ret, struct t
     *ret = (struct sim_conf){.policy = policy, .depth = 0};
     if (strcmp(order, "priority") != 0 && strcmp(order, "free") != 0)
         return td_fail(err, TD_E_USAGE, "--order is priority or free, not '%s'", order);
+    ret->free_order = strcmp(order, "free") == 0;
     if (o->order && strcmp(policy, "tender") != 0)
         return td_fail(err, TD_E_USAGE, "--order is for --policy tender: %s keeps the order of the queue", policy);
     if (strncmp(policy, "depth=", 6) == 0) {
