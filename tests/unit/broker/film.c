@@ -136,12 +136,15 @@ void film_restart(struct film *f, bool snapshot)
 static struct td_inventory inventory_of(struct film *f, const struct film_worker *w)
 {
     uint8_t *bits = td_arena_alloc(&f->arena, 64);
-    struct td_cpu_core *cores = td_arena_alloc(&f->arena, w->cpus * sizeof(*cores));
-    for (uint32_t i = 0; i < w->cpus; i++) {
-        uint8_t *one = td_arena_alloc(&f->arena, 64);
-        td_bits_set(bits, i);
-        td_bits_set(one, i);
-        cores[i].cpus = (struct td_bin){one, 64};
+    uint32_t ncores = w->cpus / w->threads;
+    struct td_cpu_core *cores = td_arena_alloc(&f->arena, ncores * sizeof(*cores));
+    for (uint32_t i = 0; i < ncores; i++) {
+        uint8_t *core = td_arena_alloc(&f->arena, 64);
+        for (uint32_t cpu = i * w->threads; cpu < (i + 1) * w->threads; cpu++) {
+            td_bits_set(bits, cpu);
+            td_bits_set(core, cpu);
+        }
+        cores[i].cpus = (struct td_bin){core, 64};
     }
     struct td_device *devices = td_arena_alloc(&f->arena, (w->gpus + 1) * sizeof(*devices));
     for (uint32_t i = 0; i < w->gpus; i++)
@@ -153,11 +156,11 @@ static struct td_inventory inventory_of(struct film *f, const struct film_worker
                                  .runs_as = w->runs_as,
                                  .cpus = {bits, 64},
                                  .sockets = 1,
-                                 .cores_per_socket = w->cpus,
-                                 .threads_per_core = 1,
+                                 .cores_per_socket = ncores,
+                                 .threads_per_core = w->threads,
                                  .memory_mb = 16000,
                                  .tmp_mb = 1000,
-                                 .cores = {cores, w->cpus},
+                                 .cores = {cores, ncores},
                                  .gres = {gpu, w->gpus ? 1 : 0}};
 }
 
@@ -204,7 +207,8 @@ static void hello(struct film *f, struct film_worker *w)
 struct film_worker *film_worker(struct film *f, const char *name, uint32_t cpus, uint32_t gpus)
 {
     struct film_worker *w = &f->workers[f->nworkers++];
-    *w = (struct film_worker){.cpus = cpus, .gpus = gpus, .on = true, .version = 1};
+    *w = (struct film_worker){
+        .cpus = cpus, .gpus = gpus, .threads = TD_MAX(f->threads, 1u), .on = true, .version = 1};
     snprintf(w->name, sizeof(w->name), "%s", name);
     snprintf(w->boot, sizeof(w->boot), "%s-b1", name);
     snprintf(w->instance, sizeof(w->instance), "%s-i1", name);
@@ -274,6 +278,8 @@ static bool place(struct film *f, struct film_worker *w, const struct td_shape *
     uint32_t ngpus = s->gres.n ? (uint32_t)s->gres.v[0].count : 0;
     ngpus += td_shape_shared(s) ? part : s->gres_task.n ? tasks * (uint32_t)s->gres_task.v[0].count : 0;
     uint32_t ncpus = TD_MAX(tasks * s->cpus_per_task, ngpus * s->cpus_per_gpu);
+    if (f->settings.core_is_unit)
+        ncpus = (ncpus + w->threads - 1) / w->threads * w->threads;
     if (!pick(w, w->cpus, ncpus, false, cpus_taken, cpus))
         return false;
     if (ngpus && !pick(w, w->gpus, ngpus, true, gpus_taken, gpus))
@@ -297,7 +303,7 @@ static void answer_lot(struct film *f, struct film_worker *w, const struct td_lo
     struct td_placement *v = td_arena_alloc(&f->arena, (lot->count + 1) * sizeof(*v));
     uint32_t n = 0, shared = (uint32_t)td_shape_shared(s);
     uint32_t part = shared ? shared : s->tasks_max, least = shared ? 1 : s->tasks_min;
-    *ret = (struct td_lot_bid){.lot = lot->lot, .score = 500, .fit = 500, .refusal = w->refuses};
+    *ret = (struct td_lot_bid){.lot = lot->lot, .score = w->score ? w->score : 500, .fit = 500, .refusal = w->refuses};
     if (w->refuses)
         return;
     if (multi) {
@@ -353,6 +359,7 @@ static int held_at(const struct film_worker *w, uint32_t job, uint32_t attempt)
 static void take_award(struct film *f, struct film_worker *w, const struct td_award *a)
 {
     w->awards++;
+    td_record_copy(&f->arena, &td_rec_award, a, &w->last_award);
     if (held_at(w, a->job, a->attempt) >= 0)
         return; /* had it already */
     if (w->declines) {
@@ -849,6 +856,7 @@ uint32_t film_submit_(struct film *f, struct film_job j)
                                .nodes_min = j.nodes,
                                .nodes_max = j.nodes,
                                .ntasks = j.tasks,
+                               .ntasks_per_node = j.per_node,
                                .cpus_per_task = j.cores,
                                .mem_mb_per_node = j.mem,
                                .features = j.features,
