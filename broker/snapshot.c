@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BATCH_BYTES (192u << 10) /* of one step; a record may make it longer */
+#define BATCH_BYTES (48u << 10) /* of one step; a record may make it longer */
 #define COMPACT_ROWS 1000u       /* of each table, in one step */
 #define KIND_LIVE UINT32_MAX
 #define KIND_END (UINT32_MAX - 1)
