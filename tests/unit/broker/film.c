@@ -136,11 +136,11 @@ void film_restart(struct film *f, bool snapshot)
 static struct td_inventory inventory_of(struct film *f, const struct film_worker *w)
 {
     uint8_t *bits = td_arena_alloc(&f->arena, 64);
-    uint32_t ncores = w->cpus / w->threads;
+    uint32_t threads = TD_MAX(w->threads, 1u), ncores = w->cpus / threads;
     struct td_cpu_core *cores = td_arena_alloc(&f->arena, ncores * sizeof(*cores));
     for (uint32_t i = 0; i < ncores; i++) {
         uint8_t *core = td_arena_alloc(&f->arena, 64);
-        for (uint32_t cpu = i * w->threads; cpu < (i + 1) * w->threads; cpu++) {
+        for (uint32_t cpu = i * threads; cpu < (i + 1) * threads; cpu++) {
             td_bits_set(bits, cpu);
             td_bits_set(core, cpu);
         }
@@ -157,7 +157,7 @@ static struct td_inventory inventory_of(struct film *f, const struct film_worker
                                  .cpus = {bits, 64},
                                  .sockets = 1,
                                  .cores_per_socket = ncores,
-                                 .threads_per_core = w->threads,
+                                 .threads_per_core = threads,
                                  .memory_mb = 16000,
                                  .tmp_mb = 1000,
                                  .cores = {cores, ncores},
