@@ -58,7 +58,8 @@ static void award(struct td_core *c, struct core_job *j, const struct td_plan_st
     struct td_ev_job_awarded ev = {.job = j->id,
                                    .attempt = j->attempt + 1,
                                    .partition = c->partitions.v[s->partition]->name,
-                                   .places = {places, n}};
+                                   .places = {places, n},
+                                   .fenced = c->settings.node_fence && core_job_requeues(c, j)};
     core_emit(c, TD_EV_JOB_AWARDED, &ev);
     c->round.awarded++;
 }

@@ -200,7 +200,8 @@ static void hello(struct film *f, struct film_worker *w)
                          .inventory = inventory_of(f, w),
                          .running = {running, w->held.n},
                          .node_version = w->version,
-                         .instance = w->instance};
+                         .instance = w->instance,
+                         .at_ms = f->now};
     film_say(f, w, TD_MSG_HELLO, &m);
 }
 
@@ -532,6 +533,8 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
     case TD_MSG_WELCOME: {
         const struct td_welcome *m = body;
         w->incarnation = m->incarnation;
+        w->fence_ms = m->fence_ms;
+        w->answered_ms = m->at_ms;
         for (uint32_t i = 0; i < m->kills.n; i++) {
             struct td_kill k = {.job = m->kills.v[i].job, .attempt = m->kills.v[i].attempt};
             take_kill(f, w, &k);
@@ -547,6 +550,9 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
         }
         return;
     }
+    case TD_MSG_HEARTBEAT_ACK:
+        w->answered_ms = TD_MAX(w->answered_ms, ((const struct td_heartbeat_ack *)body)->at_ms);
+        return;
     case TD_MSG_PROBE: {
         struct td_probe_echo e = {.incarnation = w->incarnation,
                                   .no = ((const struct td_probe *)body)->no};

@@ -50,6 +50,8 @@ struct film_worker {
     TD_VEC(struct film_step) steps;
     TD_VEC(struct td_report) unacked;
     uint32_t offers, awards, kills, hello_agains, refused_code;
+    uint32_t fence_ms; /* as WELCOME said */
+    int64_t answered_ms;
     uint32_t last_signal, last_limit;
     uint32_t starts, step_kills, last_step_signal;
     struct td_step_launch last_start; /* in the film's arena */
