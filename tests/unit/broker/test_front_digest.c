@@ -51,8 +51,8 @@ static void told(struct front *f, struct td_committed m)
 static void made(struct front *f)
 {
     struct pollfd p = {.fd = f->s->digest.fd, .events = POLLIN};
-    assert_true(f->s->digest.child > 0);
-    assert_int_equal(poll(&p, 1, 60000), 1);
+    if (f->s->digest.child) /* else it was so fast that it is taken already */
+        assert_int_equal(poll(&p, 1, 60000), 1);
 }
 
 static void equal_ones_of_the_same_event(void **state)
@@ -109,10 +109,7 @@ static void a_child_that_is_killed_says_nothing(void **state)
 {
     struct front *f = *state;
     happens(f);
-    told(f, (struct td_committed){.digest_begins = true});
-    made(f);
     uint64_t seq, digest;
-    assert_true(shell_digest_made(f->s, &seq, &digest));
     assert_true(shell_digest_begin(f->s));
     int fds[2];
     assert_int_equal(pipe(fds), 0); /* in place of what it may have said already */
