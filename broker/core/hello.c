@@ -274,6 +274,7 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
         if (!n->probed)
             core_probe_want(c);
     }
+    n->fences = m->at_ms > 0;
     n->heard_ms = c->now_ms;
     n->lease_until_ms = c->now_ms + core_node_lease_ms(c);
     core_sooner(&c->leases_next_ms, n->lease_until_ms);

@@ -213,6 +213,7 @@ struct core_node {
     /* soft */
     uint64_t peer;
     bool greeted;   /* said HELLO in this reign: it has a route */
+    bool fences;  /* its worker heeds NodeFence; one of before does not say when it speaks */
     bool confirmed; /* heard with its present incarnation */
     bool probed;    /* echoed a probe in this incarnation */
     bool stirred;   /* something may be due for it in this wake */

@@ -201,7 +201,7 @@ static void hello(struct film *f, struct film_worker *w)
                          .running = {running, w->held.n},
                          .node_version = w->version,
                          .instance = w->instance,
-                         .at_ms = f->now};
+                         .at_ms = f->old_workers ? 0 : f->now};
     film_say(f, w, TD_MSG_HELLO, &m);
 }
 

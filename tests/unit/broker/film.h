@@ -81,6 +81,7 @@ struct film {
     uint32_t nworkers;
     struct td_settings settings;
     const char *nodes; /* NodeName line, NULL = nodes just join */
+    bool old_workers;  /* they know of no fence */
     uint32_t threads;  /* of each core of workers that start from now on; 0: 1 */
     TD_VEC(struct td_partition_conf) partitions;
     TD_VEC(struct td_node_conf) node_confs;

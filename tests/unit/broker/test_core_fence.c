@@ -84,6 +84,19 @@ static void without_a_fence_nothing_is(void **state)
     assert_int_equal(film_job(f, job)->attempt, 2); /* though the first may live */
 }
 
+/* A worker of the version before cannot: what it had is not started again. */
+static void a_worker_that_knows_no_fence_gets_nothing_fenced(void **state)
+{
+    struct film *f = *state;
+    f->old_workers = true;
+    fenced(state, true);
+    uint32_t job = film_submit(f, .cores = 1);
+    film_expect(f, job, "RUNNING");
+    assert_false(f->workers[0].last_award.fenced);
+    cut(f, &f->workers[0]);
+    film_expect(f, job, "NODE_FAIL");
+}
+
 /* Its nodes were not told to end it, so nobody knows whether it lives: not twice. */
 static void what_began_before_the_fence_is_not_started_again(void **state)
 {
@@ -191,6 +204,7 @@ int main(void)
         film_test(only_what_may_be_requeued_is_fenced),
         film_test(without_a_fence_nothing_is),
         film_test(what_began_before_the_fence_is_not_started_again),
+        film_test(a_worker_that_knows_no_fence_gets_nothing_fenced),
         film_test(the_journal_knows_who_is_fenced),
         film_test(so_does_a_snapshot),
         film_test(what_a_node_has_ended_runs_again),
