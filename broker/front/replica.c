@@ -30,7 +30,7 @@ static bool digests_differ(struct front *f, uint64_t seq, uint64_t mine, uint64_
         return true;
     }
     if (!f->digests_equal++)
-        shell_log(&f->s->log, "info replica seq=%llu has the broker's digest", (unsigned long long)seq);
+        shell_log(&f->s->log, "info replica seq=%llu compared: it is the broker's", (unsigned long long)seq);
     return false;
 }
 

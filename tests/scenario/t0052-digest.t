@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 cluster_up --nodes 1 --cpus 1
-compared() { sed -n "s/.*replica seq=\([0-9]*\) has the broker's digest.*/\1/p" "$DIR/log/front.log" | tail -n 1; }
+compared() { sed -n "s/.*replica seq=\([0-9]*\) compared: it is the broker's.*/\1/p" "$DIR/log/front.log" | tail -n 1; }
 front() { pid_of state/run/front.pid; }
 was_compared() { [ "$(compared)" -ge "$1" ]; }
 wait_until "a small one" was_compared 1
