@@ -398,6 +398,22 @@ void shell_follow_committed(struct shell *s)
     }
 }
 
+/* A large one is of an earlier event when it is there: whoever stood there made his own when it was begun. */
+static void digest_say(struct shell *s, int64_t now, struct td_committed *m)
+{
+    if (shell_digest_made(s, &m->digest_of, &m->digest_then))
+        s->digest_at_us = now + s->digest.took_us * DIGEST_SHARE + BEAT_US;
+    if (now < s->digest_at_us || s->down || s->digest.child)
+        return;
+    if (shell_digest_beside(s)) {
+        m->digest_begins = shell_digest_begin(s);
+        s->digest_at_us = now + BEAT_US;
+        return;
+    }
+    m->digest = td_core_digest(s->core);
+    s->digest_at_us = now + (shell_boot_us() - now) * DIGEST_SHARE + BEAT_US;
+}
+
 /* Once a second: "this is the last number", and at times the digest for it. */
 static void beat(struct shell *s)
 {
@@ -406,10 +422,7 @@ static void beat(struct shell *s)
         return;
     s->beat_us = now + BEAT_US;
     struct td_committed m = message(s);
-    if (now >= s->digest_at_us && !s->down) {
-        m.digest = td_core_digest(s->core);
-        s->digest_at_us = now + (shell_boot_us() - now) * DIGEST_SHARE + BEAT_US;
-    }
+    digest_say(s, now, &m);
     for (uint32_t i = 0; i < s->followers.n; i++)
         if (!s->followers.v[i]->lost && at_end(s, s->followers.v[i]) && has_room(s->followers.v[i]))
             send_message(s, s->followers.v[i], &m);

@@ -230,6 +230,7 @@ int shell_down(struct shell *s, const struct td_error *cause, struct td_error *e
     s->new_blobs.n = 0;
     shell_inputlog_drop(s);
     shell_snapshot_drop(s);
+    shell_digest_drop(s);
     td_core_counters(s->core)->commit_failures++;
     return shell_core_rebuild(s, err);
 }

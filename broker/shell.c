@@ -6,6 +6,7 @@
 void shell_release(struct shell *s)
 {
     shell_snapshot_release(s);
+    shell_digest_drop(s);
     shell_follow_release(s);
     td_core_destroy(&s->core);
     if (s->store)

@@ -212,6 +212,12 @@ struct shell {
         struct td_map since;  /* and of those submitted since */
         struct td_compaction compaction;
     } snap;
+    struct shell_digest {
+        pid_t child; /* 0 = none */
+        int fd;      /* its pipe */
+        uint64_t seq;
+        int64_t took_us; /* the last one */
+    } digest;
     uint8_t conf_hash[32];    /* of the configuration in force in the core */
     uint32_t next_job;
     struct shell_blobs blobs;
@@ -343,6 +349,15 @@ void shell_admin_acted(struct shell *s, const struct shell_from *from, uint32_t 
 /* A frame that is encoded already; <0: the peer is gone, or does not read. */
 int shell_frame_send(struct shell *s, uint64_t peer, const uint8_t *frame, size_t len);
 bool shell_peer_stands(struct shell *s, uint64_t peer);
+
+/* digest.c; a child has the core of that moment for itself, runs and exits 0 unless `run` says otherwise; fd is read without
+ * waiting. End: false if it did not come to its own. */
+int shell_child_start(struct shell *s, void (*run)(struct shell *s, int fd), pid_t *ret_pid, int *ret_fd, struct td_error *err);
+bool shell_child_end(pid_t pid, int fd, bool now);
+bool shell_digest_beside(const struct shell *s); /* large enough for it */
+bool shell_digest_begin(struct shell *s);        /* what is applied is committed; one that is being made is given up */
+bool shell_digest_made(struct shell *s, uint64_t *ret_seq, uint64_t *ret_digest); /* once */
+void shell_digest_drop(struct shell *s);
 
 /* follow.c */
 bool shell_follow(struct shell *s, const struct shell_from *from, const struct td_follow *m, struct td_error *err);

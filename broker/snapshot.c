@@ -14,15 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define BATCH_BYTES (192u << 10) /* of one step; a record may make it longer */
+#define BATCH_BYTES (48u << 10) /* of one step; a record may make it longer */
 #define COMPACT_ROWS 1000u       /* of each table, in one step */
 #define KIND_LIVE UINT32_MAX
 #define KIND_END (UINT32_MAX - 1)
@@ -111,14 +108,11 @@ static int make(struct making *m)
     return m->r;
 }
 
-/* Sockets, locks and the journal stay the parent's: a lock held by a child would outlive a broker that is killed. */
 static void child_run(struct shell *s, int fd)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (dup2(fd, 3) != 3 || close_range(4, ~0u, 0) < 0)
-        _exit(2);
-    struct making m = {.s = s, .fd = 3};
-    _exit(make(&m) < 0 ? 1 : 0);
+    struct making m = {.s = s, .fd = fd};
+    if (make(&m) < 0)
+        _exit(1);
 }
 
 /* --- taken into the journal --------------------------------------------------------------------------------------------- */
@@ -166,19 +160,14 @@ static void take_reset(struct shell_snap *p)
 static bool child_end(struct shell *s)
 {
     struct shell_snap *p = &s->snap;
-    int status = -1;
     if (!p->child)
         return true;
-    if (!p->ended)
-        kill(p->child, SIGKILL);
-    while (waitpid(p->child, &status, 0) < 0 && errno == EINTR)
-        ;
     if (s->epoll_fd >= 0)
         epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
-    close(p->fd);
+    bool whole = shell_child_end(p->child, p->fd, !p->ended);
     p->child = 0;
     p->fd = -1;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return whole;
 }
 
 void shell_snapshot_drop(struct shell *s)
@@ -301,27 +290,13 @@ int shell_snapshot(struct shell *s, struct td_error *err)
 static int child_start(struct shell *s, struct td_error *err)
 {
     struct shell_snap *p = &s->snap;
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return td_fail(err, TD_E_IO, "cannot make a pipe: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid == 0)
-        child_run(s, fds[1]);
-    close(fds[1]);
-    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = SHELL_EPOLL_SNAPSHOT};
-    if (pid < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ||
-        (s->epoll_fd >= 0 && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fds[0], &ev) < 0)) {
-        int r = td_fail(err, TD_E_IO, "cannot %s: %s", pid < 0 ? "start a process" : "watch a pipe", strerror(errno));
-        close(fds[0]);
-        if (pid > 0) {
-            kill(pid, SIGKILL);
-            waitpid(pid, NULL, 0);
-        }
+    int r = shell_child_start(s, child_run, &p->child, &p->fd, err);
+    if (r < 0)
         return r;
-    }
-    (void)fcntl(fds[0], F_SETPIPE_SZ, BATCH_BYTES); /* a smaller one only takes more steps */
-    p->child = pid;
-    p->fd = fds[0];
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = SHELL_EPOLL_SNAPSHOT};
+    if (s->epoll_fd >= 0 && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev) < 0)
+        return td_fail(err, TD_E_IO, "cannot watch a pipe: %s", strerror(errno)); /* the child goes with the try */
+    (void)fcntl(p->fd, F_SETPIPE_SZ, BATCH_BYTES); /* a smaller one only takes more steps */
     return 0;
 }
 

@@ -310,6 +310,18 @@ static bool counts_memory(const struct conf_value *v)
            option_has_word(v, "CR_Socket_Memory") || option_has_word(v, "CR_Memory");
 }
 
+/* A node ends its jobs after a silence longer than the lease and before SlurmdTimeout: there must be time for it. */
+static int fence_fits(const struct loading *ld, const struct td_settings *s, struct td_error *err)
+{
+    const struct conf_value *v = &ld->values.v[KEY_TENDER_NodeFence];
+    uint64_t least = (uint64_t)s->lease_ms / 1000 + s->kill_wait_s + TD_MAX_FENCE_SLACK_MS / 1000;
+    if (s->node_timeout_s >= least)
+        return 0;
+    return td_fail(err, TD_E_CONF, "%s line %u: NodeFence=kill wants a SlurmdTimeout of %llu or more (LeaseTime=%u, KillWait=%u and %d s); it is %u%s",
+                   v->file, v->line, (unsigned long long)least, s->lease_ms / 1000, s->kill_wait_s, TD_MAX_FENCE_SLACK_MS / 1000,
+                   s->node_timeout_s, s->node_timeout_s ? "" : ": no node is ever lost");
+}
+
 static int settings(struct loading *ld, struct td_error *err)
 {
     struct td_settings *s = &ld->conf->settings;
@@ -330,6 +342,10 @@ static int settings(struct loading *ld, struct td_error *err)
     }
     s->min_job_age_s = num(ld, KEY_SLURM_MinJobAge);
     s->kill_wait_s = num(ld, KEY_SLURM_KillWait);
+    s->node_fence = option_has_word(&ld->values.v[KEY_TENDER_NodeFence], "kill");
+    r = s->node_fence ? fence_fits(ld, s, err) : 0;
+    if (r < 0)
+        return r;
     s->inactive_s = num(ld, KEY_SLURM_InactiveLimit);
     s->requeue = num(ld, KEY_SLURM_JobRequeue) != 0;
     s->max_jobs = conf_is_set(&ld->values, KEY_SLURM_MaxJobCount) ? num(ld, KEY_SLURM_MaxJobCount) : 0;

@@ -80,6 +80,7 @@ static void fill_award(struct td_core *c, const struct core_part *p, uint32_t sp
         .gid = j->gid,
         .submit_ms = j->submit_ms,
         .restarts = j->restarts,
+        .fenced = j->alloc->fenced,
     };
     if (a) {
         ret->array_job = a->id;

@@ -87,10 +87,13 @@ static int admit(struct td_core *c, const struct td_input *in, const struct td_h
                            c->nodes.n);
         return 0;
     }
-    bool live = n->greeted && (n->state == TD_NODE_UP || n->state == TD_NODE_SUSPECT) &&
-                c->now_ms < n->lease_until_ms;
+    /* With a fence the jobs of the worker before may live until the node is LOST. */
+    bool fence = c->settings.node_fence && n->nparts;
+    int64_t until = fence ? core_node_lost_at(c, n) : n->lease_until_ms;
+    bool live = (n->greeted || fence) && (n->state == TD_NODE_UP || n->state == TD_NODE_SUSPECT) &&
+                c->now_ms < until;
     if (live && !td_str_equal(n->instance, m->instance) && !proves_itself(n, m)) {
-        long long left = (n->lease_until_ms - c->now_ms + 999) / 1000;
+        long long left = (until - c->now_ms + 999) / 1000;
         return td_fail(
             err, TD_E_NODE_CLAIMED,
             "%s: %s; if that worker is gone, its lease ends in %lld s and you may try again",
@@ -110,7 +113,7 @@ static void lose_what_is_gone(struct td_core *c, struct core_node *n, const stru
         if (p->state == TD_ALLOC_GONE)
             continue; /* went with a part before it */
         if (!survives(m, p, rebooted)) {
-            core_node_lose_part(c, p);
+            core_node_lose_part(c, p, true);
             continue;
         }
         p->backoff_ms = 0;
@@ -171,6 +174,8 @@ static void welcome(struct td_core *c, const struct td_input *in, struct core_no
         .memory_counts = c->settings.memory_counts,
         .partitions = {partitions, n->in.n},
         .cluster = c->settings.cluster,
+        .fence_ms = core_node_fence_ms(c),
+        .at_ms = m->at_ms,
     };
     if (n->conf)
         w.conf = *n->conf;
@@ -269,6 +274,7 @@ void core_hello(struct td_core *c, const struct td_input *in, const struct td_he
         if (!n->probed)
             core_probe_want(c);
     }
+    n->fences = m->at_ms > 0;
     n->heard_ms = c->now_ms;
     n->lease_until_ms = c->now_ms + core_node_lease_ms(c);
     core_sooner(&c->leases_next_ms, n->lease_until_ms);

@@ -120,6 +120,17 @@ uint32_t core_node_lease_ms(const struct td_core *c)
     return c->settings.lease_ms ? c->settings.lease_ms : CORE_LEASE_MS;
 }
 
+/* So long after it was last heard a node that is cut off begins to end its fenced attempts: they are over, KillWait and
+ * all, when it is LOST. */
+uint32_t core_node_fence_ms(const struct td_core *c)
+{
+    uint64_t timeout = (uint64_t)c->settings.node_timeout_s * 1000;
+    uint64_t ending = (uint64_t)c->settings.kill_wait_s * 1000 + TD_MAX_FENCE_SLACK_MS;
+    if (!c->settings.node_fence || timeout <= ending)
+        return 0; /* the configuration sees to the second */
+    return (uint32_t)TD_MIN(timeout - ending, (uint64_t)UINT32_MAX);
+}
+
 void core_node_topic(const struct td_core *c, const struct core_membership *m, struct td_buf *out)
 {
     uint32_t shard = c->settings.shard_nodes ? c->settings.shard_nodes : CORE_SHARD_NODES;
@@ -147,11 +158,14 @@ void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bo
 }
 
 /* The job ends as NODE_FAIL or goes back to the queue; one that was ending anyway ends as it was
- * going to. */
-static void fail_job(struct td_core *c, struct core_part *p, const char *what)
+ * going to. With a fence, what may live on where nobody sees it is never started again. */
+static void fail_job(struct td_core *c, struct core_part *p, const char *what, bool may_live)
 {
     struct core_job *j = p->job;
-    if (!core_job_may(c, j, TD_JOB_IN_LOST) || j->state == TD_JOB_ENDING)
+    bool never_again = may_live && c->settings.node_fence && !j->alloc->fenced;
+    if (!core_job_may(c, j, TD_JOB_IN_LOST))
+        return;
+    if (j->state == TD_JOB_ENDING && !(never_again && j->requeue_after))
         return;
     struct td_ev_job_ending how = {
         .job = j->id,
@@ -159,18 +173,17 @@ static void fail_job(struct td_core *c, struct core_part *p, const char *what)
         .outcome = TD_OUTCOME_NODE_FAIL,
         .reason = TD_REASON_WORKER_LOST,
         .detail = core_text(&c->wake, "node %s %s", p->node->name, what),
-        .requeue = core_job_requeues(c, j),
+        .requeue = core_job_requeues(c, j) && !never_again,
     };
     core_emit(c, TD_EV_JOB_ENDING, &how);
 }
 
-/* Its node is lost, or no longer knows it. */
-void core_node_lose_part(struct td_core *c, struct core_part *p)
+void core_node_lose_part(struct td_core *c, struct core_part *p, bool node_says)
 {
     struct core_job *j = p->job;
     if (p->state == TD_ALLOC_GONE)
         return;
-    fail_job(c, p, "was lost");
+    fail_job(c, p, "was lost", !node_says);
     if (core_alloc_may(c, p, TD_ALLOC_IN_NODE_LOST)) {
         core_steps_leave(c, p);
         struct td_ev_alloc_gone gone = {
@@ -201,7 +214,7 @@ void core_node_lose_all(struct td_core *c, struct core_node *n)
     struct core_part **parts;
     uint32_t k = core_node_parts(c, n, &parts);
     for (uint32_t i = 0; i < k; i++)
-        core_node_lose_part(c, parts[i]);
+        core_node_lose_part(c, parts[i], false);
 }
 
 /* Set down by a person: a worker that can still be told ends its jobs and says GONE; else they are
@@ -215,14 +228,19 @@ static void end_all(struct td_core *c, struct core_node *n)
     struct core_part **parts;
     uint32_t k = core_node_parts(c, n, &parts);
     for (uint32_t i = 0; i < k; i++)
-        fail_job(c, parts[i], "was set down");
+        fail_job(c, parts[i], "was set down", false); /* it waits for the node's word */
+}
+
+int64_t core_node_lost_at(const struct td_core *c, const struct core_node *n)
+{
+    int64_t timeout =
+        c->settings.node_timeout_s ? (int64_t)c->settings.node_timeout_s * 1000 : INT64_MAX / 2;
+    return TD_MAX(n->heard_ms + timeout, n->lease_until_ms);
 }
 
 static void expire(struct td_core *c, struct core_node *n)
 {
-    int64_t timeout =
-        c->settings.node_timeout_s ? (int64_t)c->settings.node_timeout_s * 1000 : INT64_MAX / 2;
-    int64_t lost_at = TD_MAX(n->heard_ms + timeout, n->lease_until_ms);
+    int64_t lost_at = core_node_lost_at(c, n);
 
     if (n->state == TD_NODE_UP) {
         if (c->now_ms < n->lease_until_ms) {

@@ -72,7 +72,10 @@ static void outcome_of(const struct td_report *r, struct td_ev_job_ending *how)
     how->signal = r->signal;
     how->usage = r->usage;
     how->outcome = TD_OUTCOME_FAILED;
-    if (r->launch_failed) {
+    if (r->cut_off) {
+        how->outcome = TD_OUTCOME_NODE_FAIL;
+        how->reason = TD_REASON_WORKER_LOST;
+    } else if (r->launch_failed) {
         how->reason = TD_REASON_LAUNCH_FAILED;
         how->detail = r->text;
     } else if (r->timed_out) {
@@ -98,6 +101,8 @@ static bool closed_by_the_clock(const struct core_job *j, const struct td_report
            (j->outcome == TD_OUTCOME_COMPLETED || j->outcome == TD_OUTCOME_FAILED);
 }
 
+static const char cut_off[] = "could not reach the broker and ended it (NodeFence)";
+
 static void exited(struct td_core *c, struct core_part *p, const struct td_report *r)
 {
     struct core_job *j = p->job;
@@ -110,6 +115,10 @@ static void exited(struct td_core *c, struct core_part *p, const struct td_repor
     }
     struct td_ev_job_ending how = {.job = j->id, .attempt = j->attempt};
     outcome_of(r, &how);
+    if (r->cut_off) {
+        how.detail = core_text(&c->wake, "node %s %s", p->node->name, cut_off);
+        how.requeue = core_job_requeues(c, j);
+    }
     core_job_end(c, j, &how);
     /* The leader lets go by itself; it is only asked when it takes long. */
     if (p->state == TD_ALLOC_ENDING) {
@@ -123,7 +132,7 @@ static bool gone(struct td_core *c, struct core_part *p, const struct td_report 
 {
     struct core_job *j = p->job;
     bool unexplained = j->state == TD_JOB_RUNNING || j->state == TD_JOB_AWARDED;
-    if (unexplained && p->state != TD_ALLOC_GONE) {
+    if (unexplained && p->state != TD_ALLOC_GONE && !r->cut_off) {
         if (p->early_gone_ms == 0)
             p->early_gone_ms = c->now_ms;
         if (c->now_ms - p->early_gone_ms < EARLY_GONE_MS)
@@ -139,8 +148,8 @@ static bool gone(struct td_core *c, struct core_part *p, const struct td_report 
             .attempt = j->attempt,
             .outcome = TD_OUTCOME_NODE_FAIL,
             .reason = TD_REASON_WORKER_LOST,
-            .detail = core_text(&c->wake, "node %s let go of it without saying how it ended",
-                                p->node->name),
+            .detail = core_text(&c->wake, "node %s %s", p->node->name,
+                                r->cut_off ? cut_off : "let go of it without saying how it ended"),
             .usage = r->usage,
             .requeue = core_job_requeues(c, j),
         };

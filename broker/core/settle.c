@@ -46,6 +46,17 @@ static bool may_take(const struct td_core *c, const struct core_bid *b)
     return b->next != UINT32_MAX && c->nodes.v[b->node]->usable;
 }
 
+/* Its nodes will end it before they are LOST: all of them can, and it may begin again. */
+static bool is_fenced(const struct td_core *c, const struct core_job *j,
+                      const struct td_placement *places, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!core_node_find(c, places[i].node)->fences)
+            return false;
+    }
+    return c->settings.node_fence && core_job_requeues(c, j);
+}
+
 static void award(struct td_core *c, struct core_job *j, const struct td_plan_start *s,
                   const struct td_placement *places, uint32_t n)
 {
@@ -58,7 +69,8 @@ static void award(struct td_core *c, struct core_job *j, const struct td_plan_st
     struct td_ev_job_awarded ev = {.job = j->id,
                                    .attempt = j->attempt + 1,
                                    .partition = c->partitions.v[s->partition]->name,
-                                   .places = {places, n}};
+                                   .places = {places, n},
+                                   .fenced = is_fenced(c, j, places, n)};
     core_emit(c, TD_EV_JOB_AWARDED, &ev);
     c->round.awarded++;
 }

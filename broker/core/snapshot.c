@@ -140,6 +140,7 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         r.places = (struct td_placement_list){places, n};
         r.parts = (struct td_u32s){states, n};
         r.next_step = j->alloc->next_step;
+        r.fenced = j->alloc->fenced;
     }
     emit(ctx, TD_SNAP_JOB, &td_rec_snap_job, &r);
     td_arena_release(&a);
@@ -280,6 +281,7 @@ static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_
     j->partition = p->no;
     struct core_alloc *a = core_alloc_new(c, j, r->places.v, r->places.n);
     a->next_step = r->next_step;
+    a->fenced = r->fenced;
     for (uint32_t i = 0; i < a->nparts; i++) {
         struct core_part *part = &a->parts[i];
         part->state = (uint8_t)r->parts.v[i];

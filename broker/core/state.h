@@ -118,6 +118,7 @@ struct core_step_wait {
 struct core_alloc {
     uint32_t nparts, live;
     uint32_t next_step;              /* durable: numbers are used once in an attempt */
+    bool fenced;                     /* durable: the nodes end it before they are LOST */
     TD_VEC(struct core_step *) steps; /* those not over, by number */
     uint32_t nsteps_waiting;         /* soft */
     uint64_t step_mark;              /* soft: of the pass that found an earlier step waiting */
@@ -213,6 +214,7 @@ struct core_node {
     /* soft */
     uint64_t peer;
     bool greeted;   /* said HELLO in this reign: it has a route */
+    bool fences;  /* its worker heeds NodeFence; one of before does not say when it speaks */
     bool confirmed; /* heard with its present incarnation */
     bool probed;    /* echoed a probe in this incarnation */
     bool stirred;   /* something may be due for it in this wake */
@@ -558,8 +560,10 @@ uint32_t core_node_lease_ms(const struct td_core *c);
 void core_node_topic(const struct td_core *c, const struct core_membership *m, struct td_buf *out);
 void core_node_change(struct td_core *c, struct core_node *n, uint32_t state, bool drain, bool down,
                       bool worker_drain, const char *reason, uint32_t uid);
-void core_node_lose_part(struct td_core *c,
-                         struct core_part *p); /* its node is lost, or has forgotten it */
+uint32_t core_node_fence_ms(const struct td_core *c); /* 0: no fence */
+int64_t core_node_lost_at(const struct td_core *c, const struct core_node *n);
+/* Its node is lost, or (node_says) has forgotten it. */
+void core_node_lose_part(struct td_core *c, struct core_part *p, bool node_says);
 void core_node_lose_all(struct td_core *c, struct core_node *n);
 uint32_t core_node_parts(struct td_core *c, const struct core_node *n,
                          struct core_part ***ret); /* by job id, in the wake arena */

@@ -1,8 +1,10 @@
 /* step_place.c - where the tasks of a step go inside the allocation of its job
  *
  * No round: the allocation is known, so this is arithmetic. Block distribution, as Slurm's default:
- * nodes in the allocation's order, the first ones filled, every node at least one task. Asked
- * twice, once with what other steps hold and once without, it tells "not now" from "never". */
+ * nodes in the allocation's order, the first ones filled, every node at least one task. A node is
+ * full with the tasks that the job was told for it (SLURM_TASKS_PER_NODE), though it may have CPUs
+ * for more, whole cores being given; only what finds no room that way goes by CPUs. Asked twice,
+ * once with what other steps hold and once without, it tells "not now" from "never". */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -24,6 +26,7 @@ struct placing {
     const struct td_step_spec *spec;
     struct room *rooms;
     uint32_t n, nnamed;
+    bool by_cpus; /* no longer the tasks that the job was told for each node */
 };
 
 static uint32_t cpus_each(const struct td_step_spec *spec)
@@ -183,6 +186,11 @@ static bool spread_own(struct placing *pl)
     return left == 0;
 }
 
+static uint32_t full(const struct placing *pl, const struct room *r)
+{
+    return pl->by_cpus ? r->cap : TD_MIN(r->cap, TD_MAX(r->part->place->tasks, 1u));
+}
+
 /* Nodes enough for all tasks: those named, then in order, or (wide) the roomiest. */
 static uint32_t choose(struct placing *pl, uint32_t ntasks, uint32_t nodes, bool wide, bool *taken)
 {
@@ -194,7 +202,7 @@ static uint32_t choose(struct placing *pl, uint32_t ntasks, uint32_t nodes, bool
             continue;
         if (pl->rooms[i].cap == 0)
             return 0;
-        room += pl->rooms[i].cap;
+        room += full(pl, &pl->rooms[i]);
         n++;
     }
     if (nodes && n > nodes)
@@ -205,13 +213,13 @@ static uint32_t choose(struct placing *pl, uint32_t ntasks, uint32_t nodes, bool
             const struct room *r = &pl->rooms[i];
             if (taken[i] || r->cap == 0)
                 continue;
-            if (best == pl->n || (wide && r->cap > pl->rooms[best].cap))
+            if (best == pl->n || (wide && full(pl, r) > full(pl, &pl->rooms[best])))
                 best = i;
         }
         if (best == pl->n)
             return 0;
         taken[best] = true;
-        room += pl->rooms[best].cap;
+        room += full(pl, &pl->rooms[best]);
         n++;
     }
     return room >= ntasks && n <= ntasks ? n : 0;
@@ -221,16 +229,20 @@ static bool spread(struct placing *pl)
 {
     uint32_t left = pl->spec->ntasks, nodes = TD_MIN(pl->spec->nodes, left);
     bool *taken = td_arena_alloc(&pl->c->wake, pl->n * sizeof(*taken) + 1);
-    uint32_t n = choose(pl, left, nodes, false, taken);
-    if (n == 0 && nodes)
-        n = choose(pl, left, nodes, true, taken);
+    uint32_t n = 0;
+    for (uint32_t by_cpus = 0; n == 0 && by_cpus < 2; by_cpus++) {
+        pl->by_cpus = by_cpus;
+        n = choose(pl, left, nodes, false, taken);
+        if (n == 0 && nodes)
+            n = choose(pl, left, nodes, true, taken);
+    }
     if (n == 0)
         return false;
     for (uint32_t i = 0; i < pl->n; i++) {
         if (!taken[i])
             continue;
         n--; /* each of those behind it gets one at least */
-        pl->rooms[i].tasks = TD_MIN(pl->rooms[i].cap, left - n);
+        pl->rooms[i].tasks = TD_MIN(full(pl, &pl->rooms[i]), left - n);
         left -= pl->rooms[i].tasks;
     }
     TD_ASSERT(left == 0);

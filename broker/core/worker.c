@@ -102,7 +102,8 @@ void core_worker(struct td_core *c, const struct td_input *in)
             core_hello_again(c, in, "the broker has begun another reign");
             return;
         }
-        struct td_heartbeat_ack ack = {.epoch = c->epoch, .acked = n->acked};
+        struct td_heartbeat_ack ack = {
+            .epoch = c->epoch, .acked = n->acked, .at_ms = m->at_ms};
         core_reply(c, in, TD_MSG_HEARTBEAT_ACK, &ack);
         return;
     }

@@ -88,6 +88,9 @@ struct front {
     struct td_arena arena;
     front_ids forecast; /* jobs that have one */
     uint64_t digests_equal, digests_wrong;
+    struct front_digest {
+        uint64_t seq, digest; /* seq 0: none */
+    } digest_mine, digest_theirs;
 
     /* relay.c */
     struct td_map relays; /* number of the request to the broker -> front_relay */

@@ -9,6 +9,7 @@ static void begin_anew(struct front *f, const char *why)
     shell_log(&f->s->log, "error replica seq=%llu: %s; it begins anew from a picture of the broker",
               (unsigned long long)td_core_seq(f->s->core), why);
     f->ready = false;
+    shell_digest_drop(f->s);
     td_core_destroy(&f->s->core);
     f->s->core = td_core_new(1);
     front_uplink_close(f, "to begin anew");
@@ -21,16 +22,37 @@ static bool has_hole(const struct front *f, const struct td_committed *m)
     return f->remote && f->ready && (m->events.n ? m->events.v[0].seq > have + 1 : m->last > have);
 }
 
+/* Of the same event, his and ours. The first that are equal are worth a line. */
+static bool digests_differ(struct front *f, uint64_t seq, uint64_t mine, uint64_t theirs)
+{
+    if (mine != theirs) {
+        f->digests_wrong++;
+        return true;
+    }
+    if (!f->digests_equal++)
+        shell_log(&f->s->log, "info replica seq=%llu compared: it is the broker's", (unsigned long long)seq);
+    return false;
+}
+
 static bool digest_differs(struct front *f, uint64_t digest)
 {
-    if (!digest)
+    return digest && digests_differ(f, td_core_seq(f->s->core), td_core_digest(f->s->core), digest);
+}
+
+/* Of a large core: both are made beside the loop, of the same event; whichever comes last is compared. */
+static bool digest_differs_then(struct front *f, const struct td_committed *m)
+{
+    uint64_t seq, digest;
+    if (m->digest_begins && m->last == td_core_seq(f->s->core) && shell_digest_begin(f->s))
+        f->digest_mine.seq = f->digest_theirs.seq = 0;
+    if (shell_digest_made(f->s, &seq, &digest))
+        f->digest_mine = (struct front_digest){seq, digest};
+    if (m->digest_of)
+        f->digest_theirs = (struct front_digest){m->digest_of, m->digest_then};
+    if (!f->digest_mine.seq || f->digest_mine.seq != f->digest_theirs.seq)
         return false;
-    if (td_core_digest(f->s->core) == digest) {
-        f->digests_equal++;
-        return false;
-    }
-    f->digests_wrong++;
-    return true;
+    f->digest_mine.seq = 0;
+    return digests_differ(f, f->digest_theirs.seq, f->digest_mine.digest, f->digest_theirs.digest);
 }
 
 /* --- the picture --------------------------------------------------------------------------------------------------------- */
@@ -147,4 +169,6 @@ void front_committed_take(struct front *f, const struct td_committed *m)
     forecasts_take(f, m);
     if (m->digest && m->last == td_core_seq(f->s->core) && digest_differs(f, m->digest))
         begin_anew(f, "its digest is not the broker's");
+    else if (digest_differs_then(f, m))
+        begin_anew(f, "its digest was not the broker's");
 }

@@ -1,13 +1,27 @@
 /* check.c - DESIGN's promises, held against what the shepherds really did
  *
  * An acknowledged job is never lost; allocations never overlap on a node; an attempt starts at most once; a job that
- * ran to its end is not run again unless somebody asked; every event seen is durable (the replica is fed from the
+ * ran to its end is not run again unless somebody asked; with a fence no two attempts of a job live at once, wherever they
+ * are; every event seen is durable (the replica is fed from the
  * journal's bytes); a job that can run does not starve (the run ends with all jobs over). */
 #include "world.h"
 
 #include <stdio.h>
 
 static char one;
+
+/* NodeFence=kill: what went before is over on all nodes, reached or not. */
+static void check_fence(struct sim *s, const struct sim_attempt *a)
+{
+    for (uint32_t i = 0; s->fence && i < s->nnodes; i++) {
+        const struct sim_shepherd *sh = &s->nodes[i].shepherd;
+        for (uint32_t k = 0; k < sh->attempts.n; k++) {
+            const struct sim_attempt *b = &sh->attempts.v[k];
+            if (b->alive && b->job == a->job && b->attempt != a->attempt)
+                sim_fail(s, "attempt %u.%u starts while %u lives on %s", a->job, a->attempt, b->attempt, s->nodes[i].name);
+        }
+    }
+}
 
 void sim_check_launch(struct sim *s, uint32_t node, const struct sim_attempt *a)
 {
@@ -20,6 +34,7 @@ void sim_check_launch(struct sim *s, uint32_t node, const struct sim_attempt *a)
             sim_fail(s, "attempt %u.%u started twice", a->job, a->attempt);
         td_map_put(&s->started, key, &one);
     }
+    check_fence(s, a);
     if (!td_bits_covers(n->inv.cpus, a->place.cpus))
         sim_fail(s, "%s: %u.%u holds CPUs the node lacks", n->name, a->job, a->attempt);
     for (uint32_t k = 0; k < n->shepherd.attempts.n; k++) {

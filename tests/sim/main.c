@@ -15,7 +15,7 @@ static uint64_t current;
 
 static bool trace;
 
-static uint64_t job_steps;
+static uint64_t job_steps, cut_offs;
 
 static int run_one(uint64_t seed, bool verbose, uint64_t *ret_steps)
 {
@@ -26,6 +26,7 @@ static int run_one(uint64_t seed, bool verbose, uint64_t *ret_steps)
     sim_run(&s, seed, verbose, trace);
     *ret_steps += s.steps;
     job_steps += s.job_steps;
+    cut_offs += s.cut_offs;
     bad = sim_failed(&s);
     if (bad)
         printf("seed %" PRIu64 ": %s (at %.3f s, step %" PRIu64 ")\n", seed, s.failure, (double)(s.now - SIM_T0) / 1000.0, s.steps);
@@ -82,6 +83,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sim-run [--verbose | --trace] FIRST-SEED [COUNT] | --golden FILE\n");
         return 2;
     }
-    printf("%" PRIu64 " runs, %" PRIu64 " steps (%" PRIu64 " steps of jobs started), %d failed\n", done, steps, job_steps, bad);
+    printf("%" PRIu64 " runs, %" PRIu64 " steps (%" PRIu64 " steps of jobs started, %" PRIu64 " attempts cut off), %d failed\n", done, steps, job_steps, cut_offs, bad);
     return bad ? 1 : 0;
 }

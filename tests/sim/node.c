@@ -103,6 +103,7 @@ static void report_add(struct sim *s, uint32_t i, const struct sim_attempt *a, e
     struct sim_shepherd *sh = &s->nodes[i].shepherd;
     struct td_report r = {.no = sh->next_no++, .kind = kind, .job = a->job, .attempt = a->attempt, .step = TD_STEP_BATCH};
 
+    r.cut_off = a->cut_off && (kind == TD_REPORT_EXITED || kind == TD_REPORT_GONE);
     if (kind == TD_REPORT_EXITED) {
         r.exit_code = a->exit_code;
         r.signal = a->signal;
@@ -133,6 +134,12 @@ static void launch(struct sim *s, uint32_t i, const struct td_sh_launch *m)
         }
         return;
     }
+    if (m->award.fenced && sh->fence_ms && sh->fence_ms <= s->now) {
+        struct td_report r = {.kind = TD_REPORT_DECLINED, .job = m->award.job, .attempt = m->award.attempt,
+                              .refusal = TD_REFUSAL_UNHEALTHY, .text = "cut off"};
+        sim_status_push(s, i, &r, 1);
+        return;
+    }
     if (td_rng_below(&s->rng, 100) == 0) { /* the shell could not make it: no space for the script */
         struct td_report r = {.kind = TD_REPORT_DECLINED, .job = m->award.job, .attempt = m->award.attempt,
                               .refusal = TD_REFUSAL_UNHEALTHY, .text = "disk full"};
@@ -145,6 +152,7 @@ static void launch(struct sim *s, uint32_t i, const struct td_sh_launch *m)
     a.timed_out = run > limit;
     a.exit_code = run % 17 == 0;
     a.session = m->spec.session;
+    a.fenced = m->award.fenced;
     td_vec_push(&sh->attempts, a);
     sim_check_launch(s, i, &sh->attempts.v[sh->attempts.n - 1]);
     report_add(s, i, &a, TD_REPORT_ACCEPTED);
@@ -166,6 +174,36 @@ void sim_shepherd_exit(struct sim *s, uint32_t i, uint32_t no)
     if (a->leader && !a->session)
         report_add(s, i, a, TD_REPORT_EXITED);
     report_add(s, i, a, TD_REPORT_GONE);
+}
+
+/* KillWait of the configuration: 5 s. */
+void sim_shepherd_fence(struct sim *s, uint32_t i)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+
+    if (!sh->fence_ms || s->now < sh->fence_ms)
+        return;
+    for (uint32_t k = 0; k < sh->attempts.n; k++) {
+        struct sim_attempt *a = &sh->attempts.v[k];
+        if (!a->alive || !a->fenced || a->cut_off)
+            continue;
+        sim_log(s, "%s: %u.%u is cut off", s->nodes[i].name, a->job, a->attempt);
+        a->cut_off = true;
+        a->signal = 15;
+        a->exit_code = 0;
+        a->timed_out = false;
+        s->cut_offs++;
+        sim_push(s, td_rng_below(&s->rng, 5000), SIM_EXIT, i, k, sh->boots, NULL);
+    }
+}
+
+static void fence_set(struct sim *s, uint32_t i, const struct td_sh_lease *m)
+{
+    struct sim_shepherd *sh = &s->nodes[i].shepherd;
+
+    sh->fence_ms = m->until_ms;
+    if (sh->fence_ms)
+        sim_push(s, TD_MAX(sh->fence_ms - s->now, INT64_C(0)), SIM_FENCE, i, 0, sh->boots, NULL);
 }
 
 static void shepherd_kill(struct sim *s, uint32_t i, const struct td_kill *k)
@@ -218,7 +256,7 @@ static void shepherd_hello(struct sim *s, uint32_t i, const struct td_sh_hello *
         places[count++] = a->place;
     }
     boot_id(n, id);
-    struct td_sh_state st = {.running = {running, count}, .places = {places, count}, .next_no = sh->next_no, .pid = 1, .boot_id = id};
+    struct td_sh_state st = {.running = {running, count}, .places = {places, count}, .next_no = sh->next_no, .pid = 1, .boot_id = id, .fence_ms = sh->fence_ms};
     td_wire_put_frame(&frame, TD_MSG_SH_STATE, 0, &st);
     td_arena_release(&lists);
     sim_push(s, 0, SIM_STATUS, i, 0, n->life, &frame);
@@ -240,6 +278,8 @@ static void shepherd_message(struct sim *s, uint32_t i, uint32_t id, const void 
         sim_step_kill(s, i, &((const struct td_sh_kill *)body)->kill);
     } else if (id == TD_MSG_SH_KILL) {
         shepherd_kill(s, i, &((const struct td_sh_kill *)body)->kill);
+    } else if (id == TD_MSG_SH_LEASE) {
+        fence_set(s, i, body);
     } else if (id == TD_MSG_SH_ACK) {
         uint64_t acked = ((const struct td_sh_ack *)body)->acked;
         uint32_t keep = 0;
@@ -404,6 +444,7 @@ void sim_node_reboot(struct sim *s, uint32_t i)
         sim_push(s, 2000, SIM_WORKER_STARTS, i, 0, n->life, NULL);
     }
     n->shepherd.boots++;
+    n->shepherd.fence_ms = 0;
     n->shepherd.steps.n = 0;
     if (spool_survives(s, i)) {
         recall(&n->shepherd);

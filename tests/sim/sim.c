@@ -195,6 +195,10 @@ static void item_do(struct sim *s, struct sim_item *it)
         if (s->nodes[it->a].shepherd.boots == it->life)
             sim_step_exit(s, it->a, it->b);
         break;
+    case SIM_FENCE:
+        if (s->nodes[it->a].shepherd.boots == it->life)
+            sim_shepherd_fence(s, it->a);
+        break;
     case SIM_CLOCK:
         s->step_ms = it->b ? -(int64_t)it->b : (int64_t)it->a;
         if (s->core && !s->busy) {
@@ -245,9 +249,22 @@ static void calm_down(struct sim *s)
     sim_log(s, "calm");
 }
 
+/* Some runs have a fence, and links that are cut for longer than a node may be silent. Their own dice. */
+static void fence_choose(struct sim *s)
+{
+    struct td_rng dice = {s->seed * 2654435761u + 73};
+
+    for (uint32_t i = s->fence ? 1 + td_rng_below(&dice, 4) : 0; i > 0; i--) {
+        uint32_t node = td_rng_below(&dice, s->nnodes), at = td_rng_below(&dice, 60000);
+        sim_push(s, at, SIM_LINK, node, 0, 0, NULL);
+        sim_push(s, at + 30000 + td_rng_below(&dice, 120000), SIM_LINK, node, 1, 0, NULL);
+    }
+}
+
 void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
 {
     *s = (struct sim){.seed = seed, .rng = {seed * 2654435761u + 17}, .verbose = verbose, .trace = trace, .now = SIM_T0};
+    s->fence = seed % 11 == 4;
     s->nnodes = 1 + td_rng_below(&s->rng, 5);
     s->acts_left = 5 + td_rng_below(&s->rng, 40);
     for (uint32_t i = 0; i < s->nnodes; i++)
@@ -258,6 +275,7 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
     sim_push(s, td_rng_below(&s->rng, 500), SIM_ACT, 0, 0, 0, NULL);
     faults_choose(s);
     clock_choose(s);
+    fence_choose(s);
     sim_steps_choose(s);
 
     while (!sim_failed(s)) {
@@ -274,7 +292,7 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
         fire_deadlines(s);
         sim_check_step(s);
         s->steps++;
-        if (!s->calm && s->now - SIM_T0 > CALM_AFTER_MS)
+        if (!s->calm && s->now - SIM_T0 > CALM_AFTER_MS * (s->fence ? 4 : 1))
             calm_down(s);
         if (s->calm && sim_all_done(s))
             break;
@@ -283,6 +301,8 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace)
         if (s->now - SIM_T0 > END_AFTER_MS)
             sim_fail(s, "jobs left after six hours of calm: %s", s->left);
     }
+    if (s->fence)
+        sim_log(s, "attempts cut off %lu", (unsigned long)s->cut_offs);
     if (s->core && s->with_steps) {
         const struct td_counters *c = td_core_counters(s->core);
         sim_log(s, "steps created %lu, waited %lu, sent again %lu", (unsigned long)c->steps_created, (unsigned long)c->steps_waited,

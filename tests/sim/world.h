@@ -31,6 +31,7 @@ enum sim_kind {
     SIM_TIMER,        /* somebody's deadline: looked up when it comes */
     SIM_STEP_ACT,     /* the clients do something with steps */
     SIM_STEP_EXIT,    /* the tasks of step b on node a end */
+    SIM_FENCE,        /* the shepherd of node a looks after its fence */
     SIM_CLOCK,        /* the broker's wall clock is set: ahead by a milliseconds, or back by b */
 };
 struct sim_item {
@@ -45,7 +46,7 @@ struct sim_item {
 
 struct sim_attempt {
     uint32_t job, attempt;
-    bool leader, alive, exited, timed_out, session;
+    bool leader, alive, exited, timed_out, session, fenced, cut_off;
     struct td_placement place;
     uint32_t signal, exit_code;
     int64_t limit_at;
@@ -70,6 +71,7 @@ struct sim_shepherd {
     TD_VEC(struct td_report) spool;
     uint64_t next_no, acked;
     uint32_t boots;
+    int64_t fence_ms; /* 0: none */
 };
 struct sim_node {
     char name[16];
@@ -143,6 +145,8 @@ struct sim {
     uint64_t job_steps;
     TD_VEC(struct sim_unanswered) unanswered;
     struct td_map step_started; /* (job, attempt, step, node) */
+    bool fence;         /* NodeFence=kill */
+    uint64_t cut_offs;  /* attempts that a shepherd ended for it */
     bool calm; /* faults are over */
     int64_t calm_at;
     struct td_arena scratch;
@@ -178,6 +182,7 @@ void sim_worker_message(struct sim *s, uint32_t i, const struct sim_item *it);
 void sim_worker_status(struct sim *s, uint32_t i, const struct sim_item *it);
 void sim_worker_tick(struct sim *s, uint32_t i);
 void sim_worker_redialled(struct sim *s, uint32_t i);
+void sim_shepherd_fence(struct sim *s, uint32_t i);
 void sim_shepherd_exit(struct sim *s, uint32_t i, uint32_t attempt_no);
 void sim_node_release(struct sim_node *n);
 void sim_to_broker(struct sim *s, uint32_t node, const struct td_buf *frame);

@@ -132,6 +132,29 @@ static uint32_t lease_ms(const struct td_agent *g)
     return g->welcomed && g->welcome.lease_ms > 0 ? g->welcome.lease_ms : LEASE_MS_DEFAULT;
 }
 
+/* --- the fence ----------------------------------------------------------------------------------------------------- */
+
+/* DESIGN section 8: with NodeFence=kill the shepherd ends fenced attempts by itself unless it is told otherwise in time; so it
+ * does without a worker, too. */
+static void tell_fence(struct td_agent *g)
+{
+    int64_t until = g->welcomed && g->welcome.fence_ms ? g->answered_ms + g->welcome.fence_ms : 0;
+
+    if (!g->welcomed || until == g->fence_ms || !agent_shepherd_ready(g))
+        return;
+    g->fence_ms = until;
+    agent_to_shepherd(g, TD_MSG_SH_LEASE, &(struct td_sh_lease){.until_ms = until, .kill_wait_s = g->welcome.kill_wait_s});
+}
+
+/* What was said at at_ms has reached the broker: the node is not LOST before SlurmdTimeout from then. What the broker says by
+ * itself proves nothing of the kind. */
+static void answered(struct td_agent *g, int64_t at_ms)
+{
+    if (at_ms <= g->now_ms)
+        g->answered_ms = TD_MAX(g->answered_ms, at_ms);
+    tell_fence(g);
+}
+
 static int64_t jitter(struct td_agent *g, uint32_t below_ms)
 {
     return below_ms > 0 ? td_rng_below(&g->rng, below_ms) : 0;
@@ -149,6 +172,7 @@ static void say_hello(struct td_agent *g, const char *why)
         .node_version = td_node_version(g->node),
         .draining = g->draining,
         .instance = g->instance,
+        .at_ms = g->now_ms,
     };
 
     if (g->state != AGENT_GREETING)
@@ -209,6 +233,7 @@ static void on_welcome(struct td_agent *g, const struct td_welcome *m)
     g->welcomed = true;
     g->hello_wait_ms = HELLO_WAIT_FIRST_MS;
     g->heartbeat_ms = g->now_ms + lease_ms(g) / 3;
+    answered(g, m->at_ms);
     set_topics(g, g->welcome.topics);
     if (again)
         return;
@@ -291,8 +316,10 @@ static void on_probe(struct td_agent *g, const struct td_probe *m)
 
 static void on_heartbeat_ack(struct td_agent *g, const struct td_heartbeat_ack *m)
 {
-    if (epoch_is_ours(g, m->epoch, 0))
-        agent_acked(g, m->acked);
+    if (!epoch_is_ours(g, m->epoch, 0))
+        return;
+    answered(g, m->at_ms);
+    agent_acked(g, m->acked);
 }
 
 /* DESIGN §11: after any doubt a worker says hello again. A broker that came back knows nobody until then. */
@@ -403,6 +430,8 @@ static void on_sh_state(struct td_agent *g, const struct td_sh_state *m)
         g->boot_id = td_strdup(m->boot_id);
     }
     g->shepherd = SHEPHERD_READY;
+    g->fence_ms = m->fence_ms;
+    tell_fence(g); /* before it is given anything to start */
     set_health(g);
     agent_adopt(g, m, same_boot || g->state == AGENT_BLIND);
     if (g->state == AGENT_BLIND)
@@ -447,7 +476,7 @@ static void on_tick(struct td_agent *g)
         }
         if (g->now_ms >= g->heartbeat_ms) {
             g->heartbeat_ms = g->now_ms + lease_ms(g) / 3;
-            agent_send(g, TD_MSG_HEARTBEAT, &(struct td_heartbeat){.incarnation = g->welcome.incarnation, .epoch = g->welcome.epoch});
+            agent_send(g, TD_MSG_HEARTBEAT, &(struct td_heartbeat){.incarnation = g->welcome.incarnation, .epoch = g->welcome.epoch, .at_ms = g->now_ms});
         }
         if (g->outbox.v.n > 0 && g->now_ms >= g->outbox.resend_ms)
             agent_send_reports(g, true);

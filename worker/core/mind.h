@@ -38,6 +38,8 @@ struct td_agent {
 
     int64_t now_ms;
     int64_t heard_ms;     /* last word of the broker */
+    int64_t answered_ms;  /* when we said the latest word that it answered: it heard us then, or later */
+    int64_t fence_ms;     /* as the shepherd was told last; 0 = no fence */
     int64_t heartbeat_ms; /* when to send the next */
     int64_t due_ms;       /* GREETING, WAITING: next HELLO; RECONNECTING: next try */
     uint32_t hello_wait_ms;

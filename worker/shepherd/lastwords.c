@@ -66,7 +66,7 @@ static void compose(const struct attempt *a, struct last_words *w)
     localtime_r(&now, &tm);
     strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%S", &tm);
     td_format(w->text, sizeof(w->text), "tender: error: *** JOB %u ON %s CANCELLED AT %s%s ***\n", a->job, node, at,
-              a->timed_out ? " DUE TO TIME LIMIT" : "");
+              a->timed_out ? " DUE TO TIME LIMIT" : a->cut_off ? " DUE TO NODE FAILURE" : "");
 }
 
 void last_words_say(struct attempt *a)

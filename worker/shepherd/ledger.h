@@ -33,6 +33,8 @@ struct attempt {
     bool warn_leader_only;
     bool warned;
     bool timed_out;
+    bool fenced;             /* not to live beyond the worker's word for it (SH_LEASE) */
+    bool cut_off;            /* and ended for that */
     bool ending;             /* SIGTERM has been sent, SIGKILL follows at kill_at_ms */
     bool end_wanted;         /* end it as soon as it has started */
     uint32_t cage;           /* number of its cgroup; 0 = none yet */

@@ -1,4 +1,7 @@
-/* limit.c - time limits, warnings before them, and the two steps of ending an attempt
+/* limit.c - time limits, warnings before them, the fence, and the two steps of ending an attempt
+ *
+ * The fence (NodeFence=kill): as long as the broker hears this node it is moved on, by the worker (SH_LEASE). When nobody moves
+ * it any more, be it for want of a network or of a worker, fenced attempts are ended, before the broker starts them elsewhere.
  *
  * All by elapsed time (CLOCK_BOOTTIME): a suspended host does not give a job more time than its limit. An attempt is
  * ended by SIGCONT and SIGTERM to all of it, KillWait, then SIGKILL again and again until its leader is reaped. */
@@ -168,12 +171,46 @@ static void limit_keep_one(struct shepherd *sh, struct attempt *a)
         kill_hard(sh, a);
 }
 
+void limit_fence(struct shepherd *sh, int64_t until_ms, uint32_t kill_wait_s)
+{
+    sh->fence_ms = until_ms;
+    sh->fence_kill_wait_s = kill_wait_s;
+    sh->next_due_ms = 0;
+}
+
+bool limit_fence_is_over(const struct shepherd *sh)
+{
+    return sh->fence_ms && sh->fence_ms <= sh->now_ms;
+}
+
+static bool is_fenced(const struct attempt *a)
+{
+    return a->fenced && !a->ending && !a->end_wanted && a->state < ATTEMPT_LEFTOVERS;
+}
+
+/* Returns when it is due. */
+static int64_t fence_keep(struct shepherd *sh)
+{
+    if (!limit_fence_is_over(sh))
+        return sh->fence_ms ? sh->fence_ms : INT64_MAX;
+    for (struct attempt *a = sh->ledger.first; a; a = a->next) {
+        if (!is_fenced(a))
+            continue;
+        td_log("warn", "job=%u.%u is ended: the broker cannot be reached (NodeFence)", a->job, a->attempt);
+        a->cut_off = true;
+        a->kill_wait_s = sh->fence_kill_wait_s;
+        attempt_end(sh, a);
+    }
+    return INT64_MAX;
+}
+
 void limits_keep(struct shepherd *sh)
 {
     if (sh->now_ms < sh->next_due_ms)
         return;
     steps_keep(sh);
-    int64_t due = TD_MIN(start_overdue(sh), steps_due(sh));
+    int64_t fence = fence_keep(sh);
+    int64_t due = TD_MIN(fence, TD_MIN(start_overdue(sh), steps_due(sh)));
     for (struct attempt *a = sh->ledger.first; a; a = a->next) {
         if (a->state == ATTEMPT_HELD)
             limit_keep_held(sh, a);

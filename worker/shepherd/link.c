@@ -88,6 +88,7 @@ static void say_state(struct shepherd *sh)
         .pid = (uint32_t)getpid(),
         .boot_id = sh->spool.boot_id,
         .means = cgroup_words(sh->cages.home.means),
+        .fence_ms = sh->fence_ms,
     };
     put(sh, TD_MSG_SH_STATE, &state);
     td_vec_release(&running);
@@ -191,6 +192,11 @@ static void take(struct shepherd *sh, struct td_stream *from, struct launch *wha
     case TD_MSG_SH_KILL: {
         const struct td_sh_kill *m = f->body;
         attempt_kill(sh, &m->kill, m->kill_wait_s);
+        break;
+    }
+    case TD_MSG_SH_LEASE: {
+        const struct td_sh_lease *m = f->body;
+        limit_fence(sh, m->until_ms, m->kill_wait_s);
         break;
     }
     case TD_MSG_SH_STEP:

@@ -25,6 +25,7 @@
 #include "worker/log.h"
 
 #define TURN_MS_MAX 10000 /* looks after its directory at least this often */
+#define FENCE_TURN_MS 1000 /* and after its fence: poll does not count the time that a host was suspended */
 
 static int64_t boot_ms(void)
 {
@@ -177,7 +178,7 @@ static int turn_timeout(const struct shepherd *sh)
 {
     int64_t at = TD_MIN(sh->look_at_ms, sh->next_due_ms), now = boot_ms();
     int64_t wait = at == INT64_MAX ? TURN_MS_MAX : at - now;
-    return (int)TD_MAX(0, TD_MIN(wait, TURN_MS_MAX));
+    return (int)TD_MAX(0, TD_MIN(wait, sh->fence_ms && sh->ledger.alive ? FENCE_TURN_MS : TURN_MS_MAX));
 }
 
 static void wait_for_something(struct shepherd *sh, int signal_fd)

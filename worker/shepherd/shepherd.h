@@ -33,6 +33,8 @@ struct shepherd {
     int64_t look_at_ms;      /* next look for leftovers; INT64_MAX = none needed */
     int64_t look_wait_ms;
     int64_t next_due_ms;     /* no limit is due before */
+    int64_t fence_ms;        /* fenced attempts are to end then; 0 = never */
+    uint32_t fence_kill_wait_s;
     bool quit, quit_now;
     /* step.h */
     struct step *steps;
@@ -81,6 +83,8 @@ bool sweep(struct shepherd *sh, const life_vec *lives);          /* at start: en
 void limit_set(struct shepherd *sh, struct attempt *a, uint32_t limit_s);
 void limit_warn_parse(struct attempt *a, const char *signal);
 void limits_keep(struct shepherd *sh);
+void limit_fence(struct shepherd *sh, int64_t until_ms, uint32_t kill_wait_s); /* SH_LEASE */
+bool limit_fence_is_over(const struct shepherd *sh);
 void attempt_end(struct shepherd *sh, struct attempt *a);
 void attempt_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wait_s);
 

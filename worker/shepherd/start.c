@@ -50,7 +50,7 @@ static void say_again(struct shepherd *sh, struct attempt *a)
         report(sh, a, &(struct td_report){.kind = TD_REPORT_ACCEPTED});
 }
 
-static void refuse(struct shepherd *sh, const struct td_award *award)
+static void refuse(struct shepherd *sh, const struct td_award *award, const char *why)
 {
     struct td_report r = {
         .kind = TD_REPORT_DECLINED,
@@ -58,7 +58,7 @@ static void refuse(struct shepherd *sh, const struct td_award *award)
         .attempt = award->attempt,
         .step = TD_STEP_BATCH,
         .refusal = TD_REFUSAL_DRAINING,
-        .text = "the node's shepherd is leaving",
+        .text = why,
     };
     spool_add(&sh->spool, &r, sh->now_ms);
 }
@@ -72,7 +72,9 @@ static bool is_answered(struct shepherd *sh, const struct td_award *award)
     else if (ledger_was(&sh->ledger, award->job, award->attempt))
         report_unknown_gone(sh, award->job, award->attempt);
     else if (sh->quit)
-        refuse(sh, award);
+        refuse(sh, award, "the node's shepherd is leaving");
+    else if (award->fenced && limit_fence_is_over(sh))
+        refuse(sh, award, "the node is cut off from the broker (NodeFence)");
     else
         return false;
     return true;
@@ -94,6 +96,7 @@ void start_attempt(struct shepherd *sh, struct launch *what)
     td_buf_put(&a->groups, m->spec.groups.v, m->spec.groups.n * sizeof(uint32_t));
     a->limit_s = award->limit_s;
     a->kill_wait_s = m->kill_wait_s;
+    a->fenced = award->fenced;
     a->started_ms = sh->now_ms;
     td_wire_put_record(&a->place, &td_rec_placement, &award->place);
     limit_warn_parse(a, m->spec.signal);

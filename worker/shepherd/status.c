@@ -7,6 +7,7 @@ void report(struct shepherd *sh, struct attempt *a, const struct td_report *r)
     full.job = a->job;
     full.attempt = a->attempt;
     full.step = TD_STEP_BATCH;
+    full.cut_off = a->cut_off && (r->kind == TD_REPORT_EXITED || r->kind == TD_REPORT_GONE);
     a->last_no = spool_add(&sh->spool, &full, sh->now_ms);
     if (r->kind != TD_REPORT_GONE)
         return;

@@ -136,12 +136,15 @@ void film_restart(struct film *f, bool snapshot)
 static struct td_inventory inventory_of(struct film *f, const struct film_worker *w)
 {
     uint8_t *bits = td_arena_alloc(&f->arena, 64);
-    struct td_cpu_core *cores = td_arena_alloc(&f->arena, w->cpus * sizeof(*cores));
-    for (uint32_t i = 0; i < w->cpus; i++) {
-        uint8_t *one = td_arena_alloc(&f->arena, 64);
-        td_bits_set(bits, i);
-        td_bits_set(one, i);
-        cores[i].cpus = (struct td_bin){one, 64};
+    uint32_t threads = TD_MAX(w->threads, 1u), ncores = w->cpus / threads;
+    struct td_cpu_core *cores = td_arena_alloc(&f->arena, ncores * sizeof(*cores));
+    for (uint32_t i = 0; i < ncores; i++) {
+        uint8_t *core = td_arena_alloc(&f->arena, 64);
+        for (uint32_t cpu = i * threads; cpu < (i + 1) * threads; cpu++) {
+            td_bits_set(bits, cpu);
+            td_bits_set(core, cpu);
+        }
+        cores[i].cpus = (struct td_bin){core, 64};
     }
     struct td_device *devices = td_arena_alloc(&f->arena, (w->gpus + 1) * sizeof(*devices));
     for (uint32_t i = 0; i < w->gpus; i++)
@@ -153,11 +156,11 @@ static struct td_inventory inventory_of(struct film *f, const struct film_worker
                                  .runs_as = w->runs_as,
                                  .cpus = {bits, 64},
                                  .sockets = 1,
-                                 .cores_per_socket = w->cpus,
-                                 .threads_per_core = 1,
+                                 .cores_per_socket = ncores,
+                                 .threads_per_core = threads,
                                  .memory_mb = 16000,
                                  .tmp_mb = 1000,
-                                 .cores = {cores, w->cpus},
+                                 .cores = {cores, ncores},
                                  .gres = {gpu, w->gpus ? 1 : 0}};
 }
 
@@ -197,14 +200,16 @@ static void hello(struct film *f, struct film_worker *w)
                          .inventory = inventory_of(f, w),
                          .running = {running, w->held.n},
                          .node_version = w->version,
-                         .instance = w->instance};
+                         .instance = w->instance,
+                         .at_ms = f->old_workers ? 0 : f->now};
     film_say(f, w, TD_MSG_HELLO, &m);
 }
 
 struct film_worker *film_worker(struct film *f, const char *name, uint32_t cpus, uint32_t gpus)
 {
     struct film_worker *w = &f->workers[f->nworkers++];
-    *w = (struct film_worker){.cpus = cpus, .gpus = gpus, .on = true, .version = 1};
+    *w = (struct film_worker){
+        .cpus = cpus, .gpus = gpus, .threads = TD_MAX(f->threads, 1u), .on = true, .version = 1};
     snprintf(w->name, sizeof(w->name), "%s", name);
     snprintf(w->boot, sizeof(w->boot), "%s-b1", name);
     snprintf(w->instance, sizeof(w->instance), "%s-i1", name);
@@ -274,6 +279,8 @@ static bool place(struct film *f, struct film_worker *w, const struct td_shape *
     uint32_t ngpus = s->gres.n ? (uint32_t)s->gres.v[0].count : 0;
     ngpus += td_shape_shared(s) ? part : s->gres_task.n ? tasks * (uint32_t)s->gres_task.v[0].count : 0;
     uint32_t ncpus = TD_MAX(tasks * s->cpus_per_task, ngpus * s->cpus_per_gpu);
+    if (f->settings.core_is_unit)
+        ncpus = (ncpus + w->threads - 1) / w->threads * w->threads;
     if (!pick(w, w->cpus, ncpus, false, cpus_taken, cpus))
         return false;
     if (ngpus && !pick(w, w->gpus, ngpus, true, gpus_taken, gpus))
@@ -297,7 +304,7 @@ static void answer_lot(struct film *f, struct film_worker *w, const struct td_lo
     struct td_placement *v = td_arena_alloc(&f->arena, (lot->count + 1) * sizeof(*v));
     uint32_t n = 0, shared = (uint32_t)td_shape_shared(s);
     uint32_t part = shared ? shared : s->tasks_max, least = shared ? 1 : s->tasks_min;
-    *ret = (struct td_lot_bid){.lot = lot->lot, .score = 500, .fit = 500, .refusal = w->refuses};
+    *ret = (struct td_lot_bid){.lot = lot->lot, .score = w->score ? w->score : 500, .fit = 500, .refusal = w->refuses};
     if (w->refuses)
         return;
     if (multi) {
@@ -353,6 +360,7 @@ static int held_at(const struct film_worker *w, uint32_t job, uint32_t attempt)
 static void take_award(struct film *f, struct film_worker *w, const struct td_award *a)
 {
     w->awards++;
+    td_record_copy(&f->arena, &td_rec_award, a, &w->last_award);
     if (held_at(w, a->job, a->attempt) >= 0)
         return; /* had it already */
     if (w->declines) {
@@ -525,6 +533,8 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
     case TD_MSG_WELCOME: {
         const struct td_welcome *m = body;
         w->incarnation = m->incarnation;
+        w->fence_ms = m->fence_ms;
+        w->answered_ms = m->at_ms;
         for (uint32_t i = 0; i < m->kills.n; i++) {
             struct td_kill k = {.job = m->kills.v[i].job, .attempt = m->kills.v[i].attempt};
             take_kill(f, w, &k);
@@ -540,6 +550,9 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
         }
         return;
     }
+    case TD_MSG_HEARTBEAT_ACK:
+        w->answered_ms = TD_MAX(w->answered_ms, ((const struct td_heartbeat_ack *)body)->at_ms);
+        return;
     case TD_MSG_PROBE: {
         struct td_probe_echo e = {.incarnation = w->incarnation,
                                   .no = ((const struct td_probe *)body)->no};
@@ -849,6 +862,7 @@ uint32_t film_submit_(struct film *f, struct film_job j)
                                .nodes_min = j.nodes,
                                .nodes_max = j.nodes,
                                .ntasks = j.tasks,
+                               .ntasks_per_node = j.per_node,
                                .cpus_per_task = j.cores,
                                .mem_mb_per_node = j.mem,
                                .features = j.features,

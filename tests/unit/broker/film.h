@@ -32,7 +32,7 @@ struct film_step { /* tasks of a step on a worker */
 };
 struct film_worker {
     char name[16], boot[16], instance[16];
-    uint32_t cpus, gpus, incarnation;
+    uint32_t cpus, gpus, incarnation, threads;
     uint64_t version, report_no;
     bool on;           /* its process lives and its network works */
     bool silent;       /* hears, and says nothing */
@@ -44,14 +44,18 @@ struct film_worker {
     uint32_t declines_steps;
     uint32_t declines; /* turns down so many awards */
     uint32_t refuses;  /* enum td_refusal: bids nothing, and says this */
+    uint32_t score;    /* of its bids; 0: 500 */
     uint32_t runs_as;  /* 1 + the only user whose jobs it runs; said with its next hello */
     TD_VEC(struct film_held) held;
     TD_VEC(struct film_step) steps;
     TD_VEC(struct td_report) unacked;
     uint32_t offers, awards, kills, hello_agains, refused_code;
+    uint32_t fence_ms; /* as WELCOME said */
+    int64_t answered_ms;
     uint32_t last_signal, last_limit;
     uint32_t starts, step_kills, last_step_signal;
     struct td_step_launch last_start; /* in the film's arena */
+    struct td_award last_award;       /* in the film's arena */
 };
 /* What a STEP_CREATE was answered; id 0: not yet. */
 struct film_answer {
@@ -77,6 +81,8 @@ struct film {
     uint32_t nworkers;
     struct td_settings settings;
     const char *nodes; /* NodeName line, NULL = nodes just join */
+    bool old_workers;  /* they know of no fence */
+    uint32_t threads;  /* of each core of workers that start from now on; 0: 1 */
     TD_VEC(struct td_partition_conf) partitions;
     TD_VEC(struct td_node_conf) node_confs;
     uint64_t epoch;
@@ -91,7 +97,7 @@ struct film {
 
 struct film_job {
     uint32_t uid;
-    uint32_t cores, gpus, nodes, tasks, limit_s;
+    uint32_t cores, gpus, nodes, tasks, per_node, limit_s;
     uint64_t mem;
     const char *name, *partition, *array, *key, *dependency, *features, *nodelist;
     int64_t begin_ms, nice;

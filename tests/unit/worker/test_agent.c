@@ -331,6 +331,54 @@ static void beats_three_times_a_lease(void **state)
     }
 }
 
+/* NodeFence=kill: jobs may live so long after the last word that the broker is known to have heard, and no longer for anything
+ * that it says by itself. */
+static void the_fence_moves_with_what_is_answered(void **state)
+{
+    struct film *f = *state;
+    struct td_probe probe = {.epoch = 5, .no = 1};
+
+    f->now = 1000;
+    step(f, TD_AGENT_SHEPHERD_UP, 0, NULL);
+    TOLD_SHEPHERD(f, SH_HELLO);
+    shepherd_speaks(f, "boot1", NULL, NULL, 0);
+    assert_int_equal(((const struct td_hello *)SENT(f, HELLO))->at_ms, 1000);
+    f->now = 1400;
+    BUS(f, WELCOME, td_welcome, .epoch = 5, .incarnation = 1, .lease_ms = LEASE, .kill_wait_s = 30, .fence_ms = 20000, .at_ms = 1000);
+    const struct td_sh_lease *m = TOLD_SHEPHERD(f, SH_LEASE);
+    assert_int_equal(m->until_ms, 21000);
+    assert_int_equal(m->kill_wait_s, 30);
+    expect_nothing(f);
+
+    advance_to_deadline(f);
+    assert_int_equal(((const struct td_heartbeat *)SENT(f, HEARTBEAT))->at_ms, 2400);
+    f->now = 2600;
+    step(f, TD_AGENT_BUS, TD_MSG_PROBE, &probe);
+    SENT(f, PROBE_ECHO);
+    expect_nothing(f); /* it speaks, and may not hear */
+    BUS(f, HEARTBEAT_ACK, td_heartbeat_ack, .epoch = 5, .at_ms = 2400);
+    m = TOLD_SHEPHERD(f, SH_LEASE);
+    assert_int_equal(m->until_ms, 22400);
+    BUS(f, HEARTBEAT_ACK, td_heartbeat_ack, .epoch = 5, .at_ms = 1000); /* late */
+    expect_nothing(f);
+    BUS(f, HEARTBEAT_ACK, td_heartbeat_ack, .epoch = 5, .at_ms = 2601); /* of the future */
+    expect_nothing(f);
+
+    /* another shepherd is told before it is given anything; one that knows is not told */
+    shepherd_speaks(f, "boot1", NULL, NULL, 0);
+    m = TOLD_SHEPHERD(f, SH_LEASE);
+    assert_int_equal(m->until_ms, 22400);
+    SHEPHERD(f, SH_STATE, td_sh_state, .boot_id = "boot1", .next_no = 1, .fence_ms = 22400);
+    expect_nothing(f);
+
+    /* the fence is taken away */
+    BUS(f, WELCOME, td_welcome, .epoch = 5, .incarnation = 1, .lease_ms = LEASE, .at_ms = 2500);
+    m = TOLD_SHEPHERD(f, SH_LEASE);
+    assert_int_equal(m->until_ms, 0);
+    BUS(f, HEARTBEAT_ACK, td_heartbeat_ack, .epoch = 5, .at_ms = 2600);
+    expect_nothing(f);
+}
+
 static void silence_reconnects_after_jitter(void **state)
 {
     struct film *f = *state;
@@ -1059,6 +1107,7 @@ int main(void)
         T(topics_follow_the_welcome),
         T(welcome_names_attempts_that_must_not_live),
         T(beats_three_times_a_lease),
+        T(the_fence_moves_with_what_is_answered),
         T(silence_reconnects_after_jitter),
         T(a_word_unread_is_no_silence),
         T(another_epoch_says_hello_again),

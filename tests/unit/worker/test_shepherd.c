@@ -567,6 +567,85 @@ static void other_ranks_hold(void **state)
     assert_string_equal(output(r, 1), "");
 }
 
+/* --- the fence ------------------------------------------------------------------------------------------------------------- */
+
+static int64_t boot_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void lease(struct rig *r, int64_t until_ms)
+{
+    put(r, TD_MSG_SH_LEASE, &(struct td_sh_lease){.until_ms = until_ms, .kill_wait_s = 1});
+}
+
+/* 1 is fenced, 2 is not, 3 is the part of a fenced job that has no process here. */
+static void a_fence_ends_what_is_fenced(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    lease(r, boot_ms() + 3600 * 1000);
+    job_make(r, &j, 1, "echo ready 1; trap '' TERM; while :; do sleep 1000 & wait; done")->award.fenced = true;
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    put(r, TD_MSG_SH_LAUNCH, job_make(r, &j, 2, "echo ready $$; sleep 1000"));
+    job_make(r, &j, 3, "echo never")->award.fenced = true;
+    j.m.award.node_rank = 1;
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    wait_number(r, 1, "ready ");
+    pid_t unfenced = wait_number(r, 2, "ready ");
+    wait_for(r, 3, TD_REPORT_ACCEPTED);
+    lease(r, boot_ms() + 3600 * 1000); /* moved on: nothing ends */
+    assert_null(find(r, 1, TD_REPORT_EXITED));
+
+    lease(r, boot_ms() + 1); /* and the last time */
+    const struct td_report *e = wait_for(r, 1, TD_REPORT_EXITED);
+    assert_true(e->cut_off);
+    assert_int_equal(e->signal, SIGKILL);
+    assert_true(wait_for(r, 1, TD_REPORT_GONE)->cut_off);
+    assert_true(wait_for(r, 3, TD_REPORT_GONE)->cut_off);
+    assert_non_null(strstr(output(r, 1), " DUE TO NODE FAILURE ***\n"));
+    assert_false(is_dead(unfenced));
+    assert_null(find(r, 2, TD_REPORT_EXITED));
+
+    /* nothing fenced is started behind it */
+    job_make(r, &j, 4, "echo never")->award.fenced = true;
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    assert_non_null(strstr(wait_for(r, 4, TD_REPORT_DECLINED)->text, "cut off"));
+    assert_int_equal(run(r, 5, "exit 5")->exit_code, 5);
+    lease(r, boot_ms() + 3600 * 1000);
+    job_make(r, &j, 6, "exit 6")->award.fenced = true;
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    assert_int_equal(wait_for(r, 6, TD_REPORT_EXITED)->exit_code, 6);
+    assert_false(find(r, 6, TD_REPORT_EXITED)->cut_off);
+
+    struct td_sh_kill over = {.kill = {.job = 2, .attempt = 1}, .kill_wait_s = 1};
+    put(r, TD_MSG_SH_KILL, &over);
+    assert_false(wait_for(r, 2, TD_REPORT_GONE)->cut_off);
+}
+
+/* Its worker is dead and nobody moves it. */
+static void a_fence_needs_no_worker(void **state)
+{
+    struct rig *r = *state;
+    struct job j;
+    int64_t until = boot_ms() + 300;
+    lease(r, until);
+    job_make(r, &j, 1, "echo ready $$; sleep 1000")->award.fenced = true;
+    put(r, TD_MSG_SH_LAUNCH, &j.m);
+    pid_t pid = wait_number(r, 1, "ready ");
+    td_stream_release(&r->link);
+    int64_t end = now_ms() + WAIT_MS;
+    while (!is_dead(pid) && now_ms() < end)
+        nap();
+    assert_true(is_dead(pid));
+    assert_true(boot_ms() >= until);
+    connect_as_worker(r, 0);
+    assert_int_equal(r->state.fence_ms, until); /* the next one is told how it stands */
+    assert_true(wait_for(r, 1, TD_REPORT_EXITED)->cut_off);
+}
+
 /* --- nothing stays --------------------------------------------------------------------------------------------------------- */
 
 static void strays_are_ended(void **state)
@@ -993,6 +1072,8 @@ int main(void)
         T(limit_can_be_moved),
         T(kill_ends_and_signals_come_once),
         T(other_ranks_hold),
+        T(a_fence_ends_what_is_fenced),
+        T(a_fence_needs_no_worker),
         T(strays_are_ended),
         T(dead_shepherd_leaves_nothing),
         T(nothing_escapes_a_dead_shepherd),
