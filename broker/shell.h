@@ -386,6 +386,7 @@ void shell_bus_endpoints(struct shell *s, char router[128], char pub[128]);
 /* submit.c, enrol.c, admin.c: requests that need the shell before the core */
 int shell_submit_prepare(struct shell *s, const struct shell_from *from, struct td_submit *m, struct td_error *err);
 int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_error *err);
+int shell_user_to_number(struct shell *s, const char **name, struct td_error *err);
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err);
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);

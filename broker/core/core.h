@@ -89,7 +89,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 6u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 8u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -177,6 +177,11 @@ bool td_core_node_claimed(const struct td_core *c, const char *node, int64_t now
 typedef bool td_key_visit_fn(void *ctx, const struct td_key_info *row); /* false: no more */
 void td_core_keys(const struct td_core *c, const struct td_hostlist *only, int64_t now_ms, struct td_arena *a, td_key_visit_fn *visit, void *ctx);
 int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err);
+
+/* Keys by which users are known over TCP (userkeys.c): whose it is; and those that this user may see, in order. */
+bool td_core_user_key(const struct td_core *c, const char *key, uint32_t *ret_user);
+typedef bool td_user_key_visit_fn(void *ctx, const struct td_user_key_info *row); /* false: no more */
+void td_core_user_keys(const struct td_core *c, uint32_t asker, td_user_key_visit_fn *visit, void *ctx);
 
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;

@@ -24,6 +24,7 @@ static bool is_ours(const struct td_frame *fr)
     case TD_MSG_QUERY_NODES:
     case TD_MSG_QUERY_PARTITIONS:
     case TD_MSG_QUERY_STEPS:
+    case TD_MSG_QUERY_USER_KEYS:
         return true;
     default:
         return false;
