@@ -232,7 +232,11 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
         return true;
     case TD_MSG_DENIED_HERE: {
         const struct td_denied_here *m = f->body;
-        shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, m->text ? m->text : "");
+        const char *text = m->text ? m->text : "";
+        if (m->bus)
+            shell_denied_node(s, NULL, m->id, text);
+        else
+            shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, text);
         return true;
     }
     case TD_MSG_FOLLOW_ACK:
