@@ -23,6 +23,7 @@
 #include "bus/carry.h"
 
 #define SILENCE_US 10000000 /* tender remote says CARRY_HELLO once a second */
+#define MISSED_US 3000000   /* so long silent makes way for another of its user */
 #define AGAIN_US 10000      /* what a session had no room for is tried again */
 #define GUEST_MS 15000
 #define MESSAGES_HELD 32 /* for one peer, each way */
@@ -254,10 +255,31 @@ static bool has_picture(const struct front *f)
     return f->ready && td_core_seq(f->s->core) >= f->last;
 }
 
+/* A user whose link breaks comes back sooner than its session is missed: his that is silent longest
+ * makes way. */
+static void make_way(struct front *f, uint32_t user)
+{
+    struct session *silent = NULL;
+    for (uint32_t i = 0; i < f->door->sessions.n; i++) {
+        struct session *x = f->door->sessions.v[i];
+        if (x->user == user && (!silent || x->heard_us < silent->heard_us))
+            silent = x;
+    }
+    if (silent && shell_boot_us() - silent->heard_us > MISSED_US)
+        session_end(f, silent, 0, NULL);
+}
+
+static uint32_t sessions_of(const struct front_door *d, uint32_t user)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < d->sessions.n; i++)
+        n += d->sessions.v[i]->user == user;
+    return n;
+}
+
 static int admit(struct front *f, const struct td_bus_msg *m, const struct td_carry_hello *h,
                  uint32_t *ret_user, uint32_t *ret_gid, struct td_error *err)
 {
-    uint32_t his = 0;
     if (h->version < TD_PROTOCOL_VERSION_MIN || h->version > TD_PROTOCOL_VERSION)
         return td_fail(err, TD_E_VERSION, "this front speaks protocol versions %u to %u, you %u",
                        TD_PROTOCOL_VERSION_MIN, TD_PROTOCOL_VERSION, h->version);
@@ -274,12 +296,12 @@ static int admit(struct front *f, const struct td_bus_msg *m, const struct td_ca
         return td_fail(err, TD_E_DENIED,
                        "%s: your key is that of user %u, whom host %s does not know",
                        td_error_words(TD_E_DENIED), *ret_user, f->s->host);
-    for (uint32_t i = 0; i < f->door->sessions.n; i++)
-        his += f->door->sessions.v[i]->user == *ret_user;
-    if (his >= TD_MAX_CARRY_SESSIONS_PER_USER || f->door->sessions.n >= TD_MAX_CARRY_SESSIONS)
+    if (sessions_of(f->door, *ret_user) >= TD_MAX_CARRY_SESSIONS_PER_USER)
+        make_way(f, *ret_user);
+    bool many = sessions_of(f->door, *ret_user) >= TD_MAX_CARRY_SESSIONS_PER_USER;
+    if (many || f->door->sessions.n >= TD_MAX_CARRY_SESSIONS)
         return td_fail(err, TD_E_BUSY, "too many sessions at once (%s): end some of tender remote",
-                       his >= TD_MAX_CARRY_SESSIONS_PER_USER ? "CARRY_SESSIONS_PER_USER"
-                                                             : "CARRY_SESSIONS");
+                       many ? "CARRY_SESSIONS_PER_USER" : "CARRY_SESSIONS");
     return 0;
 }
 
