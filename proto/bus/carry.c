@@ -20,7 +20,8 @@ struct td_carry_stream {
     struct td_buf out;
     size_t out_sent;
     uint32_t credit; /* bytes that may go to the other end */
-    uint32_t taken;  /* bytes that the socket took, not told yet */
+    uint32_t grant;  /* bytes that the other end may send */
+    uint32_t taken;  /* bytes that the socket took, not told yet: then they are granted again */
     uint32_t watched;
     bool ended; /* the other end closed it: over when `out` is */
 };
@@ -94,7 +95,7 @@ int td_carry_add(struct td_carry *c, uint32_t no, int fd)
     if (find(c, no))
         return -TD_E_INVALID_REQUEST;
     struct td_carry_stream *s = td_alloc(sizeof(*s));
-    *s = (struct td_carry_stream){.no = no, .fd = fd, .credit = TD_MAX_CARRY_WINDOW_BYTES};
+    *s = (struct td_carry_stream){.no = no, .fd = fd, .credit = TD_MAX_CARRY_WINDOW_BYTES, .grant = TD_MAX_CARRY_WINDOW_BYTES};
     td_map_put(&c->by_no, no, s);
     td_vec_push(&c->all, s);
     watch(c, s);
@@ -107,10 +108,12 @@ static void say_taken(struct td_carry *c, struct td_carry_stream *s)
 
     if (s->taken < SAY_TAKEN || s->ended)
         return;
-    if (c->send(c->ctx, TD_MSG_CARRY_TAKEN, &m) == -TD_E_BUSY)
+    if (c->send(c->ctx, TD_MSG_CARRY_TAKEN, &m) == -TD_E_BUSY) {
         link_full(c);
-    else
-        s->taken = 0;
+        return;
+    }
+    s->grant += s->taken;
+    s->taken = 0;
 }
 
 /* As much as the socket takes. False: the stream is gone. */
@@ -187,9 +190,10 @@ void td_carry_ready(struct td_carry *c, uint32_t no, uint32_t events)
 static int take_data(struct td_carry *c, struct td_carry_stream *s, const struct td_carry_data *m,
                      struct td_error *err)
 {
-    if (s->ended || waits_out(s) + m->bytes.n > TD_MAX_CARRY_WINDOW_BYTES)
+    if (s->ended || m->bytes.n > s->grant)
         return td_fail(err, TD_E_BAD_FRAME,
                        "more bytes of a connection than were asked for (CARRY_WINDOW_BYTES)");
+    s->grant -= m->bytes.n;
     if (s->fd < 0 || !m->bytes.n)
         return 0;
     td_buf_put(&s->out, m->bytes.v, m->bytes.n);

@@ -292,6 +292,27 @@ static void rules_are_kept(void **state)
     close(fd[0]), close(fd[1]), close(fds[0]), close(fds[1]);
 }
 
+/* The link is full, so it was granted no more; that the socket takes all is no matter. */
+static void what_was_not_granted_is_not_taken(void **state)
+{
+    struct link *l = *state;
+    struct td_error err = {0};
+    static uint8_t bytes[TD_MAX_CARRY_PIECE_BYTES];
+    const struct td_carry_data data = {.stream = 1, .bytes = {bytes, sizeof(bytes)}};
+    uint32_t pieces = TD_MAX_CARRY_WINDOW_BYTES / sizeof(bytes);
+    int fd[2];
+
+    stream(l, 1, fd);
+    l->there.room = 0;
+    for (uint32_t i = 0; i <= pieces; i++) {
+        char into[sizeof(bytes)];
+        assert_int_equal(td_carry_take(&l->there.carry, TD_MSG_CARRY_DATA, &data, &err), i < pieces ? 0 : -TD_E_BAD_FRAME);
+        while (read(fd[1], into, sizeof(into)) > 0)
+            ;
+    }
+    close(fd[0]), close(fd[1]);
+}
+
 static void streams_are_so_many(void **state)
 {
     struct link *l = *state;
@@ -320,6 +341,7 @@ int main(void)
         TEST(a_full_link_loses_nothing),
         TEST(what_was_said_before_the_end_arrives),
         TEST(rules_are_kept),
+        TEST(what_was_not_granted_is_not_taken),
         TEST(streams_are_so_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
