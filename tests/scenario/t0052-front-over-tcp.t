@@ -110,6 +110,7 @@ run=$(far daemon sbatch --parsable --output=/dev/null --chdir=/tmp --wrap='exit 
 ok "a watcher is told the end" far daemon tender events --job "$run" --until FAILED >/dev/null 2>&1
 is "$(far daemon tender events --since 0 --job "$other" --until PENDING 2>&1 | grep -c "\"job\":$other")" 0 "PrivateData holds there, too"
 like "$(far daemon srun -n1 id -un 2>&1)" '^daemon$' "srun reaches its node, and its node him"
+like "$(far daemon tender doctor)" 'asked by way of .*front.sock' "tender doctor looks at the cluster by his link"
 yes '#' | head -c 3000000 >big.txt
 { echo '#!/bin/sh'; cat big.txt; } >big.sh
 big=$(far daemon sbatch --parsable --hold big.sh)
