@@ -179,12 +179,16 @@ static struct session *session_of(struct front_door *d, const struct td_bus_msg 
     return NULL;
 }
 
-static uint32_t streams_of_all(const struct front_door *d)
+/* One user's are bounded, too, over all his sessions: nobody takes what there is. */
+static bool has_stream_left(const struct front_door *d, uint32_t user)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < d->sessions.n; i++)
-        n += d->sessions.v[i]->carry.all.n;
-    return n;
+    uint32_t all = 0, his = 0;
+    for (uint32_t i = 0; i < d->sessions.n; i++) {
+        const struct session *x = d->sessions.v[i];
+        all += x->carry.all.n;
+        his += x->user == user ? x->carry.all.n : 0;
+    }
+    return all < TD_MAX_CARRY_STREAMS_ALL && his < TD_MAX_CARRY_STREAMS;
 }
 
 /* --- who is refused
@@ -363,7 +367,7 @@ static void stream_open(struct front *f, struct session *x, uint32_t no)
 {
     const struct td_carry_close closed = {.stream = no};
     int fds[2], r = -TD_E_BUSY;
-    if (streams_of_all(f->door) >= TD_MAX_CARRY_STREAMS_ALL ||
+    if (!has_stream_left(f->door, x->user) ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0) {
         shell_log(&f->s->log, "warn remote session=%llu user=%u: no room for another connection",
                   (unsigned long long)x->no, x->user);

@@ -64,7 +64,7 @@ static void tell(const struct remote *r, struct td_stream *st, uint64_t request)
 {
     char text[TD_ERROR_TEXT_MAX];
 
-    td_format(text, sizeof(text), "%s: there is no link to the front at %s for %u s: %s; nothing was changed",
+    td_format(text, sizeof(text), "%s: there is no link to the front at %s for %u s: %s; this request was not passed on",
               td_error_words(TD_E_UNREACHABLE), r->address, (uint32_t)((watch_elapsed_ms() - r->down_ms) / 1000),
               r->why.text[0] ? r->why.text : "nobody answers there");
     const struct td_error_reply m = {.code = TD_E_UNREACHABLE, .text = text};

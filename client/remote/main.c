@@ -24,6 +24,7 @@
 
 #define FIRST_LINK_MS 10000
 #define EVENTS_PER_WAIT 64
+#define EXPORT "export SLURM_CONF=%s/slurm.conf\n"
 #define CONF_MARK "# a link of tender remote"
 
 void remote_log(const char *fmt, ...)
@@ -292,7 +293,7 @@ static int link_run(const struct remote_words *o, struct remote *r, int ready_fd
 
     if (k == 0)
         server_key_remember(r);
-    td_format(words, sizeof(words), k == 0 ? "export SLURM_CONF=%s/slurm.conf\n" : "!%s", k == 0 ? r->dir : err.text);
+    td_format(words, sizeof(words), k == 0 ? EXPORT : "!%s", k == 0 ? r->dir : err.text);
     if (ready_fd < 0 && k < 0)
         say_error("%s", err.text);
     else if (write(ready_fd < 0 ? STDOUT_FILENO : ready_fd, words, strlen(words)) < 0)
@@ -361,12 +362,27 @@ static int in_background(const struct remote_words *o, struct remote *r)
 
 /* --- words ---------------------------------------------------------------------------------------------------------------------- */
 
+static bool stands(const struct remote *r)
+{
+    struct td_error none;
+    int fd = access(r->socket, F_OK) == 0 ? td_local_connect(r->socket, &none) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int connect_to(const struct remote_words *o, struct remote *r, struct td_error *err)
 {
     int k = address_check(r->address, err);
 
     if (k == 0)
         k = place_of(o, r, err);
+    if (k == 0 && stands(r)) {
+        say_note("there is a link to %s already", r->address);
+        printf(EXPORT, r->dir);
+        return 0;
+    }
     if (k == 0)
         k = server_key_of(o, r, err);
     if (k < 0)

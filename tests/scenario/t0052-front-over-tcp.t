@@ -38,11 +38,12 @@ as() { # as USER COMMAND...: of the cluster's own host
     local user=$1; shift
     setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups env HOME="$WORK/home.$user" "$@"
 }
-far() { # far USER COMMAND...: of the other host, by his link
-    local user=$1; shift
-    there setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups \
-        env HOME="$WORK/home.$user" XDG_RUNTIME_DIR="$WORK/home.$user/run" SLURM_CONF="$WORK/home.$user/run/tender/remote-10.78.0.1-$PORT/slurm.conf" "$@"
+far_words() { # of the other host, by the link of the user $1: the words before the command, in $far
+    far=(nsenter -t "$link" -n setpriv --reuid "$1" --regid "$(id -g "$1")" --clear-groups env HOME="$WORK/home.$1"
+        XDG_RUNTIME_DIR="$WORK/home.$1/run" SLURM_CONF="$WORK/home.$1/run/tender/remote-10.78.0.1-$PORT/slurm.conf")
 }
+far() { far_words "$1"; "${far[@]}" "${@:2}"; }
+become_far() { far_words "$1"; exec "${far[@]}" "${@:2}"; } # in the background: $! is the program itself
 for user in daemon nobody bin; do install -d -o "$user" "home.$user" "home.$user/run"; done
 watchers=
 end_all() {
@@ -91,6 +92,7 @@ like "$?:$(cat no.err)" '^1:.*nobody answers at 10.78.0.1:6821' "nor one that is
 
 # --- the link
 ok "then he has a link" far daemon tender remote connect "$AT" --server-key "$server"
+like "$(far daemon tender remote connect "$AT" 2>&1)" 'there is a link to .* already.*|^export SLURM_CONF=' "once is enough"
 is "$(stat -c %a home.daemon/run/tender/remote-*/state/run/front.sock)" 600 "its socket is his alone"
 ok "of nobody, too, who registered his key himself" as nobody tender key register -- "$wrong"
 far nobody tender remote connect "$AT" --server-key "$server" >/dev/null
@@ -119,15 +121,15 @@ ok "three megabytes go there and back" cmp big.sh big.back
 far daemon scancel "$big"
 
 # --- the front starts anew, the link is cut: watchers go on, and nothing is told twice or left out
-far daemon tender events --since 0 >far.json 2>far.err & watchers="$watchers $!"
-far daemon squeue --watch >far.watch 2>/dev/null </dev/null & watchers="$watchers $!"
+become_far daemon tender events --since 0 >far.json 2>far.err & watchers="$watchers $!"
+become_far daemon squeue --watch >far.watch 2>/dev/null </dev/null & watchers="$watchers $!"
 mark() { marked=$(far daemon sbatch --parsable --hold --wrap=true 2>/dev/null) && [ -n "$marked" ]; }
 knows() { grep -q "\"job\":$1," far.json && grep -q "\b$1\b" far.watch; }
 wait_until "he submits" mark
 wait_until "watchers see it" knows "$marked"
 front=$(pid_of state/run/front.pid)
 kill -9 "$front"
-like "$(far daemon scontrol ping 2>&1; far daemon squeue 2>&1)" "no link to the front at $AT .*nothing was changed" "while there is no front he is told so"
+like "$(far daemon scontrol ping 2>&1; far daemon squeue 2>&1)" "no link to the front at $AT .*this request was not passed on" "while there is no front he is told so"
 ok "it is started again" tender up --dir "$DIR"
 wait_until "and he submits again" mark
 wait_until "watchers go on" knows "$marked"
@@ -140,7 +142,30 @@ is "$(grep -c '"JOB_SUBMITTED"' far.json)" "$(grep '"JOB_SUBMITTED"' far.json | 
 is "$(grep -c RESYNC far.json)" 0 "and nothing lost"
 is "$(grep -c 'is back' far.err)" "$(grep -c 'went away' far.err)" "who went away is said once, who is back, too"
 
-# --- slow readers and garbage at the door: it stays open for others
+# --- a front that stops answering: what became of a request is not known, and is said so
+front=$(pid_of state/run/front.pid)
+kill -STOP "$front"
+far daemon sbatch --hold --wrap=true >no.out 2>no.err
+status=$?
+kill -CONT "$front"
+like "$status:$(cat no.err)" '^1:.*whether the job is queued is not known: look before you repeat it' "a submission whose answer is lost is in doubt"
+linked() { far daemon squeue -h; }
+wait_until "the link is made again" linked
+
+# --- who does not read stops himself alone
+array=$(far daemon sbatch --parsable --hold --array=0-19999 --wrap=true)
+mkfifo hold
+become_far daemon "$TENDER_TESTS/poke" hoard "$WORK/home.daemon/run/tender/remote-10.78.0.1-$PORT/state/run/front.sock" 10 <hold >hoard.out 2>&1 & watchers="$watchers $!"
+exec 9>hold
+wait_until "ten do not read their answers" grep -q answered hoard.out
+is "$(far daemon squeue -h -j "$other" -o %i)" "$other" "he is served by the same link"
+is "$(far nobody squeue -h -j "$other" -o %i)" "$other" "and others by theirs"
+is "$(squeue -h -j "$other" -o %i)" "$other" "and those of the host"
+exec 9>&-
+ok "the answer is whole when it is read" test "$(far daemon squeue -h -r -j "$array" -o %i | wc -l)" = 20000
+far daemon scancel "$array"
+
+# --- garbage at the door: it stays open for others
 poke=$TENDER_TESTS/poke
 front=$(pid_of state/run/front.pid)
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$front/status"; }
@@ -151,7 +176,7 @@ for kind in noise big multipart; do
     ok "he is served meanwhile" far daemon squeue -h
 done
 for kind in carry-open carry-data carry-taken; do
-    like "$("$poke" bus "tcp://$AT" "$server" "$kind" home.daemon/.config/tender/key)" "^REFUSED .*(in use|than were)" "who breaks the rules of the streams is refused in words: $kind"
+    like "$("$poke" bus "tcp://$AT" "$server" "$kind" home.daemon/.config/tender/key)" "^REFUSED .*(in use|than were)|^CARRY_CLOSE" "who breaks the rules of the streams is refused in words: $kind"
 done
 ok "others are served" far nobody squeue -h
 is "$(pid_of state/run/front.pid)" "$front" "by the same front"
