@@ -475,6 +475,8 @@ static int act(const struct remote_words *o, const char *const *words, uint32_t 
     const char *what = n ? words[0] : "";
     bool bare = strcmp(what, "address") == 0 || strcmp(what, "key") == 0;
 
+    if (!bare && strcmp(what, "connect") != 0 && strcmp(what, "disconnect") != 0)
+        return td_fail(err, TD_E_USAGE, "what of the link? One of: connect, disconnect, address");
     if (n > (bare ? 1u : 2u))
         return td_fail(err, TD_E_USAGE, "unexpected word '%s'", words[bare ? 1 : 2]);
     if (!bare && n == 1)
@@ -485,9 +487,7 @@ static int act(const struct remote_words *o, const char *const *words, uint32_t 
         return disconnect(o, &r, err);
     if (strcmp(what, "address") == 0)
         return say_address(err);
-    if (strcmp(what, "key") == 0)
-        return say_key(o, err);
-    return td_fail(err, TD_E_USAGE, "what of the link? One of: connect, disconnect, address");
+    return say_key(o, err);
 }
 
 int main(int argc, char **argv)
