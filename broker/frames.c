@@ -126,6 +126,10 @@ static int write_prepare(struct shell *s, const struct shell_from *from, const s
         return shell_submit_prepare(s, from, f->body, err);
     if (f->id == TD_MSG_STEP_CREATE)
         return shell_step_prepare(s, (struct td_step_create *)f->body, err);
+    if (f->id == TD_MSG_REGISTER_USER_KEY)
+        return shell_user_to_number(s, &((struct td_register_user_key *)f->body)->user, err);
+    if (f->id == TD_MSG_REVOKE_USER_KEY)
+        return shell_user_to_number(s, &((struct td_revoke_user_key *)f->body)->user, err);
     if (f->id == TD_MSG_CANCEL)
         return shell_users_to_numbers(s, &((struct td_cancel *)f->body)->filter, err);
     return 0;
@@ -228,7 +232,11 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
         return true;
     case TD_MSG_DENIED_HERE: {
         const struct td_denied_here *m = f->body;
-        shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, m->text ? m->text : "");
+        const char *text = m->text ? m->text : "";
+        if (m->bus)
+            shell_denied_node(s, NULL, m->id, text);
+        else
+            shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, text);
         return true;
     }
     case TD_MSG_FOLLOW_ACK:

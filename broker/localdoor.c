@@ -1,4 +1,5 @@
-/* localdoor.c - the unix socket: commands on this host, told by the kernel who they are
+/* localdoor.c - the unix socket: commands on this host, told by the kernel who they are; and those that a front's TCP door
+ * carries in (shell_local_adopt), told by their keys
  *
  * Owns the connections. Everything is bounded (law 7): their number, a few kept free for operators; what one may have
  * half sent or not yet read; and the same over all of them. A peer over a bound is told so and closed.
@@ -153,22 +154,14 @@ static void turn_away(struct shell *s, struct shell_client *c, uint64_t request,
     touch(s, c);
 }
 
-static void client_add(struct shell *s, int fd)
+void shell_local_adopt(struct shell *s, int fd, uint32_t uid, uint32_t gid, bool remote)
 {
-    uid_t uid;
-    gid_t gid;
-    if (td_local_peer(fd, &uid, &gid, NULL) < 0) {
-        shell_log(&s->log, "warn local peer without an identity turned away");
-        close(fd);
-        return;
-    }
-    if (s->squash_root && uid == 0)
-        uid = gid = SHELL_NOBODY;
     struct shell_client *c = td_alloc(sizeof(*c));
     td_stream_init(&c->stream, fd, TD_MAX_ANSWER_BYTES + TD_MAX_FRAME_BYTES + ROOM_FOR_REFUSAL);
     c->handle = s->next_handle++;
     c->uid = uid;
     c->gid = gid;
+    c->remote = remote;
     c->watched = EPOLLIN;
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = c->handle};
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
@@ -183,6 +176,20 @@ static void client_add(struct shell *s, int fd)
     uint32_t room = s->clients_max - (td_core_is_operator(s->core, uid) ? 0 : KEPT_FOR_OPERATORS);
     if (s->clients.n > room)
         turn_away(s, c, 0, TD_E_BUSY, "too many local connections at once (CLIENTS), try again");
+}
+
+static void client_add(struct shell *s, int fd)
+{
+    uid_t uid;
+    gid_t gid;
+    if (td_local_peer(fd, &uid, &gid, NULL) < 0) {
+        shell_log(&s->log, "warn local peer without an identity turned away");
+        close(fd);
+        return;
+    }
+    if (s->squash_root && uid == 0)
+        uid = gid = SHELL_NOBODY;
+    shell_local_adopt(s, fd, uid, gid, false);
 }
 
 /* Off while no connection can be taken (no descriptors): the tick turns it on again. */
@@ -303,7 +310,7 @@ static bool waits_for_room(const struct shell *s, const struct shell_client *c)
 /* A query ends its connection's turn: it is answered at the end of the wake, or left in the buffer. */
 static void client_take(struct shell *s, struct shell_client *c, const uint8_t *data, size_t len)
 {
-    const struct shell_from from = {.peer = c->handle, .uid = c->uid, .gid = c->gid};
+    const struct shell_from from = {.peer = c->handle, .uid = c->uid, .gid = c->gid, .remote = c->remote};
     uint32_t reads = s->reads.n;
     c->turn = c->turn_wake == s->wakes ? c->turn + 1 : 1;
     c->turn_wake = s->wakes;

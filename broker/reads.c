@@ -52,6 +52,7 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         struct td_steps steps;
         struct td_partitions partitions;
         struct td_keys keys;
+        struct td_user_keys user_keys;
     } m;
     switch (a->id) {
     case TD_MSG_JOBS:
@@ -65,6 +66,9 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         break;
     case TD_MSG_KEYS:
         m.keys = (struct td_keys){.more = more, .now_ms = now_ms};
+        break;
+    case TD_MSG_USER_KEYS:
+        m.user_keys = (struct td_user_keys){.more = more, .now_ms = now_ms};
         break;
     default:
         TD_ASSERT(a->id == TD_MSG_PARTITIONS);
@@ -433,6 +437,20 @@ static void read_keys(struct shell *s, const struct shell_read *r)
     td_hostlist_release(&only);
 }
 
+static bool visit_user_key(void *ctx, const struct td_user_key_info *row)
+{
+    struct answer *a = ctx;
+    return answer_row(a, a->pick, row);
+}
+
+static void read_user_keys(struct shell *s, const struct shell_read *r)
+{
+    struct answer a;
+    answer_begin_of(&a, s, r, TD_MSG_USER_KEYS, &td_rec_user_key_info);
+    td_core_user_keys(s->core, r->from.uid, visit_user_key, &a);
+    answer_end(&a);
+}
+
 struct script_find {
     struct td_arena *arena;
     struct td_job_info info;
@@ -489,6 +507,7 @@ static const struct {
     {TD_MSG_QUERY_SCRIPT, read_script},
     {TD_MSG_QUERY_TOKENS, read_tokens},
     {TD_MSG_QUERY_KEYS, read_keys},
+    {TD_MSG_QUERY_USER_KEYS, read_user_keys},
 };
 
 bool shell_is_read(uint32_t id)

@@ -84,7 +84,9 @@ void shell_users_release(struct shell_users *u);
 
 /* --- doors ---------------------------------------------------------------------------------------------------------- */
 #define SHELL_BUS_PEER (1ull << 63) /* handles of the bus have this bit */
-enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_EPOLL_SNAPSHOT, SHELL_HANDLE_FIRST = 16 };
+enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_EPOLL_SNAPSHOT, SHELL_EPOLL_TCP, SHELL_HANDLE_FIRST = 16 };
+
+#define SHELL_EPOLL_CARRIED (1ull << 62) /* a stream of the TCP door: this | session << 32 | its number */
 
 struct shell_tenant { /* one user's connections together */
     uint32_t uid, clients;
@@ -95,6 +97,7 @@ struct shell_client { /* one local connection */
     struct td_stream stream;
     uint64_t handle;
     uint32_t uid, gid;
+    bool remote; /* a front's TCP door carries it */
     struct shell_tenant *tenant;
     size_t counted;      /* its part of the tenant's unread */
     uint64_t turn_wake;  /* the wake that frames were last taken in, */
@@ -119,6 +122,7 @@ struct shell_from {
     uint64_t peer;
     uint32_t uid, gid;
     const char *key; /* of the bus; NULL: a local peer */
+    bool remote;     /* a local peer that a front's TCP door carries in */
 };
 
 /* --- rate.c: how often one user may ask ------------------------------------------------------------------------------- */
@@ -376,6 +380,8 @@ void shell_enrol_front(struct shell *s, const struct shell_from *from, uint64_t 
 int shell_local_open(struct shell *s, struct td_error *err);
 void shell_local_close(struct shell *s);
 void shell_local_accept(struct shell *s);
+/* A connection of this user, whoever vouches for him; takes the descriptor. */
+void shell_local_adopt(struct shell *s, int fd, uint32_t uid, uint32_t gid, bool remote);
 void shell_local_listen(struct shell *s, bool on);
 void shell_local_ready(struct shell *s, uint64_t handle, uint32_t events);
 bool shell_local_take(struct shell *s); /* frames that wait; true if some are left */
@@ -401,6 +407,7 @@ void shell_bus_endpoints(struct shell *s, char router[128], char pub[128]);
 /* submit.c, enrol.c, admin.c: requests that need the shell before the core */
 int shell_submit_prepare(struct shell *s, const struct shell_from *from, struct td_submit *m, struct td_error *err);
 int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_error *err);
+int shell_user_to_number(struct shell *s, const char **name, struct td_error *err);
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err);
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);

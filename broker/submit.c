@@ -110,7 +110,20 @@ int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_erro
     return 0;
 }
 
-/* Names of users in a filter become numbers: the core knows no names. */
+/* Names of users become numbers: the core knows no names. An empty one stays. */
+int shell_user_to_number(struct shell *s, const char **name, struct td_error *err)
+{
+    uint32_t uid;
+    char text[16];
+    if (td_str_empty(*name))
+        return 0;
+    if (!shell_user_parse(*name, &uid))
+        return td_fail(err, TD_E_INVALID_USER, "Invalid user: %s", *name);
+    td_format(text, sizeof(text), "%u", uid);
+    *name = td_arena_strdup(&s->arena, text);
+    return 0;
+}
+
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err)
 {
     const char **out = td_arena_alloc(&s->arena, f->users.n * sizeof(*out));

@@ -123,6 +123,7 @@ static bool is_repeatable(uint32_t id, const void *body)
     case TD_MSG_QUERY_SCRIPT:
     case TD_MSG_QUERY_TOKENS:
     case TD_MSG_QUERY_KEYS:
+    case TD_MSG_QUERY_USER_KEYS:
         return true;
     default:
         return false;

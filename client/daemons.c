@@ -60,11 +60,15 @@ static const struct command front_page = {
              "the configuration DIR/slurm.conf. The broker believes what it says about the users of its host, but for root, who is nobody\n"
              "unless the token was made with --root; tender key revoke NAME takes that right back. A front that is refused ends.\n"
              "\n"
+             "Where tender.conf says FrontAddress=ADDRESS:PORT it listens there, too, for users of other hosts whose keys are\n"
+             "registered (tender key register); they connect with tender remote. The tender.conf is the one beside the slurm.conf of\n"
+             "--conf, else DIR/tender.conf; it is read at the start.\n"
+             "\n"
              "It goes to the background once it has a picture. SIGTERM and SIGINT end it; nothing is lost by its death. Exit\n"
              "status 0 when told to stop, 1 when it could not start or was refused, with the cause in its log.",
     .options = front_options,
     .section = 8,
-    .files = "In the broker's state directory: run/front.sock, run/front.pid. On another host, in DIR: slurm.conf (written when it\n"
+    .files = "In the broker's state directory: run/front.sock, run/front.pid; with FrontAddress door.key, run/front.door. On another host, in DIR: slurm.conf (written when it\n"
              "is not there), state/front.key, state/front.joined, state/run/front.sock, state/run/front.pid.",
 };
 static const struct command worker_page = {

@@ -104,6 +104,19 @@ static int take(struct watch *w, const struct td_events **ret, struct td_error *
     return 1;
 }
 
+/* The front tells again: a connection alone may be to somebody who has no front behind him (tender remote). */
+static bool is_back(const struct watch *w)
+{
+    const uint8_t *data, *body;
+    size_t len;
+    uint32_t id;
+    uint64_t request;
+    struct td_error ignored;
+
+    return w->lost && td_stream_peek(&w->stream, &data, &len, &ignored) > 0 &&
+           td_wire_get_head(data, len, &id, &request, &body, &ignored) == 0 && id == TD_MSG_EVENTS;
+}
+
 int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *ret, const struct td_events **ret_frame,
                struct td_error *err)
 {
@@ -112,6 +125,11 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
     for (bool looked = false;; looked = true) { /* a time of 0: what is there already */
         struct td_error why = {0};
         int64_t now = watch_elapsed_ms(), left = until - now;
+        if (w->connected && is_back(w)) {
+            w->lost = false;
+            *ret = WATCH_BACK;
+            return 0;
+        }
         if (w->connected) {
             int r = take(w, ret_frame, err);
             if (r != 0) {
@@ -120,11 +138,7 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
             }
         } else if (now >= w->dial_at_ms && connect_front(w, &why) == 0) {
             heard = now;
-            if (!w->lost)
-                continue; /* it was not lost, only told to wait */
-            w->lost = false;
-            *ret = WATCH_BACK;
-            return 0;
+            continue;
         }
         if (left <= 0 && looked) {
             *ret = WATCH_TIME;
@@ -142,6 +156,9 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
         bool read_now = n > 0 && p[0].revents;
         if (w->connected && ((read_now && td_stream_read(&w->stream, &why) < 0) || watch_elapsed_ms() - heard > SILENCE_MS)) {
             lose(w);
+            w->dial_at_ms = w->lost ? watch_elapsed_ms() + RETRY_MS : w->dial_at_ms;
+            if (w->lost)
+                continue; /* told already */
             w->lost = true;
             *ret = WATCH_LOST;
             return 0;

@@ -407,6 +407,7 @@ static int shell_facts(struct loading *ld, struct td_error *err)
     if (text(ld, KEY_SLURM_SlurmctldAddr))
         c->control_address = text(ld, KEY_SLURM_SlurmctldAddr);
     c->ports = text(ld, KEY_TENDER_Ports);
+    c->front_address = text(ld, KEY_TENDER_FrontAddress);
     c->epilog = text(ld, KEY_SLURM_Epilog);
     c->prolog = text(ld, KEY_SLURM_Prolog);
     c->propagate = conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimits)

@@ -28,7 +28,7 @@ struct td_conf {
                                           * the broker's to fill in; a key ending in ':' is a heading */
     struct td_strs notes;                /* "slurm.conf line 12: FastSchedule has no effect: why" */
     /* shells */
-    const char *state_dir, *spool_dir, *log_file, *control_host, *address, *ports, *epilog, *prolog;
+    const char *state_dir, *spool_dir, *log_file, *control_host, *address, *ports, *front_address, *epilog, *prolog;
     const char *control_address;         /* by which others reach the broker; NULL: by control_host */
     const char *propagate_except, *propagate; /* lists of limits; at most one is set, neither = all limits */
     const char *tmp_fs;

@@ -708,6 +708,12 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
     case TD_EV_KEYS_REVOKED:
         core_keys_apply_revoked(c, ev->body);
         return;
+    case TD_EV_USER_KEY_REGISTERED:
+        core_user_key_apply_registered(c, ev->body);
+        return;
+    case TD_EV_USER_KEY_REVOKED:
+        core_user_key_apply_revoked(c, ev->body);
+        return;
     case TD_EV_ACCESS_REFUSED:
     case TD_EV_ADMIN_ACTED:
         return; /* told, not kept: the journal has them */

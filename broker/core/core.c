@@ -42,6 +42,7 @@ static void free_conf_state(struct td_core *c)
     for (uint32_t i = 0; i < c->tokens.n; i++)
         td_free(c->tokens.v[i].names);
     td_vec_release(&c->tokens);
+    core_user_keys_free(c);
     core_audit_free(c);
     core_learn_free(c);
 }

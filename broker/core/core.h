@@ -178,6 +178,11 @@ typedef bool td_key_visit_fn(void *ctx, const struct td_key_info *row); /* false
 void td_core_keys(const struct td_core *c, const struct td_hostlist *only, int64_t now_ms, struct td_arena *a, td_key_visit_fn *visit, void *ctx);
 int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err);
 
+/* Keys by which users are known over TCP (userkeys.c): whose it is; and those that this user may see, in order. */
+bool td_core_user_key(const struct td_core *c, const char *key, uint32_t *ret_user);
+typedef bool td_user_key_visit_fn(void *ctx, const struct td_user_key_info *row); /* false: no more */
+void td_core_user_keys(const struct td_core *c, uint32_t asker, td_user_key_visit_fn *visit, void *ctx);
+
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;
 #include "tbl/counters.def"

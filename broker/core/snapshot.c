@@ -180,6 +180,7 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
         for (uint32_t k = 0; a && k < a->steps.n; k++)
             core_step_snapshot(a->steps.v[k], emit, ctx);
     }
+    core_user_keys_snapshot(c, emit, ctx);
 }
 
 const struct td_record *td_core_snapshot_record(uint32_t kind)
@@ -444,6 +445,9 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         return restore_job(c, body, err);
     case TD_SNAP_STEP:
         return core_step_restore(c, body, err);
+    case TD_SNAP_USER_KEY:
+        core_user_key_restore(c, body);
+        break;
     default:
         return td_fail(err, TD_E_JOURNAL, "snapshot: record %u is not known here", kind);
     }

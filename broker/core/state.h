@@ -272,6 +272,11 @@ struct core_key {
     bool front, root; /* a front's, `node` its name; it vouches for root, too */
     int64_t until_ms; /* superseded: good until then */
 };
+struct core_user_key { /* userkeys.c */
+    char *key, *note;
+    uint32_t user, uid; /* whose, and who registered it */
+    int64_t at_ms;
+};
 struct core_token {
     uint8_t hash[32];
     char *names;
@@ -343,11 +348,13 @@ struct td_core {
     TD_VEC(struct core_token) tokens;
     TD_VEC(struct core_learned) learned;
     uint32_t learned_next; /* gives way next, once the table is full */
+    TD_VEC(struct core_user_key) user_keys;
     /* index */
     struct td_map learned_by_kind; /* place + 1 */
     struct td_map job_by_id, array_by_id,
         task_by_index; /* the last: array's id and index to the task's job */
-    struct td_strmap node_by_name, partition_by_name, client_key_by_name, key_by_name;
+    struct td_strmap node_by_name, partition_by_name, client_key_by_name, key_by_name,
+        user_key_by_name;
     struct td_ledger *ledger;
     struct td_queue *queue;
     TD_VEC(struct core_ended) ended; /* by end and id; stale where the job has ended again since */
@@ -672,6 +679,15 @@ bool core_key_expired(const struct core_key *k, int64_t now_ms);
 void core_keys_apply_rotated(struct td_core *c, const struct td_ev_key_rotated *ev);
 void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked *ev);
 void core_request_keys(struct td_core *c, const struct td_input *in, const struct td_node_keys *m);
+
+/* userkeys.c */
+void core_user_key_apply_registered(struct td_core *c, const struct td_ev_user_key_registered *ev);
+void core_user_key_apply_revoked(struct td_core *c, const struct td_ev_user_key_revoked *ev);
+void core_user_keys_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx);
+void core_user_key_restore(struct td_core *c, const struct td_snap_user_key *r);
+void core_user_keys_free(struct td_core *c);
+void core_request_register_key(struct td_core *c, const struct td_input *in, const struct td_register_user_key *m);
+void core_request_revoke_key(struct td_core *c, const struct td_input *in, const struct td_revoke_user_key *m);
 
 /* audit.c */
 void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);

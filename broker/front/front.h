@@ -1,6 +1,7 @@
 /* front.h - a front: the follower that answers reads, tells events, and vouches for the users of its host
  *
- *   commands ── local door ──┐                         ┌── replica.c: a core kept by the broker's own apply
+ *   remote users ── door.c ──┐
+ *   commands ── local door ──┤                         ┌── replica.c: a core kept by the broker's own apply
  *   watchers ─────────────── front_take_frame ── reads ┘
  *                            │     └─ writes ── relay.c ──► uplink.c ──► broker
  *                            └─ SUBSCRIBE ── watch.c ◄── notes.c ◄── replica.c ◄── uplink.c ◄── committed events
@@ -80,6 +81,8 @@ struct front {
     struct td_bus_client *bus;
     int64_t enrol_us, complain_us;
 
+    struct front_door *door; /* door.c; NULL: users reach this front over its unix socket alone */
+
     /* replica.c */
     bool ready;      /* the replica is a picture of the cluster */
     bool restoring;  /* pieces of a snapshot come in */
@@ -134,6 +137,15 @@ void front_remote_hang_up(struct front *f);
 void front_remote_tick(struct front *f);
 void front_remote_ready(struct front *f);
 int front_remote_send(struct front *f, uint32_t id, uint64_t request, const void *body);
+
+/* door.c */
+int front_door_open(struct front *f, const char *where, struct td_error *err);
+void front_door_ready(struct front *f);
+void front_door_stream_ready(struct front *f, uint64_t tag, uint32_t events);
+void front_door_keys_changed(struct front *f);
+void front_door_take(struct front *f); /* what waits; sessions whose keys are gone end */
+int64_t front_door_deadline_us(const struct front *f);
+void front_door_close(struct front *f);
 
 /* replica.c */
 void front_snapshot_take(struct front *f, const struct td_snapshot *m);

@@ -24,6 +24,7 @@ static bool is_ours(const struct td_frame *fr)
     case TD_MSG_QUERY_NODES:
     case TD_MSG_QUERY_PARTITIONS:
     case TD_MSG_QUERY_STEPS:
+    case TD_MSG_QUERY_USER_KEYS:
         return true;
     default:
         return false;
@@ -37,6 +38,12 @@ static void refuse_early(struct shell *s, const struct shell_from *from, uint64_
     td_fail(&err, TD_E_UNREACHABLE, "%s: this front has not heard the broker yet (try \"tender doctor\")",
             td_error_words(TD_E_UNREACHABLE));
     shell_refuse(s, from->peer, request, &err);
+}
+
+static void deny(struct shell *s, const struct shell_from *from, const struct td_frame *fr, const struct td_error *err)
+{
+    shell_denied(s, from, fr->id, err->text);
+    shell_refuse(s, from->peer, fr->request, err);
 }
 
 void front_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len)
@@ -60,8 +67,11 @@ void front_take_frame(struct shell *s, const struct shell_from *from, const uint
     if (fr.row->right == TD_RIGHT_FRONT || fr.row->right == TD_RIGHT_WORKER || fr.row->right == TD_RIGHT_BROKER ||
         fr.row->right == TD_RIGHT_LOCAL) {
         td_fail(&err, TD_E_DENIED, "%s: %s is not taken from users", td_error_words(TD_E_DENIED), fr.row->name);
-        shell_denied(s, from, fr.id, err.text);
-        shell_refuse(s, from->peer, fr.request, &err);
+        deny(s, from, &fr, &err);
+    } else if (fr.id == TD_MSG_REGISTER_USER_KEY && from->remote && !td_core_is_operator(s->core, from->uid)) {
+        /* or who stole a key would leave another one behind, for when it is revoked */
+        td_fail(&err, TD_E_DENIED, "%s: keys are registered on the cluster's own hosts", td_error_words(TD_E_DENIED));
+        deny(s, from, &fr, &err);
     } else if (fr.id == TD_MSG_SUBSCRIBE || is_ours(&fr)) {
         const struct shell_read read = {.from = *from, .request = fr.request, .id = fr.id, .body = fr.body};
         if (!f->ready)
@@ -103,9 +113,14 @@ static void doors_take(struct front *f, int timeout_ms)
             s->accept_more = true;
         else if (ev[i].data.u64 == SHELL_EPOLL_SIGNAL)
             signals_take(s);
+        else if (ev[i].data.u64 == SHELL_EPOLL_TCP)
+            front_door_ready(f);
+        else if (ev[i].data.u64 & SHELL_EPOLL_CARRIED)
+            front_door_stream_ready(f, ev[i].data.u64, ev[i].events);
         else if (ev[i].data.u64 >= SHELL_HANDLE_FIRST)
             shell_local_ready(s, ev[i].data.u64, ev[i].events);
     }
+    front_door_take(f);
     if (s->accept_more)
         shell_local_accept(s);
     s->local_has_more = shell_local_take(s);
@@ -124,6 +139,7 @@ static int wait_ms(const struct front *f)
     if (f->s->accept_more || f->s->local_has_more)
         return 0;
     due = TD_MIN(due, front_watch_deadline_us(f));
+    due = TD_MIN(due, front_door_deadline_us(f));
     if (f->link == LINK_DOWN)
         due = TD_MIN(due, f->retry_us);
     return due <= now ? 0 : (int)TD_MIN((due - now + 999) / 1000, 1000);

@@ -150,7 +150,7 @@ void front_denied_tell(struct front *f)
 {
     for (uint32_t i = 0; i < f->s->denied.n; i++) {
         const struct shell_denied *d = &f->s->denied.v[i];
-        const struct td_denied_here m = {.uid = d->uid, .id = d->id, .text = d->text};
+        const struct td_denied_here m = {.uid = d->uid, .id = d->id, .text = d->text, .bus = d->bus};
         if (front_uplink_send(f, TD_MSG_DENIED_HERE, 0, &m) < 0)
             td_core_counters(f->s->core)->denied++;
     }

@@ -94,6 +94,7 @@ void front_snapshot_take(struct front *f, const struct td_snapshot *m)
     }
     f->ready = true; /* of the past; it is shown when it has caught up */
     front_watch_reset(f);
+    front_door_keys_changed(f);
     shell_log(&f->s->log, "info replica seq=%llu restored", (unsigned long long)m->seq);
 }
 
@@ -113,6 +114,8 @@ static bool apply(struct front *f, const struct td_journal_event *e, struct td_e
         return false;
     const struct td_event ev = {e->seq, e->time_ms, e->id, body};
     td_core_apply(f->s->core, &ev);
+    if (e->id == TD_EV_USER_KEY_REVOKED)
+        front_door_keys_changed(f);
     front_watch_note(f, &ev);
     return true;
 }

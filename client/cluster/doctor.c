@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cluster/doctor.h"
 #include "commands.h"
@@ -128,6 +129,18 @@ static void look_at_processes(struct visit *v)
                        c->dir);
 }
 
+/* On a host that only has a front, or a link of tender remote, the broker is asked by way of it. */
+static int open_by_front(struct visit *v)
+{
+    struct td_error none;
+    const struct td_conf_place *p = &v->c->place;
+
+    if (*v->local.dir || access(p->socket, F_OK) == 0 || td_call_open(p->front, CLIENT_TIMEOUT_MS, &v->c->call, &none) < 0)
+        return -1;
+    doctor_note(v, "broker", "the broker is elsewhere: it is asked by way of %s", p->front);
+    return 0;
+}
+
 static void look_at_broker(struct visit *v)
 {
     struct td_error err = {0};
@@ -136,7 +149,7 @@ static void look_at_broker(struct visit *v)
     struct client *c = v->c;
     void *body = NULL;
 
-    if (td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, &err) < 0) {
+    if (td_call_open(c->place.socket, CLIENT_TIMEOUT_MS, &c->call, &err) < 0 && open_by_front(v) < 0) {
         if (*v->local.dir)
             doctor_ill(v, "broker", "the broker does not answer at %s; start it with: tender up --dir %s", c->place.socket,
                        v->local.dir);

@@ -1,20 +1,27 @@
-/* keys.c - tender key list | rotate | revoke: the keys that nodes got for their tokens */
+/* keys.c - tender key list | rotate | revoke: the keys that nodes got for their tokens; and with create | register those of
+ * users (user_keys.c) */
 #include <string.h>
 
 #include "cluster/cluster.h"
+#include "cluster/remote.h"
+#include "cluster/user_keys.h"
 #include "commands.h"
 #include "say.h"
 
 struct keys {
-    const char *dir, *name;
-    bool json;
+    const char *dir, *name, *user, *note, *file;
+    bool json, users;
 };
 
 #define AT(field) offsetof(struct keys, field)
 static const struct option options[] = {
     {"dir", 0, "DIR", opt_str, AT(dir), "folder of the cluster (the one SLURM_CONF names)", NULL, false},
     {"json", 0, NULL, opt_flag, AT(json), "list: as JSON", NULL, false},
+    {"key", 0, "FILE", opt_str, AT(file), "create: the file (~/.config/tender/key)", NULL, false},
     {"name", 0, "NAME", opt_str, AT(name), "name of the cluster", NULL, false},
+    {"note", 0, "TEXT", opt_str, AT(note), "register: words to know the key by", NULL, false},
+    {"user", 0, "NAME", opt_str, AT(user), "register, revoke: whose key (register: yours)", NULL, false},
+    {"users", 0, NULL, opt_flag, AT(users), "list: the keys of users: yours; an operator's: all", NULL, false},
     OPTIONS_HELP,
     {0},
 };
@@ -83,6 +90,54 @@ static int ask(struct client *c, bool take_back, const char *nodes, struct td_er
     return d->errors.n ? 1 : 0;
 }
 
+enum what { NOTHING, LIST, ROTATE, REVOKE, REGISTER };
+
+static enum what what_of(const char *word)
+{
+    static const char *const words[] = {"", "list", "rotate", "revoke", "register"};
+
+    for (size_t i = 1; i < TD_ARRAY_LEN(words); i++)
+        if (strcmp(word, words[i]) == 0)
+            return (enum what)i;
+    return NOTHING;
+}
+
+static int check(enum what what, const struct keys *o, const char *const *words, uint32_t n, struct td_error *err)
+{
+    bool of_user = what == REVOKE && o->user;
+    uint32_t most = what == LIST && o->users ? 1 : 2;
+
+    if (what == NOTHING)
+        return td_fail(err, TD_E_USAGE, "what of the keys? One of: create, register, list, rotate, revoke");
+    if (n > most)
+        return td_fail(err, TD_E_USAGE, "unexpected word '%s'", words[most]);
+    if (what == REGISTER && n != 2)
+        return td_fail(err, TD_E_USAGE, "register which key? tender key create prints it, on the user's host");
+    if ((what == ROTATE || what == REVOKE) && !of_user && n != 2)
+        return td_fail(err, TD_E_USAGE, "%s the keys of which nodes? One host list: n[1-3],m7 (or --user NAME)", words[0]);
+    if ((o->user && what != REGISTER && what != REVOKE) || (o->note && what != REGISTER) || (o->users && what != LIST) || o->file)
+        return td_fail(err, TD_E_USAGE, "%s does not go with %s", o->file ? "--key" : o->users ? "--users" : o->note ? "--note" : "--user",
+                       words[0]);
+    return 0;
+}
+
+static int act(struct client *c, enum what what, const struct keys *o, const char *word, struct td_error *err)
+{
+    switch (what) {
+    case REGISTER:
+        return user_key_register(c, word, o->user, o->note, err);
+    case REVOKE:
+        return o->user ? user_key_revoke(c, word, o->user, err) : ask(c, true, word, err);
+    case ROTATE:
+        return ask(c, false, word, err);
+    case LIST:
+        return o->users ? user_keys_list(c, o->json, err) : list(c, word, o->json, err);
+    case NOTHING:
+        break;
+    }
+    return 0;
+}
+
 static int run(int argc, char **argv)
 {
     struct td_arena arena = {0};
@@ -92,24 +147,21 @@ static int run(int argc, char **argv)
     struct cluster local = {0};
     struct td_error err = {0};
     struct td_buf tmp = {0};
-    int r = option_parse(&p, argc, argv, &err);
-    const char *word = r == 0 && p.words.n ? p.words.v[0] : "";
 
-    bool is_list = strcmp(word, "list") == 0;
-    if (r == 0 && !is_list && strcmp(word, "rotate") != 0 && strcmp(word, "revoke") != 0)
-        r = td_fail(&err, TD_E_USAGE, "what of the keys? One of: list, rotate, revoke");
-    if (r == 0 && is_list && p.words.n > 2)
-        r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[2]);
-    if (r == 0 && !is_list && p.words.n != 2)
-        r = td_fail(&err, TD_E_USAGE, "%s the keys of which nodes? One host list: n[1-3],m7", word);
+    if (argc > 1 && strcmp(argv[1], "create") == 0) {
+        argv[1] = (char *)(uintptr_t) "key";
+        return remote_run(argv);
+    }
+    int r = option_parse(&p, argc, argv, &err);
+    enum what what = what_of(r == 0 && p.words.n ? p.words.v[0] : "");
+    if (r == 0)
+        r = check(what, &o, p.words.v, p.words.n, &err);
     if (r == 0)
         r = cluster_select(o.dir, o.name, &local, &err);
     if (r == 0)
         r = client_open(&c, &err);
-    if (r == 0 && is_list)
-        r = list(&c, p.words.n == 2 ? p.words.v[1] : NULL, o.json, &err);
-    else if (r == 0)
-        r = ask(&c, strcmp(word, "revoke") == 0, p.words.v[1], &err);
+    if (r == 0)
+        r = act(&c, what, &o, p.words.n > 1 ? p.words.v[1] : NULL, &err);
     if (r < 0)
         say_error("%s", say_words(&err, &tmp));
     client_close(&c);
@@ -121,13 +173,19 @@ static int run(int argc, char **argv)
 
 const struct command keys_command = {
     .name = "tender key",
-    .synopsis = "list [NODES] [--json] | rotate NODES | revoke NODES",
-    .summary = "list the keys of nodes, give them others, or take them back",
+    .synopsis = "list [NODES | --users] [--json] | rotate NODES | revoke NODES | create | register KEY [--user NAME] | revoke --user NAME [KEY]",
+    .summary = "the keys of nodes, and those of users on other hosts",
     .about = "list shows the keys that nodes and fronts have (front+: one that vouches for root as well), each with the token it\n"
              "was got for; with --json a line of JSON for each.\n"
              "rotate asks the workers of NODES for another key each; the old one is good for an hour more, so nothing stops.\n"
              "revoke takes all keys of NODES back: their workers are turned away until they join with a token. Revoke the token\n"
-             "as well (tender token revoke) where they still have one. A front of another host goes by its name here: revoke ends it.",
+             "as well (tender token revoke) where they still have one. A front of another host goes by its name here: revoke ends it.\n"
+             "\n"
+             "Users of other hosts are known by keys, too (tender remote). create makes one on such a host and prints its public\n"
+             "half; the secret half stays in ~/.config/tender/key. register says on a host of the cluster whose it is: everybody\n"
+             "his own, an operator those of --user NAME, but of nobody who may do more than he. Root has none. list --users shows\n"
+             "them; revoke --user NAME takes all of his back, or that which begins with KEY, and ends what was done by it.\n"
+             "A key may begin with a dash: then write -- before it.",
     .options = options,
     .usage_exit = 1,
     .run = run,

@@ -24,6 +24,20 @@ int td_keypair_load(const char *path, struct td_keypair *ret, struct td_error *e
 struct td_bus_server;
 int td_bus_server_new(const char *address, const char *port_range, const struct td_keypair *keys, uint32_t peers_max,
                       struct td_bus_server **ret, struct td_error *err);
+/* A ROUTER alone, at one address and port, for strangers: its messages are small, and who is not known soon is shut out. */
+struct td_bus_bounds {
+    uint32_t message_bytes; /* a longer message ends its connection */
+    uint32_t messages;      /* held each way for one peer */
+    uint32_t peers;         /* connections, of which as many again may be guests: when all are taken, the oldest guest gives way */
+    uint32_t guest_ms;      /* how long a peer may be one */
+};
+int td_bus_door_new(const char *address, uint32_t port, const struct td_keypair *keys, const struct td_bus_bounds *bounds,
+                    struct td_bus_server **ret, struct td_error *err);
+/* Of the peer whose message was handed out last: it is no guest any more; its connection is shut in a moment, when it had
+ * time to read why. */
+void td_bus_server_known(struct td_bus_server *s);
+void td_bus_server_dismiss(struct td_bus_server *s);
+uint32_t td_bus_server_connections(const struct td_bus_server *s);
 void td_bus_server_destroy(struct td_bus_server **p);
 const char *td_bus_server_router_endpoint(const struct td_bus_server *s); /* "tcp://127.0.0.1:41001" */
 const char *td_bus_server_pub_endpoint(const struct td_bus_server *s);
@@ -42,7 +56,7 @@ int td_bus_server_send(struct td_bus_server *s, const uint8_t *route, size_t rou
 int td_bus_server_publish(struct td_bus_server *s, const char *topic, const struct td_buf *frame);
 uint64_t td_bus_server_dropped(const struct td_bus_server *s); /* malformed or over-long messages so far */
 
-/* Client (worker): a DEALER and a SUB that connect, never listen. */
+/* Client (worker): a DEALER and a SUB that connect, never listen. pub_endpoint NULL: a DEALER alone. */
 struct td_bus_client;
 int td_bus_client_new(const char *router_endpoint, const char *pub_endpoint, const char *server_key,
                       const struct td_keypair *keys, struct td_bus_client **ret, struct td_error *err);

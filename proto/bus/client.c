@@ -1,4 +1,4 @@
-/* client.c - a worker's end: a DEALER and a SUB that dial out
+/* client.c - the end that dials out: a worker's, a DEALER and a SUB; without an endpoint to hear, a DEALER alone
  *
  * libzmq reconnects by itself after a lost connection (with jitter, slower each time), but gives an address up for good when
  * what answers there does not speak its protocol. A port can belong to somebody else for a minute, so such a link is
@@ -84,7 +84,7 @@ static int client_open(struct td_bus_client *c, const char *router_endpoint, con
     zmq_ctx_set(c->ctx, ZMQ_MAX_SOCKETS, 16);
     if (!link_open(c, &c->dealer, ZMQ_DEALER, router_endpoint, "inproc://dealer-events", server_key, keys))
         return td_fail(err, TD_E_CONF, "cannot dial %s: %s", router_endpoint, zmq_strerror(zmq_errno()));
-    if (!link_open(c, &c->sub, ZMQ_SUB, pub_endpoint, "inproc://sub-events", server_key, keys))
+    if (pub_endpoint && !link_open(c, &c->sub, ZMQ_SUB, pub_endpoint, "inproc://sub-events", server_key, keys))
         return td_fail(err, TD_E_CONF, "cannot dial %s: %s", pub_endpoint, zmq_strerror(zmq_errno()));
     kick(c->kick); /* the first poll looks at every socket once */
     c->kicked = true;
@@ -99,7 +99,7 @@ int td_bus_client_new(const char *router_endpoint, const char *pub_endpoint, con
     if (strlen(server_key) != TD_KEY_Z85 - 1 || !zmq_z85_decode(raw, server_key))
         return td_fail(err, TD_E_BAD_TOKEN, "the broker's key \"%s\" is no CURVE key", server_key);
     if (strlen(router_endpoint) >= sizeof(((struct link *)0)->endpoint) ||
-        strlen(pub_endpoint) >= sizeof(((struct link *)0)->endpoint))
+        strlen(pub_endpoint ? pub_endpoint : "") >= sizeof(((struct link *)0)->endpoint))
         return td_fail(err, TD_E_TOO_BIG, "an endpoint of the broker is too long");
 
     struct td_bus_client *c = td_alloc(sizeof(*c));
@@ -153,7 +153,7 @@ static void link_watch(struct td_bus_client *c, struct link *l)
 {
     uint32_t event, value;
 
-    while (monitor_next(l->monitor, &event, &value)) {
+    while (l->monitor && monitor_next(l->monitor, &event, &value)) {
         switch (event) {
         case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
             l->up = true;
@@ -201,8 +201,10 @@ static void service(struct td_bus_client *c)
 static int link_receive(struct td_bus_client *c, struct link *l, int want)
 {
     int parts = 0;
-    bool more = true;
+    bool more = l->socket != NULL;
 
+    if (!more)
+        return 0;
     while (more) {
         zmq_msg_close(&c->frame);
         zmq_msg_init(&c->frame);
@@ -323,7 +325,7 @@ bool td_bus_client_connected(struct td_bus_client *c)
 {
     link_watch(c, &c->dealer);
     link_watch(c, &c->sub);
-    return c->dealer.up && c->sub.up;
+    return c->dealer.up && (c->sub.up || !c->sub.socket);
 }
 
 uint64_t td_bus_client_dropped(const struct td_bus_client *c)

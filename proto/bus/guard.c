@@ -6,7 +6,8 @@
  * while no whole message came out of it, is shut. libzmq then frees the parts.
  *
  * A subscriber never sends us a message at all, only subscriptions; it may send SUBSCRIBER_BYTES_MAX in its life. A peer cut
- * off wrongly would simply connect again. Connections above open_max are shut as they come.
+ * off wrongly would simply connect again. Connections above open_max are shut as they come; where there are guests, the
+ * oldest of them instead, so that who holds connections without a right to them keeps nobody else out.
  *
  * libzmq owns the descriptors and may close one at any moment; before a shutdown() the kernel's cookie tells that it is
  * still the same connection. */
@@ -18,17 +19,33 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_WIRE_BYTES_MAX (3u * TD_MAX_FRAME_BYTES) /* one message, its encryption, what the kernel holds unread */
 #define SUBSCRIBER_BYTES_MAX (1024u * 1024)
 #define SCAN_ALWAYS_CONNS 512 /* up to so many connections every tick scans; beyond, every SCAN_EVERY-th one */
 #define SCAN_EVERY 10
+#define DISMISS_MS 1000
 #define GROWTH_PAGES 8192 /* resident memory grew by so much between ticks: scan now */
 
-void guard_init(struct guard *g, uint32_t open_max)
+void guard_init(struct guard *g, uint32_t open_max, uint64_t message_max)
 {
-    *g = (struct guard){.open_max = open_max, .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
+    *g = (struct guard){
+        .open_max = open_max, .message_max = message_max, .statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
+}
+
+void guard_guests(struct guard *g, uint32_t guest_ms, uint64_t guest_max)
+{
+    g->guest_ms = guest_ms;
+    g->guest_max = guest_max;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void guard_release(struct guard *g)
@@ -80,6 +97,19 @@ static void conn_cut(struct guard *g, int fd, struct guard_conn *c)
     conn_close(g, c);
 }
 
+/* Who gives way to a newcomer. */
+static int oldest_guest(const struct guard *g)
+{
+    int oldest = -1;
+
+    for (uint32_t fd = 0; g->guest_ms && fd < g->by_fd.n; fd++) {
+        const struct guard_conn *c = &g->by_fd.v[fd];
+        if (c->open && !c->known && (oldest < 0 || c->opened_ms < g->by_fd.v[oldest].opened_ms))
+            oldest = (int)fd;
+    }
+    return oldest;
+}
+
 static void conn_open(struct guard *g, int fd, enum guard_side side)
 {
     while (g->by_fd.n <= (uint32_t)fd)
@@ -87,13 +117,17 @@ static void conn_open(struct guard *g, int fd, enum guard_side side)
 
     struct guard_conn *c = &g->by_fd.v[fd];
     conn_close(g, c);
-    *c = (struct guard_conn){.cookie = cookie_of(fd), .side = side};
+    *c = (struct guard_conn){.cookie = cookie_of(fd), .side = side, .opened_ms = now_ms()};
     if (c->cookie == 0 || !bytes_received(fd, &c->base))
         return; /* gone already */
     c->open = true;
     g->open++;
-    if (g->open > g->open_max)
-        conn_cut(g, fd, c);
+    if (g->open <= g->open_max)
+        return;
+    int guest = oldest_guest(g);
+    if (guest < 0)
+        guest = fd;
+    conn_cut(g, guest, &g->by_fd.v[guest]);
 }
 
 void guard_watch(struct guard *g, void *monitor, enum guard_side side)
@@ -116,18 +150,43 @@ void guard_heard(struct guard *g, int fd)
         g->by_fd.v[fd].heard = true;
 }
 
+void guard_known(struct guard *g, int fd)
+{
+    if (fd >= 0 && (uint32_t)fd < g->by_fd.n)
+        g->by_fd.v[fd].known = true;
+}
+
+void guard_dismiss(struct guard *g, int fd)
+{
+    if (fd >= 0 && (uint32_t)fd < g->by_fd.n && !g->by_fd.v[fd].leave_ms)
+        g->by_fd.v[fd].leave_ms = now_ms() + DISMISS_MS;
+}
+
+static uint64_t bytes_max(const struct guard *g, const struct guard_conn *c)
+{
+    if (c->side == GUARD_PUB)
+        return SUBSCRIBER_BYTES_MAX;
+    return g->guest_ms && !c->known ? g->guest_max : g->message_max;
+}
+
+static bool has_stayed_long(const struct guard *g, const struct guard_conn *c, int64_t now)
+{
+    return (c->leave_ms && now >= c->leave_ms) || (g->guest_ms && !c->known && now - c->opened_ms > g->guest_ms);
+}
+
 static void scan(struct guard *g)
 {
+    int64_t now = now_ms();
+
     for (uint32_t fd = 0; fd < g->by_fd.n; fd++) {
         struct guard_conn *c = &g->by_fd.v[fd];
         uint64_t bytes;
 
         if (!c->open || !bytes_received((int)fd, &bytes))
             continue;
-        uint64_t most = c->side == GUARD_PUB ? SUBSCRIBER_BYTES_MAX : MESSAGE_WIRE_BYTES_MAX;
         if (c->heard)
             c->base = bytes;
-        else if (bytes > c->base && bytes - c->base > most)
+        if (has_stayed_long(g, c, now) || (bytes > c->base && bytes - c->base > bytes_max(g, c)))
             conn_cut(g, (int)fd, c);
         c->heard = false;
     }

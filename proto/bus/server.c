@@ -1,9 +1,9 @@
-/* server.c - the broker's end: a ROUTER for workers, a PUB for offers
+/* server.c - the end that listens: the broker's, a ROUTER for workers and a PUB for offers; a front's, a ROUTER alone
  *
- * Owns a libzmq context of its own with the two sockets, their monitors and the ZAP handler, and one epoll descriptor that
+ * Owns a libzmq context of its own with its sockets, their monitors and the ZAP handler, and one epoll descriptor that
  * stands for them all. Everything runs inside td_bus_server_next, on the caller's thread.
  *
- * Invariants: a message handed out has one part behind its route, 1 to FRAME_BYTES bytes and a verified key; anything else
+ * Invariants: a message handed out has one part behind its route, 1 to message_bytes bytes and a verified key; anything else
  * is read to its end, dropped and counted. Memory for one peer is bounded by the high-water marks (whole messages) and
  * the guard (unfinished ones). */
 #include <errno.h>
@@ -24,12 +24,17 @@
 #define FILES_PER_PEER 3 /* router, publisher, and one while it reconnects */
 #define FILES_OWN 64
 #define SERVICE_EVERY 64 /* messages between looks at handshakes, so that a flood cannot keep newcomers out */
+#define WIRE_MESSAGES 3u /* of a broker's peer: one message, its encryption, what the kernel holds unread */
+#define WIRE_BYTES_SMALL (1024u * 1024) /* the same, where messages are small */
+#define WIRE_BYTES_GUEST (128u * 1024)
 #define DROPS_PER_CALL 256 /* malformed messages read in one call before the caller gets its turn */
 #define ENDPOINT_BYTES 160
 
 struct td_bus_server {
-    void *ctx, *router, *pub, *zap;
+    void *ctx, *router, *pub, *zap; /* pub NULL: a ROUTER alone */
     void *router_monitor, *pub_monitor;
+    struct td_bus_bounds bounds;
+    int last_fd; /* connection of the message handed out last */
     int wake, kick, timer;
     bool kicked;
     struct guard guard;
@@ -119,13 +124,16 @@ static int bind_both(struct td_bus_server *s, const char *address, const char *p
     return bind_port(s->pub, address, &at, p.last, s->pub_endpoint, err);
 }
 
-static void *server_socket(void *ctx, int type, const struct td_keypair *keys, int send_hwm, int receive_hwm)
+static void *server_socket(void *ctx, int type, const struct td_keypair *keys, int send_hwm, int receive_hwm, uint32_t message_bytes)
 {
     void *socket = zmq_socket(ctx, type);
+    int64_t most = message_bytes + MESSAGE_BYTES_MORE;
 
     if (!socket)
         return NULL;
     socket_bound(socket, send_hwm, receive_hwm);
+    int r = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &most, sizeof(most));
+    TD_ASSERT(r == 0);
     socket_set_int(socket, ZMQ_BACKLOG, BACKLOG);
     socket_set_int(socket, ZMQ_CURVE_SERVER, 1);
     socket_set_text(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key);
@@ -139,9 +147,11 @@ static void *server_socket(void *ctx, int type, const struct td_keypair *keys, i
 }
 
 /* The handler is bound before any socket that asks it. */
-static bool open_sockets(struct td_bus_server *s, const struct td_keypair *keys, uint32_t peers_max)
+static bool open_sockets(struct td_bus_server *s, const struct td_keypair *keys, bool publishes)
 {
-    uint32_t threads = TD_MIN(1 + peers_max / PEERS_PER_IO_THREAD, IO_THREADS_MAX);
+    uint32_t threads = TD_MIN(1 + s->bounds.peers / PEERS_PER_IO_THREAD, IO_THREADS_MAX);
+    int send_hwm = publishes ? ROUTER_SEND_HWM : (int)s->bounds.messages;
+    int receive_hwm = publishes ? ROUTER_RECEIVE_HWM : (int)s->bounds.messages;
 
     s->ctx = zmq_ctx_new();
     if (!s->ctx)
@@ -149,15 +159,18 @@ static bool open_sockets(struct td_bus_server *s, const struct td_keypair *keys,
     zmq_ctx_set(s->ctx, ZMQ_IO_THREADS, (int)threads);
     zmq_ctx_set(s->ctx, ZMQ_MAX_SOCKETS, FILES_OWN); /* ours; connections are not sockets */
     s->zap = zap_open(s->ctx);
-    s->router = s->zap ? server_socket(s->ctx, ZMQ_ROUTER, keys, ROUTER_SEND_HWM, ROUTER_RECEIVE_HWM) : NULL;
-    s->pub = s->router ? server_socket(s->ctx, ZMQ_PUB, keys, PUB_SEND_HWM, ROUTER_RECEIVE_HWM) : NULL;
-    if (!s->pub)
+    s->router = s->zap ? server_socket(s->ctx, ZMQ_ROUTER, keys, send_hwm, receive_hwm, s->bounds.message_bytes) : NULL;
+    if (!s->router)
+        return false;
+    s->pub = publishes ? server_socket(s->ctx, ZMQ_PUB, keys, PUB_SEND_HWM, receive_hwm, s->bounds.message_bytes) : NULL;
+    if (publishes && !s->pub)
         return false;
     socket_set_int(s->router, ZMQ_ROUTER_MANDATORY, 1);
     socket_set_int(s->router, ZMQ_ROUTER_HANDOVER, 0); /* nobody takes over another one's route */
     s->router_monitor = monitor_open(s->ctx, s->router, "inproc://router-events", GUARD_EVENTS);
-    s->pub_monitor = s->router_monitor ? monitor_open(s->ctx, s->pub, "inproc://pub-events", GUARD_EVENTS) : NULL;
-    return s->pub_monitor != NULL;
+    if (s->router_monitor && s->pub)
+        s->pub_monitor = monitor_open(s->ctx, s->pub, "inproc://pub-events", GUARD_EVENTS);
+    return s->router_monitor && (s->pub_monitor || !s->pub);
 }
 
 static bool open_wake(struct td_bus_server *s)
@@ -169,25 +182,23 @@ static bool open_wake(struct td_bus_server *s)
         return false;
     timer_start(s->timer, GUARD_EVERY_MS, GUARD_EVERY_MS);
     return wake_add(s->wake, s->kick) && wake_add(s->wake, s->timer) && wake_add(s->wake, socket_fd(s->router)) &&
-           wake_add(s->wake, socket_fd(s->pub)) && wake_add(s->wake, socket_fd(s->zap)) &&
-           wake_add(s->wake, socket_fd(s->router_monitor)) && wake_add(s->wake, socket_fd(s->pub_monitor));
+           wake_add(s->wake, socket_fd(s->zap)) && wake_add(s->wake, socket_fd(s->router_monitor)) &&
+           (!s->pub || (wake_add(s->wake, socket_fd(s->pub)) && wake_add(s->wake, socket_fd(s->pub_monitor))));
 }
 
-int td_bus_server_new(const char *address, const char *port_range, const struct td_keypair *keys, uint32_t peers_max,
-                      struct td_bus_server **ret, struct td_error *err)
+static struct td_bus_server *server_make(const struct td_bus_bounds *bounds, uint64_t wire_bytes)
 {
-    int r = raise_files(peers_max, err);
-
-    if (r < 0)
-        return r;
     struct td_bus_server *s = td_alloc(sizeof(*s));
-    s->wake = s->kick = s->timer = -1;
+
+    s->wake = s->kick = s->timer = s->last_fd = -1;
+    s->bounds = *bounds;
     zmq_msg_init(&s->frame);
-    guard_init(&s->guard, 2 * peers_max + FILES_OWN / 2);
-    if (!open_sockets(s, keys, peers_max) || !open_wake(s))
-        r = td_fail(err, TD_E_IO, "cannot make the bus: %s", zmq_strerror(zmq_errno()));
-    else
-        r = bind_both(s, address, port_range, err);
+    guard_init(&s->guard, 2 * bounds->peers + FILES_OWN / 2, wire_bytes);
+    return s;
+}
+
+static int server_done(struct td_bus_server *s, int r, struct td_bus_server **ret)
+{
     if (r < 0) {
         td_bus_server_destroy(&s);
         return r;
@@ -196,6 +207,37 @@ int td_bus_server_new(const char *address, const char *port_range, const struct 
     s->kicked = true;
     *ret = s;
     return 0;
+}
+
+int td_bus_server_new(const char *address, const char *port_range, const struct td_keypair *keys, uint32_t peers_max,
+                      struct td_bus_server **ret, struct td_error *err)
+{
+    const struct td_bus_bounds bounds = {.message_bytes = TD_MAX_FRAME_BYTES, .peers = peers_max};
+    int r = raise_files(peers_max, err);
+
+    if (r < 0)
+        return r;
+    struct td_bus_server *s = server_make(&bounds, (uint64_t)WIRE_MESSAGES * TD_MAX_FRAME_BYTES);
+    if (!open_sockets(s, keys, true) || !open_wake(s))
+        r = td_fail(err, TD_E_IO, "cannot make the bus: %s", zmq_strerror(zmq_errno()));
+    else
+        r = bind_both(s, address, port_range, err);
+    return server_done(s, r, ret);
+}
+
+int td_bus_door_new(const char *address, uint32_t port, const struct td_keypair *keys, const struct td_bus_bounds *bounds,
+                    struct td_bus_server **ret, struct td_error *err)
+{
+    struct td_bus_server *s = server_make(bounds, WIRE_BYTES_SMALL + WIRE_MESSAGES * bounds->message_bytes);
+    uint64_t at = port;
+    int r;
+
+    guard_guests(&s->guard, bounds->guest_ms, WIRE_BYTES_GUEST);
+    if (!open_sockets(s, keys, false) || !open_wake(s))
+        r = td_fail(err, TD_E_IO, "cannot make the bus: %s", zmq_strerror(zmq_errno()));
+    else
+        r = bind_port(s->router, address, &at, port, s->router_endpoint, err);
+    return server_done(s, r, ret);
 }
 
 void td_bus_server_destroy(struct td_bus_server **p)
@@ -241,6 +283,21 @@ int td_bus_server_fds(const struct td_bus_server *s, int *fds, int cap)
     return 1;
 }
 
+void td_bus_server_known(struct td_bus_server *s)
+{
+    guard_known(&s->guard, s->last_fd);
+}
+
+void td_bus_server_dismiss(struct td_bus_server *s)
+{
+    guard_dismiss(&s->guard, s->last_fd);
+}
+
+uint32_t td_bus_server_connections(const struct td_bus_server *s)
+{
+    return s->guard.open;
+}
+
 uint64_t td_bus_server_dropped(const struct td_bus_server *s)
 {
     return s->dropped + s->guard.cut;
@@ -253,9 +310,11 @@ static void service(struct td_bus_server *s)
 {
     s->since_service = 0;
     guard_watch(&s->guard, s->router_monitor, GUARD_ROUTER);
-    guard_watch(&s->guard, s->pub_monitor, GUARD_PUB);
     zap_serve(s->zap);
-    socket_readable(s->pub);
+    if (s->pub) {
+        guard_watch(&s->guard, s->pub_monitor, GUARD_PUB);
+        socket_readable(s->pub);
+    }
     if (s->kicked) {
         kick_clear(s->kick);
         s->kicked = false;
@@ -297,13 +356,13 @@ static bool frame_take(struct td_bus_server *s, struct td_bus_msg *ret)
     const char *fd = zmq_msg_gets(&s->frame, "__fd");
     size_t n = zmq_msg_size(&s->frame);
 
-    if (fd)
-        guard_heard(&s->guard, atoi(fd));
+    s->last_fd = fd ? atoi(fd) : -1;
+    guard_heard(&s->guard, s->last_fd);
     if (zmq_msg_more(&s->frame)) {
         rest_drop(s);
         return false;
     }
-    if (n == 0 || n > TD_MAX_FRAME_BYTES || !key || strlen(key) != TD_KEY_Z85 - 1)
+    if (n == 0 || n > s->bounds.message_bytes || !key || strlen(key) != TD_KEY_Z85 - 1)
         return false;
     memcpy(ret->key, key, TD_KEY_Z85);
     ret->data = zmq_msg_data(&s->frame);
@@ -382,7 +441,7 @@ int td_bus_server_send(struct td_bus_server *s, const uint8_t *route, size_t rou
     int n;
 
     TD_ASSERT(frame->len > 0);
-    if (frame->len > TD_MAX_FRAME_BYTES)
+    if (frame->len > s->bounds.message_bytes)
         return -TD_E_TOO_BIG;
     do {
         n = zmq_send(s->router, route, route_len, ZMQ_SNDMORE | ZMQ_DONTWAIT);
@@ -405,7 +464,7 @@ int td_bus_server_publish(struct td_bus_server *s, const char *topic, const stru
 {
     int n;
 
-    TD_ASSERT(frame->len > 0);
+    TD_ASSERT(frame->len > 0 && s->pub);
     if (frame->len > TD_MAX_FRAME_BYTES)
         return -TD_E_TOO_BIG;
     do {

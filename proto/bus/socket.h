@@ -9,7 +9,8 @@
 
 #include "bus/bus.h"
 
-#define MESSAGE_BYTES_MAX (TD_MAX_FRAME_BYTES + 1024) /* a larger part ends its connection inside libzmq */
+#define MESSAGE_BYTES_MORE 1024 /* of encryption */
+#define MESSAGE_BYTES_MAX (TD_MAX_FRAME_BYTES + MESSAGE_BYTES_MORE) /* a larger part ends its connection inside libzmq */
 #define HANDSHAKE_MS 10000
 
 /* Options are constants of ours, so a refusal is our bug. */

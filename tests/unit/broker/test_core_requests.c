@@ -688,6 +688,105 @@ static void keys_are_rotated_and_revoked(void **state)
     assert_null(td_core_key_node(f->core, new));
 }
 
+static bool is_of(struct film *f, const char *key, uint32_t want)
+{
+    uint32_t user = 0;
+    return td_core_user_key(f->core, key, &user) && user == want;
+}
+
+static bool count_row(void *ctx, const struct td_user_key_info *row TD_UNUSED)
+{
+    ++*(uint32_t *)ctx;
+    return true;
+}
+
+static uint32_t seen_by(struct film *f, uint32_t uid)
+{
+    uint32_t n = 0;
+    td_core_user_keys(f->core, uid, count_row, &n);
+    return n;
+}
+
+static void registers(struct film *f, uint32_t uid, const char *user, const char *key)
+{
+    const struct td_register_user_key m = {.user = user, .key = key, .note = "of a laptop"};
+    film_request(f, uid, TD_MSG_REGISTER_USER_KEY, &m);
+}
+
+static void revokes(struct film *f, uint32_t uid, const char *user, const char *key)
+{
+    const struct td_revoke_user_key m = {.user = user, .key = key};
+    film_request(f, uid, TD_MSG_REVOKE_USER_KEY, &m);
+}
+
+static void keys_of_users_are_their_own_and_operators(void **state)
+{
+    struct film *f = *state;
+    static const char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+                      ab[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    f->settings.operators = (struct td_u32s){(uint32_t[]){77}, 1};
+    f->settings.admins = (struct td_u32s){(uint32_t[]){78}, 1};
+    film_start(f);
+    registers(f, 1000, "", a);
+    film_expect_refused(f, TD_E_OK);
+    registers(f, 1000, "1000", a); /* twice is once */
+    film_expect_refused(f, TD_E_OK);
+    registers(f, 1000, "1001", b);
+    film_expect_refused(f, TD_E_DENIED);
+    registers(f, 1001, "", a);
+    film_expect_refused(f, TD_E_INVALID_REQUEST); /* another's */
+    registers(f, 77, "1001", b);
+    film_expect_refused(f, TD_E_OK);
+    registers(f, 77, "1000", ab);
+    film_expect_refused(f, TD_E_OK);
+    registers(f, 77, "78", "cccccccccccccccccccccccccccccccccccccccc"); /* he would be it */
+    film_expect_refused(f, TD_E_DENIED);
+    registers(f, 0, "0", "cccccccccccccccccccccccccccccccccccccccc");
+    film_expect_refused(f, TD_E_INVALID_USER);
+    registers(f, 1000, "", "short");
+    film_expect_refused(f, TD_E_INVALID_REQUEST);
+    registers(f, 1000, "", "aaaaaaaaaaaaaaa aaaaaaaaaaaaaaaaaaaaaaaa");
+    film_expect_refused(f, TD_E_INVALID_REQUEST);
+    for (int i = 0; i < 2; i++) {
+        assert_true(is_of(f, a, 1000) && is_of(f, ab, 1000) && is_of(f, b, 1001));
+        assert_int_equal(seen_by(f, 1000), 2);
+        assert_int_equal(seen_by(f, 1001), 1);
+        assert_int_equal(seen_by(f, 77), 3);
+        film_restart(f, i == 0); /* from a snapshot, then from the journal */
+    }
+    revokes(f, 1001, "1000", a);
+    film_expect_refused(f, TD_E_DENIED);
+    revokes(f, 1000, "", "aaaaaaa");
+    film_expect_refused(f, TD_E_INVALID_REQUEST); /* two of them */
+    revokes(f, 1000, "", "bbbbbbb");
+    film_expect_refused(f, TD_E_INVALID_REQUEST); /* not his */
+    revokes(f, 1000, "", a);
+    film_expect_refused(f, TD_E_OK);
+    assert_false(is_of(f, a, 1000));
+    assert_true(is_of(f, ab, 1000) && is_of(f, b, 1001));
+    revokes(f, 77, "1000", NULL); /* all there are */
+    film_expect_refused(f, TD_E_OK);
+    film_restart(f, true);
+    assert_false(is_of(f, ab, 1000));
+    assert_true(is_of(f, b, 1001));
+}
+
+static void a_user_has_so_many_keys(void **state)
+{
+    struct film *f = *state;
+    char key[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    film_start(f);
+    for (uint32_t i = 0; i < TD_MAX_KEYS_PER_USER; i++) {
+        key[39] = (char)('A' + i);
+        registers(f, 1000, "", key);
+        film_expect_refused(f, TD_E_OK);
+    }
+    registers(f, 1000, "", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+    film_expect_refused(f, TD_E_BUSY);
+    registers(f, 1001, "", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+    film_expect_refused(f, TD_E_OK);
+}
+
 static void refusals_are_told_once_in_a_while(void **state)
 {
     struct film *f = *state;
@@ -790,6 +889,8 @@ int main(void)
         FILM(kinds_of_refusals_are_bounded),
         FILM(keys_of_fronts_are_no_workers),
         FILM(keys_are_rotated_and_revoked),
+        FILM(keys_of_users_are_their_own_and_operators),
+        FILM(a_user_has_so_many_keys),
         FILM(refusals_are_told_once_in_a_while),
         FILM(tokens_and_keys),
         FILM(configuration_is_read_again),
