@@ -134,7 +134,7 @@ void core_request_cancel(struct td_core *c, const struct td_input *in, const str
     }
     core_picks picks = {0};
     struct core_errors e = {0};
-    core_pick_filter(c, f, &picks, &e);
+    core_pick_filter(c, f, in->uid, &picks, &e);
     core_pick_split(c, &picks);
     bool named = f->ids.n > 0;
     for (uint32_t i = 0; i < picks.n; i++) {
@@ -255,12 +255,12 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
     }
 }
 
-static void pick_name(struct td_core *c, const char *const *name, core_picks *picks,
+static void pick_name(struct td_core *c, const char *const *name, uint32_t uid, core_picks *picks,
                       struct core_errors *e)
 {
     struct td_job_filter f = {.names = {name, 1}};
     uint32_t before = picks->n;
-    core_pick_filter(c, &f, picks, e);
+    core_pick_filter(c, &f, uid, picks, e);
     if (picks->n > before || e->v.n >= TD_MAX_ROWS_PER_ANSWER)
         return;
     struct td_job_error row = {.code = TD_E_INVALID_JOB,
@@ -277,9 +277,9 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     }
     core_picks picks = {0};
     struct core_errors e = {0};
-    core_pick_ids(c, m->ids.v, m->ids.n, &picks, &e);
+    core_pick_ids(c, m->ids.v, m->ids.n, in->uid, &picks, &e);
     for (uint32_t i = 0; i < m->names.n; i++)
-        pick_name(c, &m->names.v[i], &picks, &e);
+        pick_name(c, &m->names.v[i], in->uid, &picks, &e);
     core_pick_split(c, &picks);
     for (uint32_t i = 0; i < picks.n; i++) {
         if (core_errors_full(c)) {

@@ -18,7 +18,7 @@ static void set_state(struct td_core *c, struct core_job *j, uint32_t state)
 
 static struct core_job *session_of(struct td_core *c, const struct td_input *in, uint32_t job)
 {
-    struct core_job *j = core_job_find(c, job);
+    struct core_job *j = core_job_shown(c, job, in->uid);
     if (!j || !j->spec->body.session) {
         core_refuse(c, in, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
         return NULL;
