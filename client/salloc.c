@@ -89,7 +89,8 @@ static int watch(struct client *c, struct session *s, pid_t pid, int signal_fd)
         link_read(&link, now);
         while (link_next(&link, &arena, &f, now) > 0)
             if (f.request == heard_no && f.id == TD_MSG_ERROR && !told) {
-                say_error("Job allocation %u has been revoked.", s->job);
+                if (!session_say_why(s->job))
+                    say_error("Job allocation %u has been revoked.", s->job);
                 kill(pid, SIGHUP);
                 kill(pid, SIGCONT);
                 told = true;

@@ -282,7 +282,7 @@ static void end_step(struct running *r)
     struct td_step_signal m = {.job = r->io.job, .step = r->io.step};
     if (!r->ended_it && r->created && link_up(&r->link, r->now_ms))
         link_ask(&r->link, TD_MSG_STEP_SIGNAL, &m); /* for nodes that have not dialled us */
-    r->ended_it = true;
+    r->ended_it = r->io.foretold = true;
 }
 
 static void tell_tasks(const struct running *r)
@@ -601,6 +601,8 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
         run_step(&r);
         tty_restore();
         link_release(&r.link);
+        if (own && r.created && (r.io.cut || r.io.doubtful))
+            session_say_why(s->job);
         res = r.failed ? -r.err.code : r.died_of ? (int)(128 + r.died_of) : (int)r.io.exit_code;
         if (r.failed)
             *err = r.err;

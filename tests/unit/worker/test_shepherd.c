@@ -427,7 +427,7 @@ static void new_worker_gets_what_is_unacknowledged(void **state)
 static const char *told_of_its_end(struct rig *r, uint32_t job)
 {
     char want[96];
-    snprintf(want, sizeof(want), "tender: error: *** JOB %u ON n1 CANCELLED AT 2", job);
+    snprintf(want, sizeof(want), "slurmstepd: error: *** JOB %u ON n1 CANCELLED AT 2", job);
     return strstr(output(r, job), want);
 }
 
@@ -461,7 +461,7 @@ static void who_is_ended_is_told(void **state)
     wait_for(r, 1, TD_REPORT_GONE);
     assert_string_equal(output(r, 1), "ready 1\n");
     char *line = slurp(err);
-    assert_true(strncmp(line, "tender: error: *** JOB 1 ON n1 CANCELLED AT 2", 45) == 0);
+    assert_true(strncmp(line, "slurmstepd: error: *** JOB 1 ON n1 CANCELLED AT 2", 49) == 0);
     assert_null(strstr(line, "DUE TO TIME LIMIT"));
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 
