@@ -90,12 +90,13 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
                        const struct td_input *in, bool named, struct core_errors *e)
 {
     struct core_job *j = p->job;
+    bool shell_alone = m->batch_only && j->state == TD_JOB_RUNNING;
     if (!core_job_is_mine(c, j, in->uid)) {
-        if (named)
+        if (named || m->filter.users.n)
             deny(c, e, j);
         return;
     }
-    if (m->signal && m->signal != 9) {
+    if (m->signal && (m->signal != 9 || shell_alone)) {
         if (j->state == TD_JOB_RUNNING) {
             signal_job(c, j, m);
             core_audit_touch(c, in, j);
@@ -142,7 +143,7 @@ void core_request_cancel(struct td_core *c, const struct td_input *in, const str
             too_many(c, &e);
             break;
         }
-        cancel_one(c, &picks.v[i], m, in, named || f->users.n > 0, &e);
+        cancel_one(c, &picks.v[i], m, in, named, &e);
     }
     /* An array all of whose tasks are over: one sentence for it, not one for each task. */
     for (uint32_t i = 0; i < f->ids.n && e.count == 0 && e.v.n == 0 && picks.n; i++) {
