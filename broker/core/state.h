@@ -723,7 +723,8 @@ void core_steps_send(struct td_core *c, struct core_node *n);
 /* session.c, purge.c, enrol.c */
 void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t job);
 void core_session_close(struct td_core *c, const struct td_input *in, uint32_t job);
-void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how);
+void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how,
+                       const char *not_started);
 void core_sessions_restart(struct td_core *c);
 void core_sessions_expire(struct td_core *c);
 void core_ended_add(struct td_core *c, const struct core_job *j);
