@@ -21,6 +21,7 @@ static const struct word {
     {"rounds", &rounds_command, "the last rounds of bidding"},
     {"events", &events_command, "what happens, as it happens: one JSON object a line"},
     {"journal", &journal_command, "dump or verify the journal"},
+    {"sim", &sim_command, "schedule a recorded workload on virtual time"},
     {"doctor", &doctor_command, "look for what is wrong, and say what mends it"},
     {"protocol", &protocol_command, "print the protocol's page"},
     {"manual", &manual_command, "print a command's man page: tender manual sbatch"},

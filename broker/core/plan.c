@@ -9,7 +9,8 @@
  *   blocked   easy: the first `depth` get a promise (plan_reserve.c), and beyond the depth any whose nodes are disjoint
  *             from those the promised ones could use (another partition has its own head). conservative: the same with
  *             a large depth. fifo: nothing lower starts on any node that a blocked one could use; the first of each
- *             disjoint set of nodes gets a promise, to have a time to show.
+ *             disjoint set of nodes gets a promise, to have a time to show. sjbf: as easy, and whoever comes behind the
+ *             heads is put off until all were met, then tried by limit.
  *   window    plan_node.c. A start must leave every promise what it needs.
  *
  * Cost: candidates x log(shapes), plus shapes x nodes in the worst case, plus nodes x holdings for each promise.
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #define CONSERVATIVE_DEPTH 100 /* when none is given: each promise costs a look at every node */
+#define LATER_MAX 10000        /* sjbf: so many are put in order of limits; what comes behind them is met before */
 #define PROMISES_EXTRA 1024    /* heads of disjoint sets of nodes */
 
 /* --- jobs with several candidates --------------------------------------------------------------------------------- */
@@ -193,20 +195,57 @@ static void head_down(struct pass *pass, uint32_t i)
     }
 }
 
+/* sjbf: behind the heads. A candidate whose nodes no head could use is a head of its own, in its turn. */
+static bool is_put_off(const struct pass *pass, const struct slot *c)
+{
+    return pass->p->policy == TD_POLICY_SJBF && pass->nreserved >= pass->depth && pass->s->later.n < LATER_MAX &&
+           overlaps(pass->s, pass->l->shapes.v[c->shape], pass->s->reserved);
+}
+
+static bool shorter(const struct slot *a, const struct slot *b)
+{
+    return a->limit_s != b->limit_s ? a->limit_s < b->limit_s : slot_before(a, b);
+}
+
+static void sort_later(struct plan_state *s)
+{
+    const struct slot **v = s->later.v, **tmp = td_alloc(sizeof(*tmp) * (s->later.n + 1));
+    uint32_t n = s->later.n;
+
+    for (uint32_t width = 1; width < n; width *= 2) {
+        for (uint32_t i = 0; i < n; i += 2 * width) {
+            uint32_t a = i, mid = TD_MIN(i + width, n), b = mid, end = TD_MIN(mid + width, n);
+
+            for (uint32_t k = i; k < end; k++)
+                tmp[k] = a < mid && (b == end || !shorter(v[b], v[a])) ? v[a++] : v[b++];
+        }
+        memcpy(v, tmp, sizeof(*tmp) * n);
+    }
+    td_free(tmp);
+}
+
 static void merge_shapes(struct pass *pass)
 {
+    struct plan_state *s = pass->s;
+
     for (uint32_t i = pass->heads.n / 2; i-- > 0;)
         head_down(pass, i);
     while (pass->heads.n && !pass->stopped) {
         struct head *top = &pass->heads.v[0];
 
         pass->out->examined++;
-        consider(pass, top->slot);
+        if (is_put_off(pass, top->slot))
+            td_vec_push(&s->later, top->slot);
+        else
+            consider(pass, top->slot);
         top->slot = shape_is_over(pass, top->shape) ? NULL : next_of(pass, top->shape);
         if (!top->slot)
             *top = pass->heads.v[--pass->heads.n];
         head_down(pass, 0);
     }
+    sort_later(s);
+    for (uint32_t i = 0; i < s->later.n && !pass->stopped; i++)
+        consider(pass, s->later.v[i]);
 }
 
 /* --- beginning and end -------------------------------------------------------------------------------------------- */
@@ -223,7 +262,7 @@ static void begin_nodes(struct pass *pass)
 
     s->now = pass->p->now_ms;
     s->policy = pass->p->policy;
-    s->endings.n = s->reserves.n = s->blocks.n = s->late.n = 0;
+    s->endings.n = s->reserves.n = s->blocks.n = s->late.n = s->later.n = 0;
     td_arena_reset(&s->arena);
     if (++s->stamp == 0)
         s->stamp = 1;

@@ -7,7 +7,8 @@
  *
  * The planner's unit is a candidate = (job component, partition), with its own rank. Candidates of one shape that
  * already failed to fit are skipped at once. Policies: fifo, easy (depth heads get a reservation; Mu'alem & Feitelson
- * 2001 §3, both rules), conservative (all of them). The pass only reads ledger and queue; what it decides is a list.
+ * 2001 §3, both rules), sjbf (easy, what comes behind the heads is tried in order of limits, the shortest first; Tsafrir,
+ * Etsion & Feitelson 2007 §4), conservative (all of them). The pass only reads ledger and queue; what it decides is a list.
  *
  * Units: time in journal ms; memory in MiB; CPUs counted in OS CPUs. A gres kind is a small number given by
  * td_ledger_kind for a (name, type) pair; type "" counts devices of any model of that name. */
@@ -95,7 +96,7 @@ void td_queue_drop(struct td_queue *q, uint32_t job); /* all its candidates */
 uint32_t td_queue_length(const struct td_queue *q);
 bool td_queue_check(const struct td_queue *q, struct td_error *err);
 
-enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_CONSERVATIVE };
+enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_SJBF, TD_POLICY_CONSERVATIVE };
 /* 0 in depth is 1 (conservative: 100), in starts_max and lots_max no bound. */
 struct td_plan_params {
     int64_t now_ms;

@@ -27,6 +27,7 @@ void plan_state_destroy(struct plan_state **p)
     td_vec_release(&s->reserves);
     td_vec_release(&s->blocks);
     td_vec_release(&s->late);
+    td_vec_release(&s->later);
     td_vec_release(&s->parts);
     td_vec_release(&s->rises);
     td_vec_release(&s->capacity);

@@ -83,6 +83,7 @@ struct plan_state {
     uint64_t *blocked;  /* fifo: places no lower candidate may use */
     uint32_t nwords;
     /* work space */
+    TD_VEC(const struct slot *) later; /* sjbf */
     TD_VEC(struct plan_part) parts;
     TD_VEC(struct rise) rises;
     TD_VEC(uint32_t) capacity, histogram;

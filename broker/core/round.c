@@ -74,9 +74,10 @@ struct td_plan_params core_plan_params(const struct td_core *c)
     return (struct td_plan_params){
         .now_ms = c->now_ms,
         .policy = td_str_equal(policy, "fifo")           ? TD_POLICY_FIFO
+                  : td_str_equal(policy, "sjbf")         ? TD_POLICY_SJBF
                   : td_str_equal(policy, "conservative") ? TD_POLICY_CONSERVATIVE
                                                          : TD_POLICY_EASY,
-        .depth = c->settings.depth ? c->settings.depth : 1,
+        .depth = c->settings.depth,
         .starts_max = CORE_STARTS_MAX,
         .lots_max = TD_MAX_LOTS_PER_OFFER,
     };

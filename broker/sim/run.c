@@ -1,0 +1,238 @@
+/* run.c - the loop of virtual time
+ *
+ * Owns: the core, the clock, the ends to come (a heap by time, then job). Job ids are places in the trace + 1, for the
+ * core numbers submissions in order. */
+#include "run.h"
+
+#include <string.h>
+
+#define T0_MS INT64_C(1000000000000) /* second 0 of the trace */
+#define PROGRESS_EVERY 256
+
+struct ending {
+    int64_t at_ms;
+    uint32_t job;
+};
+struct run {
+    const struct trace *t;
+    struct sim_machine *m;
+    struct td_core *core;
+    struct sim_result *out;
+    struct td_error *err;
+    sim_progress_fn *progress;
+    void *ctx;
+    int64_t now_ms;
+    uint32_t next; /* submission */
+    TD_VEC(struct ending) endings;
+    struct sim_outbox outbox[2]; /* [0] is being told to the core from `told` on, [1] fills */
+    uint32_t told;
+    bool failed;
+};
+
+/* --- heap of ends -------------------------------------------------------------------------------------------------- */
+
+static bool sooner(const struct ending *a, const struct ending *b)
+{
+    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->job < b->job;
+}
+
+static void ending_push(struct run *r, struct ending e)
+{
+    td_vec_push(&r->endings, e);
+    struct ending *v = r->endings.v;
+    for (uint32_t i = r->endings.n - 1; i && sooner(&v[i], &v[(i - 1) / 2]); i = (i - 1) / 2) {
+        struct ending t = v[i];
+        v[i] = v[(i - 1) / 2];
+        v[(i - 1) / 2] = t;
+    }
+}
+
+static struct ending ending_pop(struct run *r)
+{
+    struct ending *v = r->endings.v, top = v[0];
+    uint32_t n = --r->endings.n;
+
+    v[0] = v[n];
+    for (uint32_t i = 0;;) {
+        uint32_t best = i;
+        for (uint32_t c = 2 * i + 1; c <= 2 * i + 2 && c < n; c++)
+            if (sooner(&v[c], &v[best]))
+                best = c;
+        if (best == i)
+            return top;
+        struct ending t = v[i];
+        v[i] = v[best];
+        v[best] = t;
+        i = best;
+    }
+}
+
+/* --- one wake ------------------------------------------------------------------------------------------------------ */
+
+static void submit(struct run *r, uint32_t i)
+{
+    static const uint8_t hash[32] = {1};
+    const struct trace_job *j = &r->t->jobs.v[i];
+    char name[32], user[32];
+    struct td_job_need need = {.ntasks = j->procs, .cpus_per_task = 1, .nodes_min = 1, .nodes_max = 1};
+
+    td_format(name, sizeof(name), j->app ? "app%u" : "job", j->app);
+    td_format(user, sizeof(user), "user%u", j->user);
+    struct td_submit s = {.spec = {.name = name, .needs = {&need, 1}, .limit_s = j->limit_s, .work_dir = "/", .command = "/bin/true",
+                                   .submit_host = "sim", .user_name = user, .group_name = "users", .script_hash = {hash, 32}}};
+    struct td_input in = {.kind = TD_IN_REQUEST, .peer = 1, .request = i + 1, .uid = 1000 + j->user, .gid = 100, .id = TD_MSG_SUBMIT, .body = &s};
+    td_core_input(r->core, &in);
+}
+
+/* What there is to tell at this moment; stops where the wake is full. */
+static void tell(struct run *r)
+{
+    struct sim_outbox *o = &r->outbox[0];
+
+    while (r->endings.n && r->endings.v[0].at_ms <= r->now_ms && o->v.n - r->told < TD_MAX_REPORTS_PER_MESSAGE)
+        r->m->ops->end(r->m, r->now_ms, ending_pop(r).job, o);
+    for (; r->told < o->v.n && !td_core_full(r->core); r->told++) {
+        const struct sim_message *m = &o->v.v[r->told];
+        struct td_input in = {.kind = TD_IN_WORKER, .peer = 2, .node = m->node, .id = m->id, .body = m->body};
+        td_core_input(r->core, &in);
+    }
+    if (r->told < o->v.n || (r->endings.n && r->endings.v[0].at_ms <= r->now_ms))
+        return; /* ends come before submissions */
+    while (r->next < r->t->jobs.n && T0_MS + r->t->jobs.v[r->next].submit_s * 1000 <= r->now_ms && !td_core_full(r->core))
+        submit(r, r->next++);
+}
+
+static void note_events(struct run *r)
+{
+    uint32_t n;
+    const struct td_event *e = td_core_events(r->core, &n);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (e[i].id == TD_EV_JOB_AWARDED) {
+            uint32_t job = ((const struct td_ev_job_awarded *)e[i].body)->job;
+            struct sim_job *s = &r->out->jobs[job - 1];
+            s->start_s = (e[i].time_ms - T0_MS) / 1000;
+            s->end_s = s->start_s + r->t->jobs.v[job - 1].run_s;
+            r->out->started++;
+            ending_push(r, (struct ending){e[i].time_ms + (int64_t)r->t->jobs.v[job - 1].run_s * 1000, job});
+        } else if (e[i].id == TD_EV_JOB_ENDED) {
+            if (++r->out->ended % PROGRESS_EVERY == 0 && r->progress)
+                r->progress(r->ctx, r->out->ended);
+        }
+    }
+    r->out->events += n;
+}
+
+static void carry(struct run *r)
+{
+    uint32_t n;
+    const struct td_effect *e = td_core_effects(r->core, &n);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (e[i].kind == TD_DO_SEND || e[i].kind == TD_DO_PUBLISH) {
+            r->m->ops->deliver(r->m, r->now_ms, &e[i], &r->outbox[1]);
+        } else if (e[i].kind == TD_DO_REPLY && e[i].id == TD_MSG_ERROR && !r->failed) {
+            const struct td_error_reply *why = e[i].body;
+            r->failed = true;
+            td_fail(r->err, (int)why->code, "job %llu of the trace is refused: %s", (unsigned long long)e[i].request, why->text);
+        }
+    }
+}
+
+static void wake(struct run *r)
+{
+    struct sim_outbox *o = &r->outbox[0];
+
+    td_core_wake(r->core, r->now_ms);
+    tell(r);
+    td_core_finish(r->core);
+    r->out->wakes++;
+    note_events(r);
+    carry(r);
+    if (r->told < o->v.n)
+        return;
+    o->v.n = r->told = 0;
+    td_arena_reset(&o->arena);
+    struct sim_outbox t = r->outbox[0];
+    r->outbox[0] = r->outbox[1];
+    r->outbox[1] = t;
+}
+
+/* --- the run ------------------------------------------------------------------------------------------------------- */
+
+static void begin(struct run *r, const struct sim_conf *conf)
+{
+    struct td_ev_epoch_began began = {.epoch = 1, .version = TD_VERSION, .host = "sim"};
+    struct td_partition_conf part = {.name = "all", .nodes = "ALL", .is_default = true, .max_s = TD_INFINITE, .state = "UP", .priority_tier = 1};
+    struct td_ev_conf_loaded c = {
+        .settings = {.cluster = "sim", .lease_ms = UINT32_MAX, .min_job_age_s = 1, .kill_wait_s = 30, .requeue = true, .first_job = 1,
+                     .depth = conf->depth, .elastic = true, .backfill = conf->policy},
+        .partitions = {&part, 1},
+    };
+
+    r->core = td_core_new(1);
+    td_core_wake(r->core, r->now_ms);
+    td_core_input(r->core, &(struct td_input){.kind = TD_IN_START, .id = TD_EV_EPOCH_BEGAN, .body = &began});
+    td_core_input(r->core, &(struct td_input){.kind = TD_IN_CONF, .id = TD_EV_CONF_LOADED, .body = &c});
+    td_core_finish(r->core);
+    r->m->ops->hello(r->m, r->now_ms, &r->outbox[0]);
+    while (r->outbox[0].v.n && !r->failed)
+        wake(r);
+}
+
+static int64_t next_moment(const struct run *r)
+{
+    int64_t at = INT64_MAX;
+
+    if (r->next < r->t->jobs.n)
+        at = T0_MS + r->t->jobs.v[r->next].submit_s * 1000;
+    if (r->endings.n)
+        at = TD_MIN(at, r->endings.v[0].at_ms);
+    return TD_MAX(TD_MIN(at, td_core_deadline(r->core)), r->now_ms);
+}
+
+static bool more_now(const struct run *r)
+{
+    return r->outbox[0].v.n || (r->endings.n && r->endings.v[0].at_ms <= r->now_ms) ||
+           (r->next < r->t->jobs.n && T0_MS + r->t->jobs.v[r->next].submit_s * 1000 <= r->now_ms);
+}
+
+int sim_run(const struct trace *t, const struct sim_conf *conf, struct sim_machine *m, sim_progress_fn *progress, void *ctx,
+            struct sim_result *ret, struct td_error *err)
+{
+    struct run r = {.t = t, .m = m, .out = ret, .err = err, .progress = progress, .ctx = ctx, .now_ms = T0_MS - 1000};
+
+    *ret = (struct sim_result){.jobs = td_alloc((t->jobs.n + 1) * sizeof(*ret->jobs))};
+    for (uint32_t i = 0; i < t->jobs.n; i++)
+        ret->jobs[i] = (struct sim_job){-1, -1, -1, -1, -1, false};
+    begin(&r, conf);
+    while (ret->ended < t->jobs.n && !r.failed) {
+        int64_t at = next_moment(&r);
+        if (at == INT64_MAX) {
+            td_fail(err, TD_E_INTERNAL, "%u of %u jobs never started", t->jobs.n - ret->started, t->jobs.n);
+            r.failed = true;
+            break;
+        }
+        r.now_ms = at;
+        do
+            wake(&r);
+        while (more_now(&r) && !r.failed);
+    }
+    ret->plans = td_core_counters(r.core)->plans;
+    td_core_destroy(&r.core);
+    for (int i = 0; i < 2; i++) {
+        td_arena_release(&r.outbox[i].arena);
+        td_vec_release(&r.outbox[i].v);
+    }
+    td_vec_release(&r.endings);
+    if (!r.failed)
+        return 0;
+    sim_result_release(ret);
+    return err->code;
+}
+
+void sim_result_release(struct sim_result *r)
+{
+    td_free(r->jobs);
+    *r = (struct sim_result){0};
+}

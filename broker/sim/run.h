@@ -1,0 +1,28 @@
+/* run.h - a workload through the live core on virtual time
+ *
+ * The core is driven as the broker's shell drives it: inputs, finish, events, effects. Time jumps from one second in
+ * which something happens to the next. All that happens in one second (ends first, then submissions) is told to the core
+ * before it plans; messages between core and workers take no time. */
+#ifndef TD_SIM_RUN_H
+#define TD_SIM_RUN_H
+
+#include "machine.h"
+#include "trace.h"
+
+struct sim_conf {
+    const char *policy; /* settings.backfill: fifo, easy, sjbf, conservative, tender */
+    uint32_t depth;     /* settings.depth */
+};
+struct sim_result {
+    struct sim_job *jobs; /* by place in the trace; td_free it */
+    uint32_t started, ended;
+    uint64_t events, wakes, plans;
+};
+/* Called now and then; `ended` of the trace's jobs. */
+typedef void sim_progress_fn(void *ctx, uint32_t ended);
+/* The machine is told hello to here, and is still the caller's. Errors: a job is refused, or never starts. */
+int sim_run(const struct trace *t, const struct sim_conf *conf, struct sim_machine *m, sim_progress_fn *progress, void *ctx,
+            struct sim_result *ret, struct td_error *err);
+void sim_result_release(struct sim_result *r);
+
+#endif

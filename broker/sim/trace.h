@@ -1,0 +1,56 @@
+/* trace.h - a workload to simulate, read from the Standard Workload Format
+ *
+ * Source of the format: Feitelson et al., "The Standard Workload Format" (version 2.2): 18 numbers a line, -1 for
+ * unknown, lines that begin with ';' are remarks. Read plain or through gzip, told by the first bytes.
+ *
+ * What a line becomes, and what its defects become (each is counted, and trace_report says the counts):
+ *   processors   requested, else used; none known: the line is dropped
+ *   run time     seconds; negative: dropped; 0 stays 0
+ *   limit        requested time; unknown or 0: the run time; below the run time: raised to it, for the site let it run;
+ *                0 in all: 1 s; over TRACE_LIMIT_S_MAX: that
+ *   submission   negative: dropped; out of order: sorted (lines of one second keep their order)
+ *   larger than the machine: dropped
+ *   too few fields, or no number where one should be: an error that names the line */
+#ifndef TD_SIM_TRACE_H
+#define TD_SIM_TRACE_H
+
+#include "types/types.h"
+
+#define TRACE_LIMIT_S_MAX 1000000000u /* 31 years: below "no limit", and sums of it fit */
+#define TRACE_JOBS_MAX 20000000u
+
+struct trace_job {
+    int64_t submit_s;
+    uint32_t id;  /* as the trace numbers it */
+    uint32_t run_s, limit_s, procs;
+    uint32_t user, app; /* 0 = unknown */
+};
+enum trace_estimates { TRACE_USER, TRACE_EXACT, TRACE_DOUBLE };
+struct trace {
+    TD_VEC(struct trace_job) jobs; /* by submission */
+    uint32_t lines, unsorted;
+    uint32_t no_procs, negative, too_large; /* lines dropped */
+    uint32_t raised, no_limit, clipped;     /* limits set */
+    uint32_t procs_max;                     /* of MaxProcs or MaxNodes in the remarks; 0 = not said */
+};
+
+/* procs: of the machine; 0: as the remarks say (it is an error if they do not). `progress` may be NULL. */
+typedef void trace_progress_fn(void *ctx, uint64_t done, uint64_t of);
+int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_error *err);
+void trace_release(struct trace *t);
+/* exact: limit = run time; double: twice the run time; both at least 1 s. */
+void trace_estimate(struct trace *t, enum trace_estimates how);
+/* One line for each kind of defect met. */
+void trace_report(const struct trace *t, struct td_buf *out);
+
+/* What a simulation found out about a job, by its place in the trace. */
+struct sim_job {
+    int64_t start_s, end_s;   /* -1: never */
+    int64_t by_s;             /* first promise, -1 = none given */
+    int64_t likely_from_s, likely_to_s; /* at submission; -1 = none */
+    bool excused;             /* the promise moved for a named cause */
+};
+/* The trace with the waits that were found. */
+int trace_write(const char *path, const struct trace *t, const struct sim_job *jobs, const char *how, struct td_error *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* sim.h - what `tender sim` is asked; its options are one table, for the pages and for the program that runs */
+#ifndef TD_CLIENT_SIM_H
+#define TD_CLIENT_SIM_H
+
+#include "option.h"
+
+struct sim_options {
+    uint32_t procs;
+    const char *policy, *order, *estimates, *swf;
+    bool metrics, compare, quiet;
+};
+extern const struct option sim_option_rows[];
+
+#endif
