@@ -283,7 +283,7 @@ static void read_jobs(struct shell *s, const struct shell_read *r)
     for (uint32_t i = 0; i < q->filter.users.n; i++) {
         if (!shell_user_parse(q->filter.users.v[i], &uids[i])) {
             struct td_error err = {0};
-            td_fail(&err, TD_E_INVALID_REQUEST, "Invalid user: %s", q->filter.users.v[i]);
+            td_fail(&err, TD_E_INVALID_USER, "Invalid user: %s", q->filter.users.v[i]);
             shell_refuse(s, r->from.peer, r->request, &err);
             return;
         }

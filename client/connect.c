@@ -186,6 +186,7 @@ int client_jobs(struct client *c, const struct td_query_jobs *q, struct client_j
         const struct td_jobs *m = body;
         for (uint32_t i = 0; i < m->rows.n; i++)
             td_vec_push(&ret->rows, &m->rows.v[i]);
+        ret->seq = m->seq;
         ret->now_ms = m->now_ms;
         ret->stale_ms = m->stale_ms;
         if (!m->more)

@@ -31,6 +31,7 @@ int client_more(struct client *c, uint32_t want, void **ret_body, struct td_erro
 
 struct client_jobs {
     TD_VEC(const struct td_job_info *) rows; /* in the arena of the client */
+    uint64_t seq; /* journal number they are of */
     int64_t now_ms;
     uint32_t stale_ms; /* so long the front had not heard the broker */
 };

@@ -67,19 +67,28 @@ static const struct option options[] = {
     {0},
 };
 
-/* 1 as wanted, 2 ended otherwise, 0 not there yet. */
-static int reached(const struct events *o, uint32_t state, uint32_t outcome)
-{
-    bool same = state == o->state && (!o->outcome || outcome == o->outcome);
+enum end { NOT_YET, AS_WANTED, OTHERWISE };
 
-    if (same && (state != TD_JOB_DONE || outcome == o->outcome || !o->outcome))
-        return 1;
-    return state == TD_JOB_DONE ? 2 : 0;
+/* What follows the stream to its end. */
+struct follower {
+    const struct events *o;
+    bool now;            /* what is told is new: until then it was over before, and may have been requeued since */
+    enum end end;
+    uint64_t end_seq;    /* the end is known already: events up to here are to be told still */
+    struct td_buf out;
+};
+
+static enum end reached(const struct events *o, uint32_t state, uint32_t outcome)
+{
+    if (state == o->state && (!o->outcome || outcome == o->outcome))
+        return AS_WANTED;
+    return state == TD_JOB_DONE ? OTHERWISE : NOT_YET;
 }
 
-/* Where the jobs stand before anything happens: what is waited for may be long over. */
-static int standing(const struct events *o, int *ret, struct td_error *err)
+/* Where the job stands when all before is told: what is waited for may be long over. */
+static int standing(struct follower *f, struct td_error *err)
 {
+    const struct events *o = f->o;
     static const char *const all[] = {"all"};
     struct client c = {0};
     struct client_jobs jobs = {0};
@@ -91,44 +100,52 @@ static int standing(const struct events *o, int *ret, struct td_error *err)
         r = client_jobs(&c, &q, &jobs, err);
     if (r == 0 && !jobs.rows.n)
         r = td_fail(err, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
-    if (r == 0)
-        *ret = reached(o, jobs.rows.v[0]->state, jobs.rows.v[0]->outcome);
+    if (r == 0) {
+        f->end = reached(o, jobs.rows.v[0]->state, jobs.rows.v[0]->outcome);
+        f->end_seq = o->has_since ? jobs.seq : 0;
+    }
     td_vec_release(&jobs.rows);
     client_close(&c);
     return r;
 }
 
-static int take_frame(const struct events *o, const struct td_events *m, struct td_buf *out, int *ret_end, struct td_error *err)
+static int take_frame(struct follower *f, const struct td_events *m, struct td_error *err)
 {
+    const struct events *o = f->o;
     struct td_arena a = {0};
     int r = 0;
 
     if (m->resync)
-        td_buf_putf(out, "{\"seq\":%llu,\"type\":\"RESYNC\",\"lost_before\":%llu}\n", (unsigned long long)m->last,
+        td_buf_putf(&f->out, "{\"seq\":%llu,\"type\":\"RESYNC\",\"lost_before\":%llu}\n", (unsigned long long)m->last,
                     (unsigned long long)m->first);
-    for (uint32_t i = 0; r == 0 && i < m->notes.n && !*ret_end; i++) {
+    for (uint32_t i = 0; r == 0 && i < m->notes.n && (!f->end || m->notes.v[i].seq <= f->end_seq); i++) {
         const struct td_event_note *n = &m->notes.v[i];
-        r = note_put_json(out, n, &a, err);
-        td_buf_putc(out, '\n');
-        if (o->until && n->job == o->jobs.v[0])
-            *ret_end = reached(o, n->state, n->outcome);
+        r = note_put_json(&f->out, n, &a, err);
+        td_buf_putc(&f->out, '\n');
+        if (!o->until || f->end || n->job != o->jobs.v[0])
+            continue;
+        enum end end = reached(o, n->state, n->outcome);
+        f->end = end == AS_WANTED || f->now ? end : NOT_YET;
     }
     td_arena_release(&a);
     return r;
 }
 
-static int follow(const struct events *o, int *ret_end, struct td_error *err)
+static int follow(const struct events *o, enum end *ret_end, struct td_error *err)
 {
     const struct td_subscribe what = {.since = o->since, .from_now = !o->has_since, .jobs = o->jobs, .own = o->mine, .audit = o->audit};
     struct watch w = {0};
-    struct td_buf out = {0};
+    struct follower f = {.o = o};
     int r = watch_open(&w, &what, err);
-    bool stale = false, first = true;
+    bool stale = false;
 
-    while (r == 0 && !*ret_end) {
+    w.minds_output = true;
+    while (r == 0 && (!f.end || w.last < f.end_seq)) {
         enum watch_got got;
         const struct td_events *m = NULL;
         r = watch_next(&w, -1, -1, &got, &m, err);
+        if (r == 0 && got == WATCH_UNREAD)
+            f = (struct follower){.o = o, .out = f.out, .end = OTHERWISE};
         if (r == 0 && got == WATCH_LOST)
             say_note("the front went away; waiting for it");
         if (r == 0 && got == WATCH_BACK)
@@ -139,14 +156,15 @@ static int follow(const struct events *o, int *ret_end, struct td_error *err)
             stale = m->stale_ms;
             say_note(stale ? "the broker does not answer: nothing happens until it is back" : "the broker is back");
         }
-        r = take_frame(o, m, &out, ret_end, err);
-        say_out(&out);
-        if (r == 0 && first && !m->more && o->until && !*ret_end)
-            r = standing(o, ret_end, err);
-        first = first && m->more;
+        r = take_frame(&f, m, err);
+        say_out(&f.out);
+        if (r == 0 && !f.now && !m->more && o->until && !f.end)
+            r = standing(&f, err);
+        f.now |= !m->more;
     }
-    td_buf_release(&out);
+    td_buf_release(&f.out);
     watch_close(&w);
+    *ret_end = f.end;
     return r;
 }
 
@@ -158,7 +176,8 @@ static int run(int argc, char **argv)
     struct td_error err = {0};
     struct cluster local = {0};
     struct td_buf tmp = {0};
-    int end = 0, r = option_parse(&p, argc, argv, &err);
+    enum end end = NOT_YET;
+    int r = option_parse(&p, argc, argv, &err);
 
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
@@ -175,7 +194,7 @@ static int run(int argc, char **argv)
     td_buf_release(&tmp);
     option_parse_release(&p);
     td_arena_release(&arena);
-    return r < 0 || end == 2 ? 1 : 0;
+    return r < 0 || end == OTHERWISE ? 1 : 0;
 }
 
 const struct command events_command = {

@@ -89,7 +89,8 @@ static int watch(struct client *c, struct session *s, pid_t pid, int signal_fd)
         link_read(&link, now);
         while (link_next(&link, &arena, &f, now) > 0)
             if (f.request == heard_no && f.id == TD_MSG_ERROR && !told) {
-                say_error("Job allocation %u has been revoked.", s->job);
+                if (!session_say_why(s->job))
+                    say_error("Job allocation %u has been revoked.", s->job);
                 kill(pid, SIGHUP);
                 kill(pid, SIGCONT);
                 told = true;
@@ -142,7 +143,6 @@ static int run(int argc, char **argv)
     struct td_arena arena = {0};
     struct srun o = {.s = {.arena = &arena}};
     struct td_error err = {0};
-    struct td_buf tmp = {0};
     struct client c = {0};
     struct session s = {0};
     struct option_parse p = {.cmd = &salloc_command, .target = &o, .arena = &arena, .posix = true};
@@ -167,14 +167,13 @@ static int run(int argc, char **argv)
         if (r == 0)
             r = session_open(&c, &o.s, &wish, &s, &err);
         if (r < 0)
-            say_error("%s: %s", stopped ? "Job allocation was interrupted" : "Job submit/allocate failed", say_words(&err, &tmp));
+            say_failure(stopped ? "Job allocation was interrupted" : "Job submit/allocate failed", &err);
         else
             r = granted(&o, &c, &s, p.words.n ? argv + p.rest : own);
     }
     session_release(&s);
     client_close(&c);
     option_parse_release(&p);
-    td_buf_release(&tmp);
     td_arena_release(&arena);
     return r < 0 ? 1 : r;
 }

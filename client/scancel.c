@@ -67,10 +67,10 @@ static int take_states(struct option_parse *p, const struct option *o, const cha
 #define AT(field) offsetof(struct scancel, field)
 static const struct option options[] = {
     {"account", 'A', "NAMES", opt_list, AT(filter.accounts), "jobs of these accounts", "SCANCEL_ACCOUNT", false},
-    {"batch", 'b', NULL, opt_flag, AT(batch), "signal only the batch script", "SCANCEL_BATCH", false},
+    {"batch", 'b', NULL, opt_flag, AT(batch), "signal the batch script's shell alone (without: the steps of srun, not the script)", "SCANCEL_BATCH", false},
     {"clusters", 'M', "NAMES", opt_refuse, 0, "a command speaks to one cluster, the one SLURM_CONF names", NULL, false},
     {"ctld", 0, NULL, opt_warn, 0, "requests go through the broker anyway", NULL, false},
-    {"full", 'f', NULL, opt_flag, AT(full), "signal the batch script and its children", "SCANCEL_FULL", false},
+    {"full", 'f', NULL, opt_flag, AT(full), "signal the steps, the batch script and all that it started", "SCANCEL_FULL", false},
     {"hurry", 'H', NULL, opt_warn, 0, "there is no burst buffer to stage out", NULL, false},
     {"interactive", 'i', NULL, opt_flag, AT(interactive), "ask before each job", "SCANCEL_INTERACTIVE", false},
     {"jobname", 'n', "NAMES", opt_list, AT(filter.names), "jobs of these names", "SCANCEL_NAME", false},

@@ -167,6 +167,24 @@ int session_find(struct client *c, uint32_t job, struct session *ret, struct td_
     return r;
 }
 
+bool session_say_why(uint32_t job)
+{
+    struct client c = {0};
+    struct session s = {0};
+    struct td_error err = {0};
+    bool said = false;
+    if (client_open(&c, &err) == 0 && session_find(&c, job, &s, &err) == 0) {
+        said = s.info.reason == TD_REASON_SESSION_GONE || s.info.outcome == TD_OUTCOME_TIMEOUT;
+        if (s.info.reason == TD_REASON_SESSION_GONE)
+            say_error("Job %u was ended: this %s was not heard for longer than InactiveLimit", job, say_name);
+        else if (said)
+            say_note("Job %u has exceeded its time limit and its allocation has been revoked.", job);
+    }
+    session_release(&s);
+    client_close(&c);
+    return said;
+}
+
 void session_release(struct session *s)
 {
     td_arena_release(&s->arena);

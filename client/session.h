@@ -24,6 +24,9 @@ int session_open(struct client *c, struct submit *s, const struct session_wish *
 int session_again(struct client *c, const struct session_wish *wish, struct session *s, struct td_error *err);
 /* The row of an allocation somebody else holds (SLURM_JOB_ID), to the same place. */
 int session_find(struct client *c, uint32_t job, struct session *ret, struct td_error *err);
+/* Why an allocation was taken from its command, as far as its nodes have no words for it: a line, asked for over a
+ * connection of its own. False: nothing was said. */
+bool session_say_why(uint32_t job);
 void session_close(struct client *c, const struct session *s);
 void session_release(struct session *s);
 /* SLURM_JOB_ID and its kin, NUL-separated NAME=VALUE, as the allocation's commands see them. */

@@ -152,6 +152,9 @@ static void take(struct watching *x, enum watch_got got, const struct td_events 
     case WATCH_OTHER:
         key(x);
         break;
+    case WATCH_UNREAD:
+        x->quit = true;
+        break;
     case WATCH_TIME:
         break;
     }
@@ -164,6 +167,7 @@ int sinfo_watch(const struct sinfo *s, struct td_error *err)
     struct watch w = {0};
     int r = watch_open(&w, &what, err);
 
+    w.minds_output = true;
     if (r == 0)
         r = look(&x, err); /* a format that is none is said on the terminal as it was */
     if (r == 0 && x.terminal)
@@ -178,7 +182,7 @@ int sinfo_watch(const struct sinfo *s, struct td_error *err)
         r = watch_next(&w, wait, x.terminal ? STDIN_FILENO : -1, &got, &m, err);
         if (r == 0)
             take(&x, got, m);
-        if (r == 0 && x.dirty && !x.lost && elapsed_ms() >= x.look_ms)
+        if (r == 0 && !x.quit && x.dirty && !x.lost && elapsed_ms() >= x.look_ms)
             r = look(&x, err);
     }
     screen_leave();

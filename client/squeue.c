@@ -362,7 +362,10 @@ static int once(const struct squeue *o)
     }
     if (r < 0) {
         struct td_buf tmp = {0};
-        say_plain("slurm_load_jobs error: %s", say_words(&err, &tmp));
+        if (err.code == TD_E_INVALID_USER)
+            say_error("%s", err.text);
+        else
+            say_plain("slurm_load_jobs error: %s", say_words(&err, &tmp));
         td_buf_release(&tmp);
     } else {
         r = show(o, &jobs);

@@ -209,7 +209,7 @@ static int show_terminal(const struct squeue *o, const struct picture *p, struct
     else if (p->stale_ms)
         td_buf_putf(&status, "the broker has not answered for %u s: the picture stands still", p->stale_ms / 1000);
     else
-        td_buf_putf(&status, "%u jobs, event %llu  (o)rder: %s  (f)ilter: %s  (m)ine: %s  (j,k) scroll  (q)uit", jobs.rows.n,
+        td_buf_putf(&status, "%u job%s, event %llu  (o)rder: %s  (f)ilter: %s  (m)ine: %s  (j,k) scroll  (q)uit", jobs.rows.n, jobs.rows.n == 1 ? "" : "s",
                     (unsigned long long)p->seq, orders[k->order].name, filters[k->filter].name, k->mine ? "yes" : "no");
     td_buf_puts(&status, say_colour(1, SAY_PLAIN));
     if (r == 0)
@@ -349,12 +349,15 @@ int squeue_watch(const struct squeue *o, struct td_error *err)
     struct watch w = {0};
     int r = watch_open(&w, &what, err);
 
+    w.minds_output = true;
     if (r == 0 && x.terminal)
         r = screen_enter(err);
     while (r == 0 && !x.keys.quit) {
         enum watch_got got;
         const struct td_events *m = NULL;
         r = watch_next(&w, patience_ms(&x), x.terminal ? STDIN_FILENO : -1, &got, &m, err);
+        if (r == 0 && got == WATCH_UNREAD)
+            break;
         if (r == 0)
             r = take(&x, got, m);
         if (r == 0)

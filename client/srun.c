@@ -282,7 +282,7 @@ static void end_step(struct running *r)
     struct td_step_signal m = {.job = r->io.job, .step = r->io.step};
     if (!r->ended_it && r->created && link_up(&r->link, r->now_ms))
         link_ask(&r->link, TD_MSG_STEP_SIGNAL, &m); /* for nodes that have not dialled us */
-    r->ended_it = true;
+    r->ended_it = r->io.foretold = true;
 }
 
 static void tell_tasks(const struct running *r)
@@ -389,7 +389,8 @@ static void on_created(struct running *r, const struct td_step_created *m)
     if (r->said_waits)
         say_note("Step created for job %u", m->job);
     if (r->o->s.verbose)
-        say_note("StepId=%u.%u: %u tasks on %u nodes", m->job, m->step, r->io.ntasks, r->io.nnodes);
+        say_note("StepId=%u.%u: %u task%s on %u node%s", m->job, m->step, r->io.ntasks, r->io.ntasks == 1 ? "" : "s",
+                 r->io.nnodes, r->io.nnodes == 1 ? "" : "s");
 }
 
 /* The step before it may be over for its srun and not yet for the broker: that is no wait to speak of. */
@@ -601,6 +602,8 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
         run_step(&r);
         tty_restore();
         link_release(&r.link);
+        if (own && r.created && (r.io.cut || r.io.doubtful))
+            session_say_why(s->job);
         res = r.failed ? -r.err.code : r.died_of ? (int)(128 + r.died_of) : (int)r.io.exit_code;
         if (r.failed)
             *err = r.err;
@@ -686,7 +689,7 @@ static int with_allocation(struct srun *o, struct td_strs argv, struct td_error 
     if (r == 0)
         r = own ? own_allocation(o, &c, argv, false, &s, err) : session_find(&c, (uint32_t)id, &s, err);
     if (r < 0 && own)
-        say_error("Unable to allocate resources: %s", say_words(err, &tmp));
+        say_failure("Unable to allocate resources", err);
     else if (r < 0)
         say_error("Unable to confirm allocation for job %u: %s", (uint32_t)id, say_words(err, &tmp));
     if (r < 0 && !own && err->code == TD_E_INVALID_JOB && !o->jobid)

@@ -19,11 +19,13 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "say.h"
 
 #define ADDRESSES_MAX 16u /* as spec.io's row says */
+#define KILL_SLACK_S 2u   /* on top of KillWait, as srun's users know the words */
 
 /* --- where we listen -------------------------------------------------------------------------------------------------------- */
 
@@ -267,6 +269,22 @@ static bool take_exit(struct step_io *io, struct io_node *n, const struct td_sh_
     return true;
 }
 
+/* Ended by somebody else, or by its limit: said once, by the first node that tells. */
+static void take_ending(struct step_io *io, const struct io_node *n, const struct td_sh_ending *m)
+{
+    char at[32] = "?";
+    struct tm tm;
+    time_t when = (time_t)(m->at_ms / 1000);
+    if (io->cut || io->foretold)
+        return;
+    io->cut = true;
+    if (localtime_r(&when, &tm))
+        strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%S", &tm);
+    say_note("Job step aborted: Waiting up to %u seconds for job step to finish.", m->kill_wait_s + KILL_SLACK_S);
+    say_plain("slurmstepd: error: *** STEP %u.%u ON %s CANCELLED AT %s%s ***", io->job, io->step, n->name, at,
+              m->timed_out ? " DUE TO TIME LIMIT" : "");
+}
+
 static void fold_ranks(const struct step_io *io, const struct io_task *like, struct td_buf *out, uint32_t *count)
 {
     struct td_buf bits = {0};
@@ -384,6 +402,9 @@ static bool node_take(struct step_io *io, struct io_node *n, const struct td_fra
         return take_data(io, n, f->body);
     case TD_MSG_SH_TASK_EXIT:
         return take_exit(io, n, f->body);
+    case TD_MSG_SH_ENDING:
+        take_ending(io, n, f->body);
+        return true;
     case TD_MSG_SH_TAKEN:
         n->in_acked = TD_MAX(n->in_acked, TD_MIN(((const struct td_sh_taken *)f->body)->upto, in_end(io)));
         return true;

@@ -72,6 +72,7 @@ struct step_io {
     uint64_t in_base;
     bool in_eof;
     /* what happened */
+    bool cut, foretold;            /* it was ended, by other than us; its end was our own wish */
     bool bad_exit;                 /* some task failed */
     bool doubtful;                 /* the end of some task was not told by its shepherd */
     uint32_t exit_code;            /* the worst */

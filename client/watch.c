@@ -144,11 +144,17 @@ int watch_next(struct watch *w, int timeout_ms, int other_fd, enum watch_got *re
             *ret = WATCH_TIME;
             return 0;
         }
-        struct pollfd p[2] = {{.fd = w->connected ? w->stream.fd : -1, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
+        struct pollfd p[3] = {{.fd = w->connected ? w->stream.fd : -1, .events = POLLIN},
+                              {.fd = other_fd, .events = POLLIN},
+                              {.fd = w->minds_output ? STDOUT_FILENO : -1}}; /* errors alone */
         int64_t wait = w->connected ? heard + SILENCE_MS - now : TD_MAX(w->dial_at_ms - now, RETRY_MS);
-        int n = poll(p, 2, (int)TD_MAX(TD_MIN(wait, left), 0));
+        int n = poll(p, 3, (int)TD_MAX(TD_MIN(wait, left), 0));
         if (n < 0 && errno != EINTR)
             return td_fail(err, TD_E_IO, "waiting for events: %s", strerror(errno));
+        if (n > 0 && p[2].revents) {
+            *ret = WATCH_UNREAD;
+            return 0;
+        }
         if (n > 0 && p[1].revents) {
             *ret = WATCH_OTHER;
             return 0;

@@ -14,6 +14,7 @@ struct watch {
     struct td_arena arena;    /* of the last frame */
     uint64_t last;            /* last journal number it was told of */
     bool connected, begun, lost;
+    bool minds_output;        /* set after opening: nobody to read standard output ends it, too */
     int64_t dial_at_ms;       /* not before: it was told to wait */
 };
 enum watch_got {
@@ -22,6 +23,7 @@ enum watch_got {
     WATCH_BACK,   /* and stands again */
     WATCH_OTHER,  /* the other descriptor is readable */
     WATCH_TIME,   /* the time is over */
+    WATCH_UNREAD, /* standard output's reader is gone */
 };
 /* Borrows what `what` points to. Error: no cluster, no front (with the way out), a refusal in the front's words. */
 int watch_open(struct watch *w, const struct td_subscribe *what, struct td_error *err);

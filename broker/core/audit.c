@@ -67,7 +67,8 @@ static void tell(struct td_core *c, struct core_refused *r)
     if (r->others)
         core_log(c, "warn refused several users and peers count=%u: %s", r->count, r->text);
     else if (r->bus)
-        core_log(c, "warn worker=%s refused %s count=%u: %s", r->said_node, r->request, r->count, r->text);
+        core_log(c, "warn %s=%s refused %s count=%u: %s", *r->node ? "worker" : "peer", /* enrolled, or only saying so */
+                 *r->said_node ? r->said_node : "?", r->request, r->count, r->text);
     else
         core_log(c, "warn user=%u refused %s job=%u count=%u: %s", r->uid, r->request, r->job, r->count,
                  r->text);

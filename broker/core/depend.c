@@ -62,11 +62,11 @@ static bool read_number(const char **at, uint32_t *ret)
 }
 
 /* A finished task whose job was forgotten is as unknown as a job that was. */
-static bool is_known(const struct td_core *c, const struct td_job_dep *d)
+static bool is_known(const struct td_core *c, uint32_t uid, const struct td_job_dep *d)
 {
-    const struct core_array *a = core_array_find(c, d->job);
+    const struct core_array *a = core_array_shown(c, d->job, uid);
     if (d->task == TD_NO_TASK)
-        return a || core_job_find(c, d->job);
+        return a || core_job_shown(c, d->job, uid);
     return a && (core_array_task(c, a, d->task) || td_bits_get(a->waiting, a->nbytes, d->task) ||
                  (a->cancelled && td_bits_get(a->cancelled, a->nbytes, d->task)));
 }
@@ -86,7 +86,7 @@ static int add(struct td_job_dep_list *list, struct td_job_dep d, struct td_erro
 }
 
 /* ":12:13_4:14_*" */
-static int read_ids(const struct td_core *c, uint32_t kind, const char *ids,
+static int read_ids(const struct td_core *c, uint32_t uid, uint32_t kind, const char *ids,
                     struct td_job_dep_list *list, struct td_error *err)
 {
     if (*ids != ':')
@@ -103,7 +103,7 @@ static int read_ids(const struct td_core *c, uint32_t kind, const char *ids,
             s += 2;
         else if (*s == '_' && (s++, !read_number(&s, &d.task)))
             return problem(err, ids, "is not a list of job ids");
-        if (c && !is_known(c, &d))
+        if (c && !is_known(c, uid, &d))
             return unknown(err, &d);
         int r = add(list, d, err);
         if (r < 0)
@@ -112,8 +112,8 @@ static int read_ids(const struct td_core *c, uint32_t kind, const char *ids,
     return 0;
 }
 
-static int read_one(const struct td_core *c, const char *text, struct td_job_dep_list *list,
-                    struct td_error *err)
+static int read_one(const struct td_core *c, uint32_t uid, const char *text,
+                    struct td_job_dep_list *list, struct td_error *err)
 {
     size_t n = strcspn(text, ":");
     uint32_t kind = 0;
@@ -124,14 +124,14 @@ static int read_one(const struct td_core *c, const char *text, struct td_job_dep
     if (kind == DEPEND_SINGLETON && text[n] == '\0')
         return add(list, (struct td_job_dep){.kind = kind, .task = TD_NO_TASK}, err);
     if (kind && kind != DEPEND_SINGLETON)
-        return read_ids(c, kind, text + n, list, err);
+        return read_ids(c, uid, kind, text + n, list, err);
     if (strncmp(text, "afterburstbuffer:", 17) == 0 || strncmp(text, "expand:", 7) == 0)
         return td_fail(err, TD_E_NOT_SUPPORTED, "--dependency=%s is not supported yet", text);
     return problem(err, text, "is no kind of dependency");
 }
 
-/* With a core the jobs named must be known to it. The list lives in the arena. */
-static int read_deps(const struct td_core *c, const char *text, struct td_arena *a,
+/* With a core the jobs named must be known to it, and to this user. The list lives in the arena. */
+static int read_deps(const struct td_core *c, uint32_t uid, const char *text, struct td_arena *a,
                      struct td_job_dep_list *ret, bool *ret_any, struct td_error *err)
 {
     char *copy = td_arena_strdup(a, text ? text : "");
@@ -144,7 +144,7 @@ static int read_deps(const struct td_core *c, const char *text, struct td_arena 
         char *end = strpbrk(s, ",?");
         if (end)
             *end = '\0';
-        int r = read_one(c, s, ret, err);
+        int r = read_one(c, uid, s, ret, err);
         if (r < 0)
             return r;
         s = end ? end + 1 : NULL;
@@ -421,7 +421,7 @@ void core_deps_begin(struct td_core *c, struct core_job *j)
     bool any;
     if (td_str_empty(text))
         return;
-    TD_ASSERT(read_deps(NULL, text, &a, &list, &any, &err) == 0);
+    TD_ASSERT(read_deps(NULL, 0, text, &a, &list, &any, &err) == 0);
     if (list.n) {
         put(c, j, list.v, list.n, any);
         look_again(c, j);
@@ -431,12 +431,13 @@ void core_deps_begin(struct td_core *c, struct core_job *j)
     td_arena_release(&a);
 }
 
-int core_deps_validate(const struct td_core *c, const struct core_job *j, const char *text, struct td_error *err)
+int core_deps_validate(const struct td_core *c, const struct core_job *j, const char *text,
+                       uint32_t uid, struct td_error *err)
 {
     struct td_arena a = {0};
     struct td_job_dep_list list;
     bool any;
-    int r = read_deps(c, text, &a, &list, &any, err);
+    int r = read_deps(c, uid, text, &a, &list, &any, err);
     for (uint32_t i = 0; r == 0 && j && i < list.n; i++) {
         struct td_job_dep *d = (struct td_job_dep *)(uintptr_t)&list.v[i];
         if (d->kind == DEPEND_SINGLETON)

@@ -71,6 +71,8 @@ uint32_t td_ledger_shapes(const struct td_ledger *l);      /* every number is be
 uint32_t td_ledger_shapes_kept(const struct td_ledger *l); /* so many exist */
 /* Could it ever run on the nodes known now, all of them idle and usable (how many nodes could serve)? */
 uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret_refusal);
+/* Of those nodes fewer are usable than the shape wants: it waits for the others, whatever runs. */
+bool td_ledger_lacks_nodes(const struct td_ledger *l, uint32_t shape);
 /* How much of a job on several nodes (tasks, or the devices that its nodes share) as many of them as it may have could
  * hold at most, and how many nodes could hold a part of it. */
 uint64_t td_ledger_together(const struct td_ledger *l, uint32_t shape, uint32_t *ret_nodes);

@@ -20,20 +20,44 @@ static void emit_list(struct td_core *c, struct list *l)
     td_vec_release(&l->ids);
 }
 
-/* Which they are, for those who ask; "" where none is. In the arena. */
+static bool may_take(const struct core_job *j, const struct core_node *n)
+{
+    const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
+    const char *exc_nodes = core_job_need(j)->exc_nodes;
+    bool in = false;
+    for (uint32_t i = 0; i < j->ncandidates && !in; i++) {
+        for (uint32_t k = 0; k < n->in.n && !in; k++)
+            in = n->in.v[k].partition == cand[i].partition;
+    }
+    return in && (td_str_empty(exc_nodes) || !td_hostlist_match(exc_nodes, n->name));
+}
+
+/* As everybody who follows the journal knows it; whether it has greeted this reign only the broker does. */
+static bool is_out(const struct core_node *n)
+{
+    return n->state != TD_NODE_UP || n->drain || n->down || n->worker_drain;
+}
+
+/* Which they are, for those who ask; "" where none is: of the nodes it names, else of its partitions. In the arena. */
 const char *core_nodes_missing(const struct td_core *c, const struct core_job *j, struct td_arena *a)
 {
     struct td_hostlist l = {0};
     struct td_error err;
     struct td_buf fold = {0};
+    bool named = !td_str_empty(core_job_need(j)->req_nodes);
     uint32_t n = 0;
-    if (td_hostlist_parse(core_job_need(j)->req_nodes, TD_MAX_NODES, &l, &err) < 0)
+    if (named && td_hostlist_parse(core_job_need(j)->req_nodes, TD_MAX_NODES, &l, &err) < 0)
         return "";
-    const char **v = td_arena_alloc(a, (l.names.n + 1) * sizeof(*v));
+    const char **v = td_arena_alloc(a, (TD_MAX(l.names.n, c->nodes.n) + 1) * sizeof(*v));
     for (uint32_t i = 0; i < l.names.n; i++) {
         const struct core_node *node = core_node_find(c, l.names.v[i]);
-        if (!node || !node->usable)
+        if (!node || is_out(node))
             v[n++] = l.names.v[i];
+    }
+    for (uint32_t i = 0; !named && i < c->nodes.n; i++) {
+        const struct core_node *node = c->nodes.v[i];
+        if (is_out(node) && may_take(j, node))
+            v[n++] = node->name;
     }
     td_hostlist_fold(v, n, &fold);
     const char *text = fold.len < TD_MAX_EXPR_BYTES ? td_arena_strdup(a, td_buf_str(&fold)) : "";
@@ -69,7 +93,8 @@ static uint32_t head_reason(const struct td_core *c, const struct core_job *j,
         return TD_REASON_REQ_NODE_NOT_AVAIL;
     if (!c->settings.elastic && td_ledger_ever(c->ledger, p->shape, &(uint32_t){0}) == 0)
         return TD_REASON_BAD_CONSTRAINTS;
-    return TD_REASON_RESOURCES;
+    bool lacks = td_ledger_ever(c->ledger, p->shape, NULL) && td_ledger_lacks_nodes(c->ledger, p->shape);
+    return lacks ? TD_REASON_REQ_NODE_NOT_AVAIL : TD_REASON_RESOURCES;
 }
 
 void core_reasons_note(struct td_core *c, const struct td_plan *plan)

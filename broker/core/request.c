@@ -90,12 +90,13 @@ static void cancel_one(struct td_core *c, const struct core_pick *p, const struc
                        const struct td_input *in, bool named, struct core_errors *e)
 {
     struct core_job *j = p->job;
+    bool shell_alone = m->batch_only && j->state == TD_JOB_RUNNING;
     if (!core_job_is_mine(c, j, in->uid)) {
-        if (named)
+        if (named || m->filter.users.n)
             deny(c, e, j);
         return;
     }
-    if (m->signal && m->signal != 9) {
+    if (m->signal && (m->signal != 9 || shell_alone)) {
         if (j->state == TD_JOB_RUNNING) {
             signal_job(c, j, m);
             core_audit_touch(c, in, j);
@@ -134,7 +135,7 @@ void core_request_cancel(struct td_core *c, const struct td_input *in, const str
     }
     core_picks picks = {0};
     struct core_errors e = {0};
-    core_pick_filter(c, f, &picks, &e);
+    core_pick_filter(c, f, in->uid, &picks, &e);
     core_pick_split(c, &picks);
     bool named = f->ids.n > 0;
     for (uint32_t i = 0; i < picks.n; i++) {
@@ -142,7 +143,7 @@ void core_request_cancel(struct td_core *c, const struct td_input *in, const str
             too_many(c, &e);
             break;
         }
-        cancel_one(c, &picks.v[i], m, in, named || f->users.n > 0, &e);
+        cancel_one(c, &picks.v[i], m, in, named, &e);
     }
     /* An array all of whose tasks are over: one sentence for it, not one for each task. */
     for (uint32_t i = 0; i < f->ids.n && e.count == 0 && e.v.n == 0 && picks.n; i++) {
@@ -255,12 +256,12 @@ static void op_one(struct td_core *c, struct core_job *j, const struct td_input 
     }
 }
 
-static void pick_name(struct td_core *c, const char *const *name, core_picks *picks,
+static void pick_name(struct td_core *c, const char *const *name, uint32_t uid, core_picks *picks,
                       struct core_errors *e)
 {
     struct td_job_filter f = {.names = {name, 1}};
     uint32_t before = picks->n;
-    core_pick_filter(c, &f, picks, e);
+    core_pick_filter(c, &f, uid, picks, e);
     if (picks->n > before || e->v.n >= TD_MAX_ROWS_PER_ANSWER)
         return;
     struct td_job_error row = {.code = TD_E_INVALID_JOB,
@@ -277,9 +278,9 @@ void core_request_op(struct td_core *c, const struct td_input *in, const struct 
     }
     core_picks picks = {0};
     struct core_errors e = {0};
-    core_pick_ids(c, m->ids.v, m->ids.n, &picks, &e);
+    core_pick_ids(c, m->ids.v, m->ids.n, in->uid, &picks, &e);
     for (uint32_t i = 0; i < m->names.n; i++)
-        pick_name(c, &m->names.v[i], &picks, &e);
+        pick_name(c, &m->names.v[i], in->uid, &picks, &e);
     core_pick_split(c, &picks);
     for (uint32_t i = 0; i < picks.n; i++) {
         if (core_errors_full(c)) {

@@ -53,6 +53,21 @@ bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_
     return j->uid == uid || td_core_is_operator(c, uid);
 }
 
+/* To whom it is hidden, it is as one that does not exist: whatever asks for a job by its number on
+ * somebody's behalf asks here, so that no words, code or event tells the two apart. */
+struct core_job *core_job_shown(const struct td_core *c, uint32_t id, uint32_t uid)
+{
+    struct core_job *j = core_job_find(c, id);
+    return j && td_core_sees_job_of(c, j->uid, uid) ? j : NULL;
+}
+
+struct core_array *core_array_shown(const struct td_core *c, uint32_t id, uint32_t uid)
+{
+    struct core_array *a = core_array_find(c, id);
+    const struct core_job *j = !a ? NULL : a->record ? a->record : a->jobs.n ? a->jobs.v[0] : NULL;
+    return j && td_core_sees_job_of(c, j->uid, uid) ? a : NULL;
+}
+
 bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid)
 {
     switch (right) {

@@ -110,14 +110,14 @@ static void not_there(struct td_core *c, struct core_errors *e, const struct td_
 }
 
 /* 12 is the job, or the whole array; 12_3 and 12_[1-3] are tasks of it; a task may also be named by
- * its own id. */
-void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret,
-                   struct core_errors *e)
+ * its own id. Those hidden from the asker are not there. */
+void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, uint32_t uid,
+                   core_picks *ret, struct core_errors *e)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct td_job_sel *sel = &ids[i];
-        struct core_array *a = core_array_find(c, sel->job);
-        struct core_job *j = core_job_find(c, sel->job);
+        struct core_array *a = core_array_shown(c, sel->job, uid);
+        struct core_job *j = core_job_shown(c, sel->job, uid);
         bool any = false;
         if (!core_spans_sane(sel->tasks.v, sel->tasks.n)) {
             core_errors_add(c, e, NULL, sel->job, TD_E_TOO_BIG,
@@ -224,11 +224,11 @@ bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
     return td_str_empty(f->nodes) || on_nodes(j, f->nodes);
 }
 
-void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret,
-                      struct core_errors *e)
+void core_pick_filter(struct td_core *c, const struct td_job_filter *f, uint32_t uid,
+                      core_picks *ret, struct core_errors *e)
 {
     if (f->ids.n) {
-        core_pick_ids(c, f->ids.v, f->ids.n, ret, e);
+        core_pick_ids(c, f->ids.v, f->ids.n, uid, ret, e);
         uint32_t k = 0;
         for (uint32_t i = 0; i < ret->n; i++) {
             struct core_job *j = ret->v[i].job;
@@ -241,7 +241,8 @@ void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_pic
     }
     for (uint32_t i = 0; i < c->jobs.n; i++) {
         struct core_job *j = c->jobs.v[i];
-        if (core_filter_state(f, j->state, j->outcome) && core_filter_job(c, f, j, NULL, 0))
+        if (td_core_sees_job_of(c, j->uid, uid) && core_filter_state(f, j->state, j->outcome) &&
+            core_filter_job(c, f, j, NULL, 0))
             pick_job(ret, j, 0);
     }
 }

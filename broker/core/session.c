@@ -18,7 +18,7 @@ static void set_state(struct td_core *c, struct core_job *j, uint32_t state)
 
 static struct core_job *session_of(struct td_core *c, const struct td_input *in, uint32_t job)
 {
-    struct core_job *j = core_job_find(c, job);
+    struct core_job *j = core_job_shown(c, job, in->uid);
     if (!j || !j->spec->body.session) {
         core_refuse(c, in, TD_E_INVALID_JOB, "%s", td_error_words(TD_E_INVALID_JOB));
         return NULL;
@@ -77,8 +77,9 @@ void core_session_close(struct td_core *c, const struct td_input *in, uint32_t j
 }
 
 /* The step that the allocation was asked for is over by its nodes' own words, and as it ended so does the job: one commit for
- * both, and its client need not wait for another. Where a node was lost the client says what is to become of it. */
-void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how)
+ * both, and its client need not wait for another. `not_started`: why none of its tasks was, in words. Where a node was lost the client says what is to become of it. */
+void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how,
+                       const char *not_started)
 {
     struct td_ev_job_ending ev = {.job = j->id, .attempt = j->attempt, .outcome = how->outcome,
                                   .exit_code = how->exit_code, .signal = how->signal};
@@ -86,6 +87,8 @@ void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev
         return;
     if (how->outcome == TD_OUTCOME_CANCELLED)
         ev.uid = j->uid;
+    else if (how->outcome == TD_OUTCOME_FAILED && not_started)
+        ev.reason = TD_REASON_LAUNCH_FAILED, ev.detail = not_started;
     else if (how->outcome == TD_OUTCOME_FAILED)
         ev.reason = how->signal ? TD_REASON_RAISED_SIGNAL : TD_REASON_NON_ZERO_EXIT;
     set_state(c, j, TD_SESSION_ENDED);

@@ -415,6 +415,17 @@ uint32_t td_ledger_ever(const struct td_ledger *l, uint32_t shape, uint32_t *ret
     return n;
 }
 
+bool td_ledger_lacks_nodes(const struct td_ledger *l, uint32_t shape)
+{
+    struct shape *s = shape_at(l, shape);
+    uint32_t usable = 0;
+
+    shape_refresh(l, s);
+    for (uint32_t i = 0; i < l->nodes.n && usable < s->nodes_min; i++)
+        usable += l->nodes.v[i].name && l->nodes.v[i].usable && place_get(s->eligible, l->index->pos_of.v[i]);
+    return usable < s->nodes_min;
+}
+
 /* --- refusals ---------------------------------------------------------------------------------------------------- */
 
 bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage)

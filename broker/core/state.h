@@ -422,7 +422,8 @@ void core_sooner(int64_t *at_ms, int64_t than_ms);
 
 /* depend.c */
 /* j: the job whose dependency it is to be, which may close a circle; NULL for one that is not there yet. */
-int core_deps_validate(const struct td_core *c, const struct core_job *j, const char *text, struct td_error *err);
+int core_deps_validate(const struct td_core *c, const struct core_job *j, const char *text,
+                       uint32_t uid, struct td_error *err);
 void core_deps_begin(struct td_core *c, struct core_job *j); /* from its submission */
 void core_deps_split(struct td_core *c, struct core_job *j); /* off the record: it has an index now */
 /* May this task of the record no longer wait as the others do? */
@@ -624,6 +625,8 @@ void core_refuse_space(struct td_core *c, const struct td_input *in); /* the low
 void core_errors_reply(struct td_core *c, const struct td_input *in, struct core_errors *e);
 bool core_right_ok(const struct td_core *c, enum td_right right, uint32_t uid);
 bool core_job_is_mine(const struct td_core *c, const struct core_job *j, uint32_t uid);
+struct core_job *core_job_shown(const struct td_core *c, uint32_t id, uint32_t uid);
+struct core_array *core_array_shown(const struct td_core *c, uint32_t id, uint32_t uid);
 bool core_errors_full(const struct td_core *c);
 /* A set of jobs a person named, waiting array tasks apart. */
 struct core_pick {
@@ -633,10 +636,10 @@ struct core_pick {
     uint32_t named;              /* id the user wrote, for errors */
 };
 TD_UNUSED typedef TD_VEC(struct core_pick) core_picks;
-void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, core_picks *ret,
-                   struct core_errors *e);
-void core_pick_filter(struct td_core *c, const struct td_job_filter *f, core_picks *ret,
-                      struct core_errors *e);
+void core_pick_ids(struct td_core *c, const struct td_job_sel *ids, uint32_t n, uint32_t uid,
+                   core_picks *ret, struct core_errors *e);
+void core_pick_filter(struct td_core *c, const struct td_job_filter *f, uint32_t uid,
+                      core_picks *ret, struct core_errors *e);
 /* Splits the waiting tasks picked so that each is a job of its own. */
 void core_pick_split(struct td_core *c, core_picks *picks);
 bool core_filter_job(const struct td_core *c, const struct td_job_filter *f,
@@ -772,7 +775,8 @@ void core_steps_send(struct td_core *c, struct core_node *n);
 /* session.c, purge.c, enrol.c */
 void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t job);
 void core_session_close(struct td_core *c, const struct td_input *in, uint32_t job);
-void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how);
+void core_session_over(struct td_core *c, struct core_job *j, const struct td_ev_step_ended *how,
+                       const char *not_started);
 void core_sessions_restart(struct td_core *c);
 void core_sessions_expire(struct td_core *c);
 void core_ended_add(struct td_core *c, const struct core_job *j);

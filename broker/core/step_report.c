@@ -126,7 +126,7 @@ bool core_step_report(struct td_core *c, struct core_part *in, const struct td_r
     bool closes = s->spec->closes;
     struct td_ev_step_ended over;
     if (exited(c, p, &ev, &over) && closes)
-        core_session_over(c, j, &over);
+        core_session_over(c, j, &over, r->launch_failed ? r->text : NULL);
     return true;
 }
 

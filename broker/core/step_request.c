@@ -56,7 +56,7 @@ static const char back_in_queue[] = "Job is pending execution: it has no nodes f
 /* The job a step is asked for, with an allocation that steps may use (or soon). */
 static struct core_job *job_for(struct td_core *c, const struct td_input *in, uint32_t id)
 {
-    struct core_job *j = core_job_find(c, id);
+    struct core_job *j = core_job_shown(c, id, in->uid);
     int code = TD_E_OK;
     if (!j)
         code = TD_E_INVALID_JOB;
@@ -335,7 +335,7 @@ void core_steps_run(struct td_core *c)
 void core_request_step_signal(struct td_core *c, const struct td_input *in,
                               const struct td_step_signal *m)
 {
-    struct core_job *j = core_job_find(c, m->job);
+    struct core_job *j = core_job_shown(c, m->job, in->uid);
     if (!j || !core_job_is_mine(c, j, in->uid)) {
         int code = j ? TD_E_DENIED : TD_E_INVALID_JOB;
         core_refuse(c, in, code, "%s", td_error_words(code));

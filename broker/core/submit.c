@@ -311,7 +311,7 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     r = check_need(c, need, err);
     if (r < 0)
         return r;
-    r = core_deps_validate(c, NULL, s->spec.dependency, err);
+    r = core_deps_validate(c, NULL, s->spec.dependency, in->uid, err);
     if (r < 0)
         return r;
     if (s->spec.nice < 0 && !td_core_is_operator(c, in->uid))

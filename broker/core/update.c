@@ -56,7 +56,7 @@ static int check(struct td_core *c, struct core_job *j, const struct td_job_chan
     if (j->state != TD_JOB_PENDING)
         return check_running(c, j, ch, in, err);
     if (is_set(ch, 13)) {
-        r = core_deps_validate(c, j, ch->dependency, err);
+        r = core_deps_validate(c, j, ch->dependency, in->uid, err);
         if (r < 0)
             return r;
     }
@@ -130,7 +130,7 @@ void core_request_update(struct td_core *c, const struct td_input *in,
 {
     core_picks picks = {0};
     struct core_errors e = {0};
-    core_pick_ids(c, m->ids.v, m->ids.n, &picks, &e);
+    core_pick_ids(c, m->ids.v, m->ids.n, in->uid, &picks, &e);
     core_pick_split(c, &picks);
     for (uint32_t i = 0; i < picks.n && !core_errors_full(c); i++) {
         struct core_job *j = picks.v[i].job;

@@ -44,6 +44,9 @@ struct front_watcher {
     bool snapshot;    /* all rows are to be sent before anything else */
     uint64_t said;    /* last event a frame spoke of: what was passed over goes with the next one */
 };
+struct front_touched {
+    uint32_t job, uid; /* whose it is: also of one that has left the core meanwhile */
+};
 struct front_ring {
     struct front_note *v; /* slot of event seq: seq % FRONT_RING */
     uint64_t first, last; /* kept; first > last: none */
@@ -103,7 +106,7 @@ struct front {
 
     /* watch.c */
     struct front_ring ring;
-    uint32_t *touched;          /* ring of job ids whose rows changed */
+    struct front_touched *touched; /* ring of jobs whose rows changed */
     uint64_t touched_next;      /* number of the next one */
     TD_VEC(struct front_watcher *) watchers;
     int64_t delivered_us, beat_us;
@@ -164,6 +167,7 @@ void front_relay_release(struct front *f);
 void front_subscribe(struct front *f, const struct shell_from *from, uint64_t request, const struct td_subscribe *m);
 void front_watch_note(struct front *f, const struct td_event *ev);
 void front_watch_touch(struct front *f, uint32_t job);
+void front_watch_purged(struct front *f, const struct td_u32s *jobs); /* before they leave the core */
 void front_watch_reset(struct front *f); /* another picture: numbers before it are not kept */
 void front_watch_deliver(struct front *f);
 int64_t front_watch_deadline_us(const struct front *f);

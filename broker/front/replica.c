@@ -113,6 +113,8 @@ static bool apply(struct front *f, const struct td_journal_event *e, struct td_e
     if (td_wire_get_record(&f->arena, row->record, e->body.v, e->body.n, body, err) < 0)
         return false;
     const struct td_event ev = {e->seq, e->time_ms, e->id, body};
+    if (e->id == TD_EV_JOBS_PURGED)
+        front_watch_purged(f, &((const struct td_ev_jobs_purged *)body)->jobs);
     td_core_apply(f->s->core, &ev);
     if (e->id == TD_EV_USER_KEY_REVOKED)
         front_door_keys_changed(f);

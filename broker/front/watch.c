@@ -40,12 +40,22 @@ static void wants_delivery(struct front *f)
         f->deliver_us = f->watchers.n <= DELIVER_AT_ONCE ? shell_boot_us() : TD_MAX(shell_boot_us(), f->delivered_us + DELIVER_US);
 }
 
+/* One that the core does not hold was touched when it left. */
 void front_watch_touch(struct front *f, uint32_t job)
 {
+    struct td_job_brief b;
+    if (!td_core_job_brief(f->s->core, job, &b))
+        return;
     if (!f->touched)
         f->touched = td_alloc(TOUCHED * sizeof(*f->touched));
-    f->touched[f->touched_next++ % TOUCHED] = job;
+    f->touched[f->touched_next++ % TOUCHED] = (struct front_touched){job, b.uid};
     wants_delivery(f);
+}
+
+void front_watch_purged(struct front *f, const struct td_u32s *jobs)
+{
+    for (uint32_t i = 0; i < jobs->n; i++)
+        front_watch_touch(f, jobs->v[i]);
 }
 
 void front_watch_note(struct front *f, const struct td_event *ev)
@@ -204,17 +214,16 @@ static void send_all_rows(struct front *f, struct front_watcher *w)
 }
 
 /* Of one that is not held any more it is told that it is gone. */
-static bool row_is_for(const struct front *f, const struct front_watcher *w, uint32_t job)
+static bool row_is_for(const struct front *f, const struct front_watcher *w, const struct front_touched *t)
 {
     struct td_job_brief b;
-    bool known = td_core_job_brief(f->s->core, job, &b);
-    if (known && b.uid != w->uid && (w->hides & TD_PRIVATE_JOBS))
+    if (t->uid != w->uid && (w->own || (w->hides & TD_PRIVATE_JOBS)))
         return false;
-    if (!w->own && !w->some_jobs)
+    if (!w->some_jobs)
         return true;
-    if (known)
-        return is_named(f, w, job);
-    return !w->some_jobs || td_map_get(&w->jobs, job);
+    if (td_core_job_brief(f->s->core, t->job, &b))
+        return is_named(f, w, t->job);
+    return td_map_get(&w->jobs, t->job);
 }
 
 static void add_rows(struct front *f, const struct front_watcher *w, struct rows *r, struct td_arena *a, struct td_events *m,
@@ -225,8 +234,9 @@ static void add_rows(struct front *f, const struct front_watcher *w, struct rows
     static char one;
     uint64_t at = w->at_row;
     for (; at < f->touched_next && ids.n < TD_MAX_ROWS_PER_ANSWER / 2; at++) {
-        uint32_t id = f->touched[at % TOUCHED];
-        if (td_map_get(&seen, id) || !row_is_for(f, w, id))
+        const struct front_touched *t = &f->touched[at % TOUCHED];
+        uint32_t id = t->job;
+        if (td_map_get(&seen, id) || !row_is_for(f, w, t))
             continue;
         td_map_put(&seen, id, &one);
         td_vec_push(&ids, id);

@@ -72,20 +72,31 @@ static enum process_end end_shepherd(pid_t shepherd, bool force)
     return process_wait_gone(shepherd, LEAVE_MS) ? PROCESS_GONE : PROCESS_STAYS;
 }
 
-static uint32_t count_running(void)
+/* Jobs that have nodes; one that is COMPLETING is over, how is known already. */
+struct running {
+    uint32_t queued_again, lost;
+};
+
+static struct running count_running(void)
 {
-    static const char *const states[] = {"RUNNING", "CONFIGURING", "COMPLETING"};
+    static const char *const states[] = {"RUNNING", "CONFIGURING"};
     struct client c = {0};
     struct client_jobs jobs = {0};
     struct td_error err = {0};
-    struct td_query_jobs q = {.filter.states = {.v = states, .n = 3}, .state_only = true, .all = true};
-    uint32_t n = 0;
+    struct td_query_jobs q = {.filter.states = {.v = states, .n = TD_ARRAY_LEN(states)}, .all = true};
+    struct running n = {0};
 
     if (client_open(&c, &err) == 0 && client_jobs(&c, &q, &jobs, &err) == 0)
-        n = jobs.rows.n;
+        for (uint32_t i = 0; i < jobs.rows.n; i++)
+            jobs.rows.v[i]->requeue ? n.queued_again++ : n.lost++;
     td_vec_release(&jobs.rows);
     client_close(&c);
     return n;
+}
+
+static const char *jobs_were(uint32_t n)
+{
+    return n == 1 ? "running job was" : "running jobs were";
 }
 
 /* Every folder under nodes/: a node that joined by hand has no line in DIR/workers. */
@@ -186,7 +197,7 @@ static int bring_down(const struct down *o, struct td_error *err)
     if (setenv("SLURM_CONF", c.conf, 1) < 0)
         return td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
     pid_t broker = process_find(&c, PROCESS_BROKER, NULL);
-    uint32_t running = broker ? count_running() : 0;
+    struct running running = broker ? count_running() : (struct running){0};
     enum process_end end = broker ? process_end(broker, 1, false) : PROCESS_GONE;
     if (end != PROCESS_GONE) /* nothing is touched under a broker that would record it */
         return td_fail(err, TD_E_IO, "the broker (process %d) %s; nothing of %s was ended", (int)broker, why(end), c.dir);
@@ -203,9 +214,12 @@ static int bring_down(const struct down *o, struct td_error *err)
         say_note("nothing of %s was running", c.dir);
         return 0;
     }
-    if (running)
-        say_note("%u running job%s ended; tender up queues %s again", running, running == 1 ? " was" : "s were",
-                 running == 1 ? "it" : "them");
+    if (running.queued_again)
+        say_note("%u %s ended; tender up queues %s again", running.queued_again, jobs_were(running.queued_again),
+                 running.queued_again == 1 ? "it" : "them");
+    if (running.lost)
+        say_note("%u %s ended for good (of srun or salloc, or not to be requeued): NODE_FAIL at the next tender up", running.lost,
+                 jobs_were(running.lost));
     say_note("ended: %s, %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
              front ? "its front" : "no front", workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
     if (stay)
@@ -237,8 +251,9 @@ const struct command down_command = {
     .synopsis = "[--dir DIR] [--force]",
     .summary = "end a cluster on this machine",
     .about = "Ends the broker, workers, shepherds and jobs of a folder; the journal stays, and running jobs are queued\n"
-             "again at the next tender up. Only processes that a pid file names and whose command line holds the folder\n"
-             "are ended, and what their jobs have left, also where the shepherd was killed before.",
+             "again at the next tender up, if they may be requeued: those of srun and salloc may not. Only processes\n"
+             "that a pid file names and whose command line holds the folder are ended, and what their jobs have left,\n"
+             "also where the shepherd was killed before.",
     .options = options,
     .usage_exit = 1,
     .run = run,

@@ -36,40 +36,56 @@ void local_conf_make(const char *cluster, const struct worker_lines *l, struct t
     td_buf_puts(out, "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n");
 }
 
-/* Where a cluster lives, who controls it and what runs as root around its jobs: not the rehearsal's. */
+/* Where a cluster lives and who controls it: not the rehearsal's. */
 static const char *const not_ours[] = {
-    "StateSaveLocation", "SlurmctldAddr",   "SlurmctldHost",   "ControlMachine",   "ControlAddr",     "BackupController", "BackupAddr",
-    "SlurmctldPort",     "SlurmdPort",      "SlurmctldPidFile", "SlurmdPidFile",   "SlurmctldLogFile", "SlurmdLogFile",
-    "SlurmdSpoolDir",    "SlurmUser",       "SlurmdUser",       "Epilog",          "Prolog",           "EpilogSlurmctld",
-    "PrologSlurmctld",   "TaskProlog",      "TaskEpilog",       "SrunProlog",      "SrunEpilog",       "HealthCheckProgram",
+    "StateSaveLocation", "SlurmctldAddr",    "SlurmctldHost",    "ControlMachine",   "ControlAddr",  "BackupController",
+    "BackupAddr",        "SlurmctldPort",    "SlurmdPort",       "SlurmctldPidFile", "SlurmdPidFile", "SlurmctldLogFile",
+    "SlurmdLogFile",     "SlurmdSpoolDir",   "SlurmUser",        "SlurmdUser",
+};
+/* What runs as root around its jobs: neither, but somebody may miss it. */
+static const char *const around_jobs[] = {
+    "Epilog",     "Prolog",     "EpilogSlurmctld", "PrologSlurmctld", "TaskProlog",
+    "TaskEpilog", "SrunProlog", "SrunEpilog",      "HealthCheckProgram",
 };
 
-static bool left_out(const char *line, size_t len)
+static const char *key_among(const char *const *list, size_t n, const char *line, size_t len)
 {
-    size_t key = strcspn(line, "= \t");
+    size_t key = strcspn(line, "= \t\n");
 
-    for (size_t i = 0; i < TD_ARRAY_LEN(not_ours); i++)
-        if (key <= len && strlen(not_ours[i]) == key && strncasecmp(line, not_ours[i], key) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < n; i++)
+        if (key <= len && strlen(list[i]) == key && strncasecmp(line, list[i], key) == 0)
+            return list[i];
+    return NULL;
 }
 
+static const char *runs_around_jobs(const char *line, size_t len)
+{
+    return key_among(around_jobs, TD_ARRAY_LEN(around_jobs), line, len);
+}
+
+/* The lines keep their numbers, so that what is wrong with one is found where its author has it: the rehearsal's own settings
+ * share the first line that says nothing else. */
 void local_conf_adjust(const char *text, const char *cluster, const char *dir, const char *host, struct td_buf *out)
 {
-    td_buf_puts(out, "# A rehearsal, made by tender up from a given slurm.conf. Lines on where a cluster lives, who controls\n"
-                     "# it and what runs around its jobs are commented out with #tender; StateSaveLocation is state/ beside\n"
-                     "# this file.\n");
-    td_buf_putf(out, "SlurmctldHost=%s\n", host);
-    if (cluster)
-        td_buf_putf(out, "ClusterName=%s\n", cluster);
+    struct td_buf own = {0};
     bool whole_line = true; /* a line that ends in a backslash goes on */
     bool commenting = false;
+
+    td_buf_putf(&own, "SlurmctldHost=%s", host);
+    if (cluster)
+        td_buf_putf(&own, " ClusterName=%s", cluster);
     while (*text) {
         size_t len = strcspn(text, "\n"), blank = strspn(text, " \t");
         const char *line = text + TD_MIN(blank, len);
         size_t rest = len - TD_MIN(blank, len);
+        bool missed = runs_around_jobs(line, rest);
         if (whole_line)
-            commenting = left_out(line, rest) || (cluster && rest >= 11 && strncasecmp(line, "ClusterName", 11) == 0);
+            commenting = missed || key_among(not_ours, TD_ARRAY_LEN(not_ours), line, rest) ||
+                         (cluster && rest >= 11 && strncasecmp(line, "ClusterName", 11) == 0);
+        if (own.len && whole_line && !missed && (!rest || *line == '#' || commenting)) {
+            td_buf_putf(out, "%s%s", td_buf_str(&own), rest ? " " : "");
+            td_buf_reset(&own);
+        }
         if (commenting)
             td_buf_puts(out, "#tender ");
         if (whole_line && !commenting && rest > 8 && strncasecmp(line, "include ", 8) == 0) {
@@ -83,6 +99,13 @@ void local_conf_adjust(const char *text, const char *cluster, const char *dir, c
         whole_line = len == 0 || text[len - 1] != '\\';
         text += len + (text[len] == '\n');
     }
+    td_buf_puts(out, whole_line ? "" : "\n");
+    if (own.len)
+        td_buf_putf(out, "%s\n", td_buf_str(&own));
+    td_buf_puts(out, "# A rehearsal, made by tender up from a given slurm.conf. Lines on where a cluster lives, who controls\n"
+                     "# it and what runs around its jobs are commented out with #tender; StateSaveLocation is state/ beside\n"
+                     "# this file.\n");
+    td_buf_release(&own);
 }
 
 /* Of those, what would have run around jobs: somebody may miss it. */
@@ -93,11 +116,9 @@ void local_conf_left_out(const char *text, struct td_buf *out)
         p += 8;
         p += strspn(p, " \t");
         size_t key = strcspn(p, "= \t\n");
-        if (!line_start || p[key] != '=')
-            continue;
-        for (size_t i = TD_ARRAY_LEN(not_ours); i-- && strcmp(not_ours[i], "SlurmdUser") != 0;)
-            if (strlen(not_ours[i]) == key && strncasecmp(p, not_ours[i], key) == 0)
-                td_buf_putf(out, "%s%s", out->len ? ", " : "", not_ours[i]);
+        const char *name = runs_around_jobs(p, key);
+        if (line_start && p[key] == '=' && name)
+            td_buf_putf(out, "%s%s", out->len ? ", " : "", name);
     }
 }
 

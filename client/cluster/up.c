@@ -141,11 +141,30 @@ static int conf_from_given(const struct up *o, const struct cluster *c, const ch
     return r;
 }
 
+/* The copy's lines are where the given file has them, so its words are of that file. */
+static void of_given(const struct up *o, const struct cluster *c, const char *text, struct td_buf *out)
+{
+    static const char copy[] = "slurm.conf line ";
+    const char *at;
+
+    td_buf_reset(out);
+    if (o->conf && td_str_prefix(text, c->conf)) {
+        td_buf_puts(out, o->conf);
+        text += strlen(c->conf);
+    }
+    while (o->conf && (at = strstr(text, copy))) {
+        td_buf_put(out, text, (size_t)(at - text));
+        td_buf_putf(out, "%s line ", o->conf);
+        text = at + sizeof(copy) - 1;
+    }
+    td_buf_puts(out, text);
+}
+
 static int write_conf(const struct up *o, const struct cluster *c, struct worker_lines *l, struct td_error *err)
 {
     static const char elastic[] = "# nodes that slurm.conf does not name may join\nElastic=yes\n";
     char host[256], path[TD_MAX_PATH_BYTES + 64];
-    struct td_buf text = {0};
+    struct td_buf text = {0}, said = {0};
     int r = host_name(host, err);
 
     if (r == 0 && o->conf) {
@@ -159,6 +178,11 @@ static int write_conf(const struct up *o, const struct cluster *c, struct worker
         r = settle(c, "slurm.conf", &text, false, err);
     if (r == 0 && o->conf) {
         r = local_conf_nodes(c->conf, l, err);
+        if (r < 0) {
+            struct td_error copy = *err;
+            of_given(o, c, copy.text, &said);
+            td_fail(err, copy.code, "%s", td_buf_str(&said));
+        }
         for (uint32_t i = 0; i < l->v.n; i++)
             l->v.v[i].topology = o->topology;
         if (r == 0 && l->v.n > MANY_WORKERS)
@@ -173,6 +197,7 @@ static int write_conf(const struct up *o, const struct cluster *c, struct worker
     if (r < 0)
         unlink(c->conf); /* a folder without slurm.conf is no cluster: the next try starts afresh */
     td_buf_release(&text);
+    td_buf_release(&said);
     return r;
 }
 
@@ -217,15 +242,18 @@ static int check_same(const struct up *o, const struct cluster *c, const struct 
 }
 
 /* What of the given configuration does not count here, line by line, as the broker's log has it too. */
-static void tell_notes(const struct cluster *c)
+static void tell_notes(const struct up *o, const struct cluster *c)
 {
     struct td_conf *conf = NULL;
     struct td_error err = {0};
     struct td_buf text = {0}, names = {0};
 
     if (td_conf_load(c->conf, &conf, &err) == 0) {
-        for (uint32_t i = 0; i < conf->notes.n; i++)
-            say_note("note: %s", conf->notes.v[i]);
+        for (uint32_t i = 0; i < conf->notes.n; i++) {
+            of_given(o, c, conf->notes.v[i], &text);
+            say_note("note: %s", td_buf_str(&text));
+        }
+        td_buf_reset(&text);
         td_conf_destroy(&conf);
     }
     if (file_read(c->conf, &text, &err) == 0)
@@ -247,7 +275,7 @@ static int prepare(const struct up *o, const struct cluster *c, struct worker_li
     if (r == 0 && access(c->conf, F_OK) < 0) {
         r = write_conf(o, c, l, err);
         if (r == 0 && o->conf)
-            tell_notes(c);
+            tell_notes(o, c);
         return r == 0 ? 1 : r;
     }
     if (r == 0)

@@ -111,6 +111,7 @@ static int next(struct tender_watch *w, int timeout_ms, struct td_error *err)
         case WATCH_BACK:
             return tell_bare(w, TENDER_BACK, w->watch.last);
         case WATCH_OTHER:
+        case WATCH_UNREAD: /* neither was asked for */
         case WATCH_TIME:
             return TENDER_TIME;
         }

@@ -127,6 +127,8 @@ PRINT(reason_list)
         nodelist(out, row);
     if (j->state == TD_JOB_PENDING || failed) {
         job_put_reason(out, j, ' ');
+        if (!td_str_empty(j->detail) && (j->reason == TD_REASON_LAUNCH_FAILED || j->reason == TD_REASON_LAUNCH_HELD))
+            td_buf_putf(out, ", %s", j->detail); /* its owner and operators see it */
         td_buf_putc(out, ')');
     }
 }
@@ -165,6 +167,25 @@ COMPARE(by_end, row->job->end_ms ? row->job->end_ms : INT64_MAX)
 COMPARE(by_submit, row->job->submit_ms)
 COMPARE(by_memory, TD_MAX(job_need(row->job)->mem_mb_per_node, job_need(row->job)->mem_mb_per_cpu))
 COMPARE(by_tmp, job_need(row->job)->tmp_mb)
+
+/* As squeue's users know the order: who waits, who runs or is about to, who ends, who is over. */
+static int state_rank(const struct td_job_info *j)
+{
+    switch ((enum td_job_state)j->state) {
+    case TD_JOB_PENDING:
+        return 0;
+    case TD_JOB_AWARDED:
+    case TD_JOB_RUNNING:
+        return 1;
+    case TD_JOB_ENDING:
+        return 2;
+    case TD_JOB_DONE:
+    case TD_JOB_STATE_COUNT:
+        break;
+    }
+    return 3 + (int)j->outcome;
+}
+COMPARE(by_state, state_rank(row->job))
 
 /* Array tasks stand together, in the order of their indices. */
 static int by_id(const void *a, const void *b)
@@ -225,10 +246,10 @@ static const struct field fields[] = {
     {'U', "UserID", "UID", "user_id", JSON_NUMBER, uid, by_uid, TRAIT_NONE, PATHS(OF(uid))},
     {'g', "GroupName", "GROUP", "group_name", JSON_STRING, group, NULL, TRAIT_NONE, PATHS(SPEC(group_name), OF(gid))},
     {'G', "GroupID", "GROUP", "group_id", JSON_NUMBER, gid, by_gid, TRAIT_NONE, PATHS(OF(gid))},
-    {'t', "StateCompact", "ST", NULL, JSON_NONE, state_compact, NULL, TRAIT_NONE, PATHS(STATE)},
-    {'T', "State", "STATE", "job_state", JSON_STRING, state, NULL, TRAIT_NONE, PATHS(STATE)},
+    {'t', "StateCompact", "ST", NULL, JSON_NONE, state_compact, by_state, TRAIT_NONE, PATHS(STATE)},
+    {'T', "State", "STATE", "job_state", JSON_STRING, state, by_state, TRAIT_NONE, PATHS(STATE)},
     {'r', "Reason", "REASON", "state_reason", JSON_STRING, reason, NULL, TRAIT_NONE, PATHS(REASON)},
-    {'R', "ReasonList", "NODELIST(REASON)", NULL, JSON_NONE, reason_list, NULL, TRAIT_NONE, PATHS(STATE, REASON, OF(nodelist))},
+    {'R', "ReasonList", "NODELIST(REASON)", NULL, JSON_NONE, reason_list, NULL, TRAIT_NONE, PATHS(STATE, REASON, OF(nodelist), OF(detail))},
     {'M', "TimeUsed", "TIME", NULL, JSON_NONE, elapsed, by_elapsed, TRAIT_WHOLE, PATHS(ELAPSED)},
     {'l', "TimeLimit", "TIME_LIMIT", NULL, JSON_NONE, limit, by_limit, TRAIT_WHOLE, PATHS(OF(limit_s))},
     {'L', "TimeLeft", "TIME_LEFT", NULL, JSON_NONE, left, by_left, TRAIT_WHOLE, PATHS(OF(limit_s), ELAPSED)},

@@ -47,12 +47,12 @@ id=$(submit -t 0:01 -o limit.out --wrap 'trap "echo asked" TERM; for i in 1 2 3 
 wait_until "a job past its limit ends" job_is "$id" TIMEOUT
 like "$(cat limit.out)" '^asked$' "it was asked before it was killed"
 is "$(grep -c 'not reached' limit.out)" 0 "and did not get to its end"
-like "$(cat limit.out)" "^tender: error: \*\*\* JOB $id ON n1 CANCELLED AT 2[0-9T:-]+ DUE TO TIME LIMIT \*\*\*\$" "its output says what ended it"
+like "$(cat limit.out)" "^slurmstepd: error: \*\*\* JOB $id ON n1 CANCELLED AT 2[0-9T:-]+ DUE TO TIME LIMIT \*\*\*\$" "its output says what ended it"
 id=$(submit -o cancel.out -e cancel.err --wrap 'echo ready; sleep 600')
 wait_until "a long job runs" test -s cancel.out
 ok "scancel" scancel "$id"
 wait_until "it is cancelled" job_is "$id" CANCELLED
-like "$(cat cancel.err)" "^tender: error: \*\*\* JOB $id ON n1 CANCELLED AT 2[0-9T:-]+ \*\*\*\$" "its error file says so"
+like "$(cat cancel.err)" "^slurmstepd: error: \*\*\* JOB $id ON n1 CANCELLED AT 2[0-9T:-]+ \*\*\*\$" "its error file says so"
 is "$(cat cancel.out)" ready "its output file does not"
 id=$(submit -o trap.out --wrap 'trap "echo usr1 >> trap.seen" USR1; echo ready > trap.ready; while :; do sleep 0.1; done')
 wait_until "the script has set its trap" test -s trap.ready

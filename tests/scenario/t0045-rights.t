@@ -97,7 +97,7 @@ as 4712 scontrol write batch_script "$mine" - >out 2>err
 like "$?:$(cat err)" '^1:.*Invalid job id specified' "nor its script"
 as 4712 tender rounds >out 2>err
 like "$?:$(cat err)" '^1:.*Access/permission denied' "nor the rounds, which say who wants what"
-like "$(as 4712 scancel "$mine" 2>&1)" 'Access/permission denied' "and it cannot be cancelled"
+like "$(as 4712 scancel "$mine" 2>&1)" 'Invalid job id specified' "and it cannot be cancelled"
 own=$(submit_as 4712 -H -o /dev/null --wrap true)
 as 4711 scontrol update jobid="$held" comment=secret
 as 4711 scontrol release "$held"

@@ -93,6 +93,9 @@ for who in nobody worker; do
     done
 done
 ok "and the job of root's is there" job_is "$job" PENDING
+peers() { grep -q 'warn peer=[^ ]* refused FOLLOW' "$DIR/log/broker.log"; }
+wait_until "the log has them as peers" peers
+is "$(grep -c 'worker=.* refused' "$DIR/log/broker.log")" 0 "not as workers, which nobody vouches for"
 tender-front --foreground --join "$token" --dir "$WORK/twin" --name login1 >twin.log 2>&1 </dev/null & twin=$!
 fronts="$fronts $twin"
 wait_until "a second of its name is refused, and may wait" grep -q 'a front named login1 follows already' twin.log

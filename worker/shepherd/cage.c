@@ -228,14 +228,14 @@ static void end_all(struct shepherd *sh, struct attempt *a, const char *path)
     a->cage_worn = true;
 }
 
-void cage_signal(struct shepherd *sh, struct attempt *a, int sig, bool spare_leader)
+void cage_signal(struct shepherd *sh, struct attempt *a, int sig)
 {
     char path[TD_MAX_PATH_BYTES + 32];
     cage_path(&sh->cages.home, a->cage, path, sizeof(path));
-    if (sig == SIGKILL && !spare_leader)
+    if (sig == SIGKILL)
         end_all(sh, a, path);
     else
-        cgroup_signal(path, sig, spare_leader ? a->pid : 0);
+        cgroup_signal(path, sig, 0);
 }
 
 /* The attempt's no more: for the next one as it is, or gone. */

@@ -34,7 +34,7 @@ uint32_t cages_sweep(struct shepherd *sh);
 void cages_close(struct shepherd *sh);    /* ends what is in them, for a moment, and removes them */
 
 void cage_take(struct shepherd *sh, struct attempt *a); /* a->cage, before its first process is made */
-void cage_signal(struct shepherd *sh, struct attempt *a, int sig, bool spare_leader);
+void cage_signal(struct shepherd *sh, struct attempt *a, int sig);
 bool cage_gone(struct shepherd *sh, struct attempt *a); /* empty, and his no more; what still lives in it is killed */
 
 #endif

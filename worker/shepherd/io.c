@@ -244,6 +244,16 @@ static void put(struct step *st, uint32_t id, const void *body)
         st->relay.closed = true;
 }
 
+/* Before the ends of its tasks, so that its client knows why they come. */
+void io_say_cut(struct shepherd *sh, struct step *st)
+{
+    const struct attempt *a = ledger_find(&sh->ledger, st->job, st->attempt);
+    struct td_sh_ending m = {
+        .timed_out = st->timed_out || (a && a->timed_out), .at_ms = st->cut_at_ms, .kill_wait_s = st->kill_wait_s};
+    if (st->cut_at_ms)
+        put(st, TD_MSG_SH_ENDING, &m);
+}
+
 /* One frame of a stream; returns whether there was something to say. */
 static bool out_send(struct step *st, struct task *t, uint32_t k, uint64_t *credit)
 {
@@ -516,6 +526,7 @@ void io_attach(struct shepherd *sh, struct td_stream *from, const struct td_sh_a
     /* where input goes on: what comes twice is passed over */
     struct td_sh_taken taken = {.rank = TD_NO_TASK, .stream = 0, .upto = st->in_base};
     put(st, TD_MSG_SH_TAKEN, &taken);
+    io_say_cut(sh, st);
     relay_read(sh, st, false);
 }
 

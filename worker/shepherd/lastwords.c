@@ -65,7 +65,7 @@ static void compose(const struct attempt *a, struct last_words *w)
     node_of(a, node, sizeof(node));
     localtime_r(&now, &tm);
     strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%S", &tm);
-    td_format(w->text, sizeof(w->text), "tender: error: *** JOB %u ON %s CANCELLED AT %s%s ***\n", a->job, node, at,
+    td_format(w->text, sizeof(w->text), "slurmstepd: error: *** JOB %u ON %s CANCELLED AT %s%s ***\n", a->job, node, at,
               a->timed_out ? " DUE TO TIME LIMIT" : a->cut_off ? " DUE TO NODE FAILURE" : "");
 }
 

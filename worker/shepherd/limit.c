@@ -91,19 +91,26 @@ void attempt_end(struct shepherd *sh, struct attempt *a)
     }
 }
 
+/* As Slurm's manual has it: the steps get it. The script is a step that gets only what is meant for it: its shell alone, or
+ * it with all that it started. SIGKILL spares nobody. */
+static void signal_running(struct shepherd *sh, struct attempt *a, uint32_t sig, bool shell_alone, bool all)
+{
+    if (shell_alone)
+        attempt_signal(sh, a, (int)sig, REACH_LEADER);
+    else if (all || sig == SIGKILL)
+        attempt_signal(sh, a, (int)sig, REACH_ALL);
+    else
+        steps_signal(sh, a, sig);
+}
+
 static void deliver(struct shepherd *sh, struct attempt *a, const struct td_kill *k)
 {
     struct td_report done = {.kind = TD_REPORT_SIGNALLED, .signal = k->signal};
     bool repeated = k->no && k->no <= a->kill_no;
     if (a->state == ATTEMPT_LAUNCHING)
         return; /* asked again until answered: then there will be somebody to signal */
-    if (a->state == ATTEMPT_RUNNING && !repeated) {
-        /* The script's own shell is spared unless it is meant, as with Slurm; SIGKILL spares nobody. */
-        enum attempt_reach reach = k->batch_only ? REACH_LEADER : REACH_CHILDREN;
-        if (k->full || (k->signal == SIGKILL && !k->batch_only))
-            reach = REACH_ALL;
-        attempt_signal(sh, a, (int)k->signal, reach);
-    }
+    if (a->state == ATTEMPT_RUNNING && !repeated)
+        signal_running(sh, a, k->signal, k->batch_only, k->full);
     if (a->state == ATTEMPT_HELD && !repeated && !k->batch_only)
         steps_signal(sh, a, k->signal);
     a->kill_no = TD_MAX(a->kill_no, k->no);
@@ -161,7 +168,7 @@ static void limit_keep_one(struct shepherd *sh, struct attempt *a)
     if (a->warn_at_ms <= sh->now_ms) {
         a->warn_at_ms = INT64_MAX;
         a->warned = true;
-        attempt_signal(sh, a, (int)a->warn_signal, a->warn_leader_only ? REACH_LEADER : REACH_CHILDREN);
+        signal_running(sh, a, a->warn_signal, a->warn_leader_only, false);
     }
     if (a->limit_at_ms <= sh->now_ms) {
         a->timed_out = true;

@@ -132,18 +132,16 @@ void attempt_signal(struct shepherd *sh, struct attempt *a, int sig, enum attemp
         return;
     }
     if (a->caged) {
-        cage_signal(sh, a, sig, reach == REACH_CHILDREN);
+        cage_signal(sh, a, sig);
         if (sig != SIGKILL || !may_escape(a)) /* nobody gets another signal twice */
             return;
     }
-    if (reach == REACH_ALL)
-        kill(-a->pid, sig);
+    kill(-a->pid, sig);
     if (!tab_read(sh))
         return;
     for (uint32_t i = 0; i < sh->tab.procs.n; i++) {
         const struct proc *p = &sh->tab.procs.v[i];
-        bool in_group = p->pgrp == a->pid;
-        if (p->pid == a->pid || p->state == 'Z' || (reach == REACH_ALL && in_group))
+        if (p->pgrp == a->pid || p->state == 'Z')
             continue;
         if (owner_of(sh, p) == a)
             kill(p->pid, sig);

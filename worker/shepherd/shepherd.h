@@ -75,7 +75,7 @@ void reap(struct shepherd *sh);                                  /* SIGCHLD */
 void attempt_leaves(struct shepherd *sh, struct attempt *a);     /* its leader is over: what is left is ended, then GONE */
 void attempt_exited(struct shepherd *sh, struct attempt *a, int wait_status, const struct rusage *usage);
 void look_for_leftovers(struct shepherd *sh);
-enum attempt_reach { REACH_LEADER, REACH_ALL, REACH_CHILDREN };
+enum attempt_reach { REACH_LEADER, REACH_ALL };
 void attempt_signal(struct shepherd *sh, struct attempt *a, int sig, enum attempt_reach reach);
 bool sweep(struct shepherd *sh, const life_vec *lives);          /* at start: ends what a dead shepherd left; false: not all */
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "worker/log.h"
@@ -383,6 +384,18 @@ static void end(struct shepherd *sh, struct step *st, bool hard)
     sh->next_due_ms = 0;
 }
 
+/* By other than its client, who is told. */
+static void cut(struct shepherd *sh, struct step *st, bool hard)
+{
+    struct timespec wall;
+    if (st->state <= STEP_RUNNING && !st->ending && clock_gettime(CLOCK_REALTIME, &wall) == 0) {
+        st->cut_at_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
+        io_say_cut(sh, st);
+    }
+    end(sh, st, hard);
+    io_pump(sh, st);
+}
+
 void step_signal(struct shepherd *sh, struct step *st, uint32_t sig)
 {
     if (sig == 0)
@@ -404,7 +417,7 @@ void step_kill(struct shepherd *sh, const struct td_kill *k, uint32_t kill_wait_
     }
     if (st && !k->signal) {
         st->kill_wait_s = kill_wait_s;
-        end(sh, st, false);
+        cut(sh, st, false);
         return; /* its EXITED is the answer */
     }
     if (st && st->state == STEP_LAUNCHING)
@@ -435,7 +448,7 @@ bool steps_end(struct shepherd *sh, struct attempt *a, bool hard)
 {
     for (struct step *st = sh->steps; st; st = st->next)
         if (is_of(st, a))
-            end(sh, st, hard);
+            cut(sh, st, hard);
     return steps_alive(sh, a);
 }
 
@@ -550,7 +563,7 @@ static void keep_one(struct shepherd *sh, struct step *st)
     if (st->limit_at_ms <= sh->now_ms) {
         st->limit_at_ms = INT64_MAX;
         st->timed_out = true;
-        end(sh, st, false);
+        cut(sh, st, false);
     }
     if (st->kill_at_ms <= sh->now_ms)
         end(sh, st, true);

@@ -66,6 +66,7 @@ struct step {
     bool one_by_one;              /* two tasks write one file: the first one empties it before the next is started */
     bool ending, end_wanted, timed_out, failed;
     int64_t limit_at_ms, kill_at_ms, look_at_ms, look_wait_ms;
+    int64_t cut_at_ms;            /* wall clock, when it was ended by other than its client; 0 = it was not */
     uint32_t kill_wait_s;
     struct td_usage usage;
     struct td_report end;         /* EXITED as it was reported */
@@ -114,6 +115,7 @@ void io_close(struct shepherd *sh, struct step *st);
 void io_turn(struct shepherd *sh);                                     /* what epoll says */
 void io_attach(struct shepherd *sh, struct td_stream *from, const struct td_sh_attach *m);
 bool io_relay_dead(const struct shepherd *sh, const struct step *st);  /* nobody will attach again by himself */
+void io_say_cut(struct shepherd *sh, struct step *st);
 void io_pump(struct shepherd *sh, struct step *st);                    /* to the relay, as much as it takes */
 
 #endif

@@ -357,6 +357,28 @@ static void order(void **state TD_UNUSED)
     assert_string_equal(err.text, "Invalid sort specification: foo");
 }
 
+/* PD, R and CF, CG: by the life of a job, not by the letters. */
+static void who_is_about_to_run_stands_with_who_runs(void **state TD_UNUSED)
+{
+    static const uint32_t states[] = {TD_JOB_ENDING, TD_JOB_AWARDED, TD_JOB_RUNNING, TD_JOB_PENDING}, want[] = {4, 2, 3, 1};
+    struct td_job_info jobs[TD_ARRAY_LEN(states)];
+    struct job_row rows[TD_ARRAY_LEN(states)];
+    const void *refs[TD_ARRAY_LEN(states)];
+    struct sort s = {0};
+    struct td_error err = {0};
+
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(states); i++) {
+        jobs[i] = (struct td_job_info){.job = i + 1, .state = states[i], .partition = "p"};
+        rows[i] = (struct job_row){.job = &jobs[i]};
+        refs[i] = &rows[i];
+    }
+    assert_int_equal(sort_parse(&s, &job_fields, SQUEUE_SORT, &err), 0);
+    sort_then(&s, &job_fields, 'i');
+    sort_rows(&s, refs, TD_ARRAY_LEN(states));
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(states); i++)
+        assert_int_equal(((const struct job_row *)refs[i])->job->job, want[i]);
+}
+
 static void json_is_json(void **state TD_UNUSED)
 {
     struct job_row r = {.job = sample_job(9), .now_ms = SAMPLE_NOW_MS};
@@ -415,6 +437,7 @@ int main(void)
         cmocka_unit_test(file_names),
         cmocka_unit_test(files_as_squeue_shows_them),
         cmocka_unit_test(order),
+        cmocka_unit_test(who_is_about_to_run_stands_with_who_runs),
         cmocka_unit_test(json_is_json),
         cmocka_unit_test(time_formats),
     };

@@ -35,16 +35,20 @@ static void fitted_for_a_rehearsal(void **state TD_UNUSED)
                       "Include parts.conf\n",
                       NULL, "/etc/slurm", "here", &out);
     const char *s = td_buf_str(&out);
-    assert_contains(s, "\nSlurmctldHost=here\n");
-    assert_contains(s, "\nClusterName=real\n");
-    assert_contains(s, "\n#tender ControlMachine=master\n");
+    assert_true(td_str_prefix(s, "ClusterName=real\nSlurmctldHost=here #tender ControlMachine=master\n")); /* each line in its place */
     assert_contains(s, "\n#tender   StateSaveLocation=/var/spool\n");
     assert_contains(s, "\n#tender Epilog=/etc/slurm/epilog\n"); /* it could end the user's login on his own machine */
     assert_contains(s, "\nNodeName=node[1-3] Procs=32\nNodeName=a \\\n  CPUs=1\n#tender SlurmctldPort=6817\nMinJobAge=300\n");
     assert_contains(s, "\nInclude /etc/slurm/parts.conf\n");
     td_buf_reset(&out);
     local_conf_adjust("ClusterName=real\n", "mine", "/etc", "here", &out);
-    assert_contains(td_buf_str(&out), "\nClusterName=mine\n#tender ClusterName=real\n");
+    assert_true(td_str_prefix(td_buf_str(&out), "SlurmctldHost=here ClusterName=mine #tender ClusterName=real\n"));
+    td_buf_reset(&out);
+    local_conf_adjust("Epilog=/e\nNodeName=a \\\n\nNodeName=b \\", NULL, "/etc", "here", &out);
+    assert_true(td_str_prefix(td_buf_str(&out), "#tender Epilog=/e\nNodeName=a \\\n\nNodeName=b \\\n\nSlurmctldHost=here\n"));
+    td_buf_reset(&out);
+    local_conf_adjust("MinJobAge=300\n\n# mine\n", NULL, "/etc", "here", &out);
+    assert_true(td_str_prefix(td_buf_str(&out), "MinJobAge=300\nSlurmctldHost=here\n# mine\n"));
     td_buf_release(&out);
 }
 
