@@ -266,6 +266,7 @@ static int start_broker(const struct cluster *c, struct td_error *err)
         return 0;
     td_format(log, sizeof(log), "%s/log/broker.log", c->dir);
     char *argv[] = {"tender-broker", "--conf", (char *)(uintptr_t)c->conf, "--dir", (char *)(uintptr_t)c->dir, "--log", log, NULL};
+    down_finish(c);
     int pid = process_start("tender-broker", argv, -1, 2, err);
     if (pid < 0)
         return pid;
