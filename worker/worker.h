@@ -15,7 +15,7 @@
 #include "worker/scripts.h"
 
 struct worker_options {
-    const char *join;     /* token or @file; NULL: the one of an earlier start */
+    char *join;           /* the token; NULL: the one of an earlier start */
     const char *node, *dir, *conf, *topology, *log;
     uint32_t cpus;
     bool rehearse;        /* sizes are as declared */

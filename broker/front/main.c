@@ -315,6 +315,21 @@ static void say_assert(const char *file, int line, const char *what)
     fprintf(stderr, "tender-front: %s:%d: %s does not hold\n", file, line, what);
 }
 
+/* Before there are two of us, and before standard input is /dev/null. */
+static int token_take(struct shell_options *o)
+{
+    static char token[TD_JOIN_WORD_BYTES];
+    struct td_error err = {0};
+    if (!o->join)
+        return 0;
+    if (td_join_word_take((char *)(uintptr_t)o->join, token, sizeof(token), &err) < 0) { /* it is in argv, and ours */
+        fprintf(stderr, "tender-front: error: %s\n", err.text);
+        return -err.code;
+    }
+    o->join = token;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct shell_options o = {.ready_fd = -1};
@@ -323,6 +338,8 @@ int main(int argc, char **argv)
     int r = options_parse(argc, argv, &o);
     if (r)
         return r < 0 ? 1 : 0;
+    if (token_take(&o) < 0)
+        return 1;
     if (!o.foreground)
         o.notify = (struct td_notify){0}; /* whoever waits for that one is not waiting for the one in the background */
     return o.foreground ? front_run(&o) : in_background(&o);

@@ -16,6 +16,10 @@ struct td_keypair {
 int td_keypair_make(struct td_keypair *ret, struct td_error *err);
 /* The first word of a small file, a token's or a number's. */
 int td_word_load(const char *path, char *out, size_t cap, struct td_error *err);
+/* What stands behind --join: a token, which is blotted out where it stands, because ps shows it to everybody; "@FILE", its
+ * first word; "-", the first word of a line of standard input. */
+#define TD_JOIN_WORD_BYTES 4096
+int td_join_word_take(char *word, char *out, size_t cap, struct td_error *err);
 int td_keypair_load(const char *path, struct td_keypair *ret, struct td_error *err); /* makes the file (0600) when absent */
 
 /* Server: a ROUTER for workers (and remote fronts) and a PUB for offers, on ports of one address. port_range: NULL or "0"
