@@ -251,6 +251,16 @@ static void on_refused(struct td_agent *g, const struct td_refused *m)
     agent_effect(g, TD_AGENT_EXIT, 0, td_arena_strdup(&g->step, words ? words : "refused by the broker"));
 }
 
+/* An administrator has deleted this node, on which nothing ran. Late ones are about a registration that is over. */
+static void on_leave(struct td_agent *g, const struct td_leave *m)
+{
+    if (g->state != AGENT_REGISTERED || m->incarnation != g->welcome.incarnation)
+        return;
+    agent_log(g, "warn node=%s was deleted from the cluster: its worker ends; with a token it may join again", g->name);
+    go(g, AGENT_OVER, "deleted");
+    agent_effect(g, TD_AGENT_LEAVE, 0, NULL);
+}
+
 /* --- rounds ------------------------------------------------------------------------------------------------------ */
 
 /* Is this of the reign we are registered in? A newer one makes us register again. */
@@ -323,6 +333,9 @@ static void on_bus(struct td_agent *g, uint32_t id, const void *body)
         return;
     case TD_MSG_REFUSED:
         on_refused(g, body);
+        return;
+    case TD_MSG_LEAVE:
+        on_leave(g, body);
         return;
     case TD_MSG_HEARTBEAT_ACK:
         on_heartbeat_ack(g, body);
