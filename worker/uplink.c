@@ -349,6 +349,9 @@ void uplink_tick(struct worker *w)
         say_enrol(w);
     if (w->rotates && w->agent && td_agent_registered(w->agent) && w->now_ms >= w->rotate_at_ms)
         rotation_say(w);
+    char why[TD_BUS_TROUBLE_BYTES];
+    if (td_bus_trouble_look(&w->trouble, td_bus_client_connected(w->bus), w->token.router, w->now_ms, why))
+        td_log("warn", "no connection to the broker at %s: %s", w->token.router, why);
     if (td_bus_client_handshake_failed(w->bus) && w->now_ms >= w->complain_at_ms) {
         td_log("error", "the broker at %s is not the one this node's token names: another one is there, or its key has changed (broker.key "
                "was lost), or it does not speak our protocol; join again with a token of that broker: tender-worker --join TOKEN", w->token.router);

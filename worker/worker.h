@@ -59,6 +59,7 @@ struct worker {
 
     /* uplink.c */
     struct td_join_token token;
+    struct td_bus_trouble trouble;
     struct td_keypair keys;
     struct td_keypair next_keys;   /* if it rotates: DIR/key.new */
     bool rotates;

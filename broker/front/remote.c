@@ -146,6 +146,9 @@ static void say_wrong_broker(struct front *f)
 void front_remote_tick(struct front *f)
 {
     say_wrong_broker(f);
+    char why[TD_BUS_TROUBLE_BYTES];
+    if (td_bus_trouble_look(&f->trouble, td_bus_client_connected(f->bus), f->token.router, shell_boot_us() / 1000, why))
+        shell_log(&f->s->log, "warn no connection to the broker at %s: %s", f->token.router, why);
     bool stands = td_bus_client_connected(f->bus), again = td_bus_client_reconnected(f->bus);
     if (f->link == LINK_UP && (!stands || again))
         front_uplink_close(f, "it broke");
