@@ -235,7 +235,7 @@ static void on_refused(struct td_agent *g, const struct td_refused *m)
 
     if (m->hello_again) {
         if (g->state == AGENT_REGISTERED)
-            say_hello(g, "asked to say hello again");
+            say_hello(g, td_str_empty(m->text) ? "asked to say hello again" : m->text);
         return; /* otherwise a HELLO is on its way or due */
     }
     if (g->state != AGENT_GREETING)
