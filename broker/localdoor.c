@@ -1,7 +1,8 @@
 /* localdoor.c - the unix socket: commands on this host, told by the kernel who they are; and those that a front's TCP door
  * carries in (shell_local_adopt), told by their keys
  *
- * Owns the connections. Everything is bounded (law 7): their number, a few kept free for operators; what one may have
+ * Owns the connections. Everything is bounded (law 7): their number, a few kept free for operators and as many as a user has
+ * for others; what one may have
  * half sent or not yet read; and the same over all of them. A peer over a bound is told so and closed.
  *
  * Answers that nobody reads: all together stay within ANSWERS_BYTES and a frame, and one user's within what the others
@@ -173,9 +174,13 @@ void shell_local_adopt(struct shell *s, int fd, uint32_t uid, uint32_t gid, bool
     c->tenant = tenant_of(s, uid);
     td_map_put(&s->client_by_handle, c->handle, c);
     td_vec_push(&s->clients, c);
-    uint32_t room = s->clients_max - (td_core_is_operator(s->core, uid) ? 0 : KEPT_FOR_OPERATORS);
+    bool operator = td_core_is_operator(s->core, uid);
+    uint32_t room = s->clients_max - (operator ? 0 : KEPT_FOR_OPERATORS);
     if (s->clients.n > room)
         turn_away(s, c, 0, TD_E_BUSY, "too many local connections at once (CLIENTS), try again");
+    else if (!operator && c->tenant->clients > room - s->clients.n + 1)
+        turn_away(s, c, 0, TD_E_BUSY, "too many local connections of yours at once (CLIENTS: as many as it leaves free): end some of "
+                  "your commands, or try again");
 }
 
 static void client_add(struct shell *s, int fd)

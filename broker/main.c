@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CHECK_BYTES_MAX (1024ull << 20)
 #define LOCK_TRIES 60
 #define LOCK_PAUSE_NS 50000000L
 
@@ -191,6 +192,25 @@ static int store_open(struct shell *s, struct td_error *err)
     return r;
 }
 
+/* Recovery reads what it needs, and each row it reads has its sum. Damage elsewhere, of an index say, would only show in
+ * answers that lack something: so the whole file is looked at before anything is added to it. That takes 2 ms a MiB (0.2 s
+ * with the history of 100,000 jobs) and a read of the file, which may be long where history is never purged. */
+static int store_check(struct shell *s, struct td_error *err)
+{
+    uint64_t bytes = s->ops->bytes(s->store);
+    int64_t began_us = shell_boot_us();
+    if (bytes > CHECK_BYTES_MAX) {
+        shell_log(&s->log, "warn journal of %llu MiB is not checked at each start, as one up to %llu MiB is: tender journal verify does it",
+                  (unsigned long long)bytes >> 20, (unsigned long long)CHECK_BYTES_MAX >> 20);
+        return 0;
+    }
+    int r = s->ops->whole(s->store, err);
+    if (r == 0)
+        shell_log(&s->log, "info journal checked mib=%llu ms=%lld", (unsigned long long)bytes >> 20,
+                  (long long)(shell_boot_us() - began_us) / 1000);
+    return r;
+}
+
 static int shell_start(struct shell *s, struct td_error *err)
 {
     int r = signals_open(s, err);
@@ -202,6 +222,8 @@ static int shell_start(struct shell *s, struct td_error *err)
         r = state_open(s, err);
     if (r == 0)
         r = store_open(s, err);
+    if (r == 0)
+        r = store_check(s, err);
     if (r == 0)
         r = shell_core_rebuild(s, err);
     if (r < 0)

@@ -77,7 +77,8 @@ static const struct command worker_page = {
     .summary = "offer a node to a cluster and run its jobs",
     .about = "One for each node. It looks at its machine, dials in to the broker that its join token names, bids for the jobs\n"
              "that are offered and has the shepherd run those it is awarded. The token is needed once: afterwards the key it\n"
-             "was exchanged for lies in its directory. It never listens.\n"
+             "was exchanged for lies in its directory. Others may see a command line before the worker has blotted the token out\n"
+             "there: --join @FILE and --join - (standard input) never show it. It never listens.\n"
              "\n"
              "The first SIGTERM or SIGINT drains the node, and the worker leaves when its jobs are over; the second makes it\n"
              "leave at once, and its jobs stay with the shepherd. SIGHUP opens its log anew. Exit status 0 when told to stop,\n"

@@ -13,7 +13,7 @@ struct scontrol {
 };
 /* Handlers of words: words[0] is the word itself; the result is the exit code. */
 typedef int scontrol_fn(struct scontrol *s, char **words, uint32_t n);
-scontrol_fn scontrol_show, scontrol_op, scontrol_update, scontrol_write, scontrol_ping, scontrol_reconfigure,
+scontrol_fn scontrol_show, scontrol_op, scontrol_update, scontrol_delete, scontrol_write, scontrol_ping, scontrol_reconfigure,
     scontrol_shutdown, scontrol_version, scontrol_help, scontrol_refuse;
 /* Says "<before><the error's words>" and returns 1. */
 int scontrol_fail(const struct scontrol *s, const char *before, const struct td_error *err);

@@ -415,3 +415,24 @@ int scontrol_shutdown(struct scontrol *s, char **words TD_UNUSED, uint32_t n TD_
 
     return ask(s, TD_MSG_SHUTDOWN, &m, "slurm_shutdown error: ");
 }
+
+/* --- delete nodename= ---------------------------------------------------------------------------------------------- */
+
+int scontrol_delete(struct scontrol *s, char **words, uint32_t n)
+{
+    struct td_delete_node m = {0};
+
+    for (uint32_t i = 1; i < n; i++) {
+        const char *v = behind(words[i], "nodename");
+        if (behind(words[i], "partitionname") || behind(words[i], "reservationname") || behind(words[i], "reservation")) {
+            say_plain("Deleting partitions and reservations is not supported yet: change slurm.conf, then scontrol reconfigure");
+            return 1;
+        }
+        if (!v || m.nodes) {
+            say_plain("Invalid option: %s\nInput line must include \"NodeName\"", words[i]);
+            return 1;
+        }
+        m.nodes = v;
+    }
+    return ask(s, TD_MSG_DELETE_NODE, &m, "delete_node error: ");
+}

@@ -97,7 +97,7 @@ static void carry_out(struct worker *w, const struct td_agent_effect *e)
         to_shepherd(w, e);
         return;
     case TD_AGENT_LEAVE:
-        td_log("info", "drained: the worker of %s leaves", w->node);
+        td_log("info", "the worker of %s leaves", w->node);
         keeper_quit(w);
         w->over = true;
         return;

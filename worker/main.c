@@ -246,9 +246,20 @@ static void listen_to_us(const struct worker *w, int caller)
         close(caller);
 }
 
+/* First of all: until then ps shows it. */
+static int take_token(struct worker *w, struct td_error *err)
+{
+    static char token[TD_JOIN_WORD_BYTES];
+    int r = w->opt.join ? td_join_word_take(w->opt.join, token, sizeof(token), err) : 0;
+    w->opt.join = w->opt.join ? token : NULL;
+    return r;
+}
+
 static int prepare(struct worker *w, struct td_error *err)
 {
-    int r = lock_dir(w, err);
+    int r = take_token(w, err);
+    if (r == 0)
+        r = lock_dir(w, err);
     if (r == 0)
         r = scripts_open(&w->scripts, w->dir, err);
     if (r == 0)

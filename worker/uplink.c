@@ -17,7 +17,6 @@
 #define ENROL_REFUSALS 8 /* where a HELLO's refusal may come between */
 #define COMPLAIN_MS 60000
 #define ROTATE_REQUEST 1 /* tells a refused KEY_ROTATE from a refused greeting */
-#define TOKEN_BYTES_MAX 4096
 
 static bool has_secret(const struct td_join_token *t)
 {
@@ -61,7 +60,7 @@ static void remember_joined(struct worker *w)
 /* The token given, and whether an earlier start enrolled with the same broker. */
 static int read_token(struct worker *w, struct td_error *err)
 {
-    char path[TD_MAX_PATH_BYTES + 16], text[TOKEN_BYTES_MAX];
+    char path[TD_MAX_PATH_BYTES + 16], text[TD_JOIN_WORD_BYTES];
     struct td_join_token before;
     struct td_error ignored;
     joined_path(w, path, sizeof(path));
@@ -73,14 +72,8 @@ static int read_token(struct worker *w, struct td_error *err)
         w->enrolled = true;
         return 0;
     }
-    const char *token = w->opt.join;
-    if (token[0] == '@') {
-        int r = td_word_load(token + 1, text, sizeof(text), err);
-        if (r < 0)
-            return r;
-        token = text;
-    }
-    int r = td_join_token_parse(token, &w->token, err);
+    int r = td_join_token_parse(w->opt.join, &w->token, err);
+    explicit_bzero(w->opt.join, strlen(w->opt.join));
     w->enrolled = r == 0 && joined && strcmp(before.server_key, w->token.server_key) == 0;
     return r;
 }
@@ -356,6 +349,9 @@ void uplink_tick(struct worker *w)
         say_enrol(w);
     if (w->rotates && w->agent && td_agent_registered(w->agent) && w->now_ms >= w->rotate_at_ms)
         rotation_say(w);
+    char why[TD_BUS_TROUBLE_BYTES];
+    if (td_bus_trouble_look(&w->trouble, td_bus_client_connected(w->bus), w->token.router, w->now_ms, why))
+        td_log("warn", "no connection to the broker at %s: %s", w->token.router, why);
     if (td_bus_client_handshake_failed(w->bus) && w->now_ms >= w->complain_at_ms) {
         td_log("error", "the broker at %s is not the one this node's token names: another one is there, or its key has changed (broker.key "
                "was lost), or it does not speak our protocol; join again with a token of that broker: tender-worker --join TOKEN", w->token.router);

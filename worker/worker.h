@@ -15,7 +15,7 @@
 #include "worker/scripts.h"
 
 struct worker_options {
-    const char *join;     /* token or @file; NULL: the one of an earlier start */
+    char *join;           /* the token; NULL: the one of an earlier start */
     const char *node, *dir, *conf, *topology, *log;
     uint32_t cpus;
     bool rehearse;        /* sizes are as declared */
@@ -59,6 +59,7 @@ struct worker {
 
     /* uplink.c */
     struct td_join_token token;
+    struct td_bus_trouble trouble;
     struct td_keypair keys;
     struct td_keypair next_keys;   /* if it rotates: DIR/key.new */
     bool rotates;

@@ -558,10 +558,10 @@ static void apply_purged(struct td_core *c, const struct td_ev_jobs_purged *ev)
 static void apply_registered(struct td_core *c, const struct td_ev_node_registered *ev)
 {
     struct core_node *n = core_node_find(c, ev->node);
-    if (!n) {
+    if (!n)
         n = core_node_add(c, ev->node);
+    if (core_node_is_gone(n))
         core_conf_join(c, n);
-    }
     n->incarnation = ev->incarnation;
     n->state = TD_NODE_UP;
     n->registered_ms = c->time_ms;
@@ -590,6 +590,26 @@ static void apply_node_changed(struct td_core *c, const struct td_ev_node_change
     core_node_set_usable(c, n);
 }
 
+/* Its number stays its own, and its place among the nodes of its partitions: offers to the others go where they went. */
+static void apply_node_deleted(struct td_core *c, const struct td_ev_node_deleted *ev)
+{
+    struct core_node *n = core_node_find(c, ev->node);
+    TD_ASSERT(n && !n->conf && n->nparts == 0);
+    n->state = TD_NODE_UNKNOWN;
+    n->drain = n->down = n->worker_drain = false;
+    set_text(&n->reason, NULL);
+    n->reason_uid = 0;
+    n->reason_ms = n->registered_ms = 0;
+    n->incarnation = 0;
+    n->acked = 0;
+    set_text(&n->boot_id, NULL);
+    set_text(&n->instance, NULL);
+    td_free(n->inv);
+    n->inv = NULL;
+    core_keys_apply_node_deleted(c, ev->node);
+    core_node_tell_ledger(c, n);
+}
+
 static void apply_session(struct td_core *c, const struct td_ev_session_changed *ev)
 {
     job_of(c, ev->job)->session_state = (uint8_t)ev->state;
@@ -613,6 +633,9 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         return;
     case TD_EV_NODE_REGISTERED:
         apply_registered(c, ev->body);
+        return;
+    case TD_EV_NODE_DELETED:
+        apply_node_deleted(c, ev->body);
         return;
     case TD_EV_NODE_CHANGED:
         apply_node_changed(c, ev->body);

@@ -208,6 +208,11 @@ static void log_event(struct td_core *c, uint32_t id, const void *body)
                  e->boot_id ? e->boot_id : "");
         return;
     }
+    case TD_EV_NODE_DELETED: {
+        const struct td_ev_node_deleted *e = body;
+        core_log(c, "info worker=%s deleted uid=%u", e->node, e->uid);
+        return;
+    }
     case TD_EV_NODE_CHANGED: {
         const struct td_ev_node_changed *e = body;
         core_log(c, "%s worker=%s ->%s%s%s%s reason=\"%s\"",

@@ -51,6 +51,14 @@ void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked 
     }
 }
 
+void core_keys_apply_node_deleted(struct td_core *c, const char *node)
+{
+    for (uint32_t i = c->keys.n; i-- > 0;) {
+        if (!c->keys.v[i].front && td_str_equal(c->keys.v[i].node, node))
+            key_drop(c, i);
+    }
+}
+
 int td_core_key_check(const struct td_core *c, const char *node, const char *key, int64_t now_ms, struct td_error *err)
 {
     uint32_t n = 0;

@@ -83,7 +83,7 @@ static void look_through(const struct td_core *c, const struct core_partition *p
     struct td_arena a = {0};
     for (uint32_t i = 0; i < p->nodes.n; i++) {
         const struct core_node *n = c->nodes.v[p->nodes.v[i]];
-        if ((!td_str_empty(s->req_nodes) && !td_hostlist_match(s->req_nodes, n->name)) ||
+        if (core_node_is_gone(n) || (!td_str_empty(s->req_nodes) && !td_hostlist_match(s->req_nodes, n->name)) ||
             (!td_str_empty(s->exc_nodes) && td_hostlist_match(s->exc_nodes, n->name)))
             continue;
         l->named++;

@@ -35,6 +35,11 @@ void core_node_free(struct core_node *n)
     td_free(n);
 }
 
+bool core_node_is_gone(const struct core_node *n)
+{
+    return !n->conf && n->incarnation == 0;
+}
+
 static bool node_is_usable(const struct core_node *n)
 {
     return n->state == TD_NODE_UP && n->greeted && !n->drain && !n->down && !n->worker_drain;
@@ -362,14 +367,17 @@ void core_request_update_node(struct td_core *c, const struct td_input *in,
     struct core_errors e = {0};
 
     if (word(u->nodes, "ALL")) {
-        for (uint32_t i = 0; i < c->nodes.n; i++)
-            td_vec_push(&names.names, td_strdup(c->nodes.v[i]->name));
+        for (uint32_t i = 0; i < c->nodes.n; i++) {
+            if (!core_node_is_gone(c->nodes.v[i]))
+                td_vec_push(&names.names, td_strdup(c->nodes.v[i]->name));
+        }
     } else if (td_hostlist_parse(u->nodes, TD_MAX_NODES, &names, &err) < 0) {
         core_refuse_error(c, in, &err);
         return;
     }
     for (uint32_t i = 0; i < names.names.n; i++) {
-        if (core_node_find(c, names.names.v[i]))
+        const struct core_node *n = core_node_find(c, names.names.v[i]);
+        if (n && !core_node_is_gone(n))
             continue;
         core_refuse(c, in, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE),
                     names.names.v[i]);
@@ -386,5 +394,61 @@ void core_request_update_node(struct td_core *c, const struct td_input *in,
     core_audit_act(c, in, core_text(&c->wake, "nodes=%s state=%s", u->nodes, u->state));
     core_errors_reply(c, in, &e);
 out:
+    td_hostlist_release(&names);
+}
+
+/* --- scontrol delete nodename= ------------------------------------------------------------------ */
+
+static int delete_check(const struct td_core *c, const char *name, struct td_error *err)
+{
+    const struct core_node *n = core_node_find(c, name);
+    if (!n || core_node_is_gone(n))
+        return td_fail(err, TD_E_INVALID_NODE, "%s: %s", td_error_words(TD_E_INVALID_NODE), name);
+    if (n->conf)
+        return td_fail(err, TD_E_INVALID_STATE,
+                       "node %s is in slurm.conf: take it out of its NodeName line there and scontrol reconfigure, then "
+                       "delete it", name);
+    if (n->nparts)
+        return td_fail(err, TD_E_INVALID_STATE,
+                       "node %s has jobs: scontrol update nodename=%s state=drain reason=..., and delete it when they "
+                       "are over", name, name);
+    return 0;
+}
+
+/* Its worker is told, and ends; one that cannot be told is refused by its key when it speaks again. */
+static void delete_one(struct td_core *c, struct core_node *n, uint32_t uid)
+{
+    const struct td_ev_node_deleted ev = {.node = n->name, .uid = uid};
+    if (n->greeted) {
+        const struct td_leave m = {.incarnation = n->incarnation};
+        core_send(c, n, n->peer, TD_MSG_LEAVE, &m);
+        core_round_forget_node(c, n);
+        n->greeted = n->probed = n->confirmed = false;
+    }
+    core_emit(c, TD_EV_NODE_DELETED, &ev);
+}
+
+/* All or none, as an update. */
+void core_request_delete_node(struct td_core *c, const struct td_input *in, const struct td_delete_node *m)
+{
+    struct td_hostlist names = {0};
+    struct td_error err = {0};
+    struct core_errors e = {0};
+    int r = td_hostlist_parse(m->nodes, TD_MAX_NODES, &names, &err);
+    for (uint32_t i = 0; r == 0 && i < names.names.n; i++)
+        r = delete_check(c, names.names.v[i], &err);
+    for (uint32_t i = 0; r == 0 && i < names.names.n; i++) {
+        struct core_node *n = core_node_find(c, names.names.v[i]);
+        if (core_node_is_gone(n))
+            continue; /* named twice */
+        delete_one(c, n, in->uid);
+        e.count++;
+    }
+    if (r < 0) {
+        core_refuse_error(c, in, &err);
+    } else {
+        core_audit_act(c, in, core_text(&c->wake, "delete nodes=%s", m->nodes));
+        core_errors_reply(c, in, &e);
+    }
     td_hostlist_release(&names);
 }

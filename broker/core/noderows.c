@@ -117,8 +117,7 @@ void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, stru
     for (int joined = 0; joined < 2; joined++) {
         for (uint32_t i = 0; i < c->nodes.n; i++) {
             const struct core_node *n = c->nodes.v[i];
-            bool gone = !n->conf && n->incarnation == 0; /* no longer configured, never seen */
-            if ((n->conf == NULL) != joined || gone || (only && !td_hostlist_has(only, n->name)))
+            if ((n->conf == NULL) != joined || core_node_is_gone(n) || (only && !td_hostlist_has(only, n->name)))
                 continue;
             struct td_node_info row;
             fill(c, n, a, &row);
@@ -140,17 +139,18 @@ uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a,
         struct td_partition_info *row = &rows[n++];
         const char **names = td_arena_alloc(a, (p->nodes.n + 1) * sizeof(*names));
         row->conf = p->conf;
-        row->nodes_total = p->nodes.n;
         for (uint32_t k = 0; k < p->nodes.n; k++) {
             const struct core_node *node = c->nodes.v[p->nodes.v[k]];
             struct td_ledger_free free;
+            if (core_node_is_gone(node))
+                continue;
             td_ledger_get_free(c->ledger, node->no, &free);
             row->cpus_total += free.cpus_total;
-            names[k] = node->name;
+            names[row->nodes_total++] = node->name;
         }
         struct td_buf b = {0};
-        if (p->nodes.n)
-            td_hostlist_fold(names, p->nodes.n, &b);
+        if (row->nodes_total)
+            td_hostlist_fold(names, row->nodes_total, &b);
         row->nodes = td_arena_strdup(a, td_buf_str(&b));
         td_buf_release(&b);
     }

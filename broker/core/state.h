@@ -555,6 +555,7 @@ void core_array_touch(struct td_core *c,
 
 /* node.c */
 struct core_node *core_node_find(const struct td_core *c, const char *name);
+bool core_node_is_gone(const struct core_node *n); /* in no NodeName line, and never joined or deleted since: not shown */
 struct core_node *core_node_add(struct td_core *c, const char *name);
 void core_node_free(struct core_node *n);
 void core_node_tell_ledger(struct td_core *c,
@@ -581,6 +582,8 @@ const struct td_inventory *core_node_inventory(const struct core_node *n, struct
 void core_node_judge(struct td_core *c, struct core_node *n,
                      const char *before); /* after its machine or its line changed */
 void core_nodes_expire(struct td_core *c);
+void core_request_delete_node(struct td_core *c, const struct td_input *in,
+                              const struct td_delete_node *m);
 void core_request_update_node(struct td_core *c, const struct td_input *in,
                               const struct td_update_node *u);
 
@@ -680,6 +683,7 @@ void core_token_apply_revoked(struct td_core *c, const struct td_ev_token_revoke
 /* keys.c */
 bool core_key_expired(const struct core_key *k, int64_t now_ms);
 void core_keys_apply_rotated(struct td_core *c, const struct td_ev_key_rotated *ev);
+void core_keys_apply_node_deleted(struct td_core *c, const char *node);
 void core_keys_apply_revoked(struct td_core *c, const struct td_ev_keys_revoked *ev);
 void core_request_keys(struct td_core *c, const struct td_input *in, const struct td_node_keys *m);
 

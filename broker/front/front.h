@@ -80,6 +80,7 @@ struct front {
     /* remote.c: of a front on another host */
     bool remote, joined;
     struct td_join_token token;
+    struct td_bus_trouble trouble;
     struct td_keypair keys;
     struct td_bus_client *bus;
     int64_t enrol_us, complain_us;

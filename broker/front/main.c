@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,9 @@
 #include <unistd.h>
 
 #include "broker/front/front.h"
+
+#define WAIT_MS 200
+#define WAIT_SAY_US 60000000
 
 static const struct {
     const char *name;
@@ -101,6 +105,26 @@ static int state_make(struct shell *s, struct td_error *err)
     return r;
 }
 
+/* The broker makes it: until then its front waits, as a worker waits for its broker. Ends by a signal, too (s->stop). */
+static char *state_await(struct shell *s, const char *path)
+{
+    struct pollfd fd = {.fd = s->signal_fd, .events = POLLIN};
+    int64_t say_us = 0;
+    char *real;
+    while (!(real = realpath(path, NULL)) && errno == ENOENT && !s->stop) {
+        if (shell_boot_us() >= say_us) {
+            shell_log(&s->log, "warn waiting for the broker's state directory %s: it is not there; start tender-broker, or mend --dir, --state "
+                      "or StateSaveLocation", path);
+            shell_log_flush(&s->log);
+            if (s->log.path && !say_us)
+                fprintf(stderr, "tender-front: waiting for the broker's state directory %s: it is not there; start tender-broker\n", path);
+            say_us = shell_boot_us() + WAIT_SAY_US;
+        }
+        s->stop = poll(&fd, 1, WAIT_MS) > 0;
+    }
+    return real;
+}
+
 static int state_find(struct shell *s, struct td_error *err)
 {
     char path[4200];
@@ -121,7 +145,11 @@ static int state_find(struct shell *s, struct td_error *err)
     } else {
         return td_fail(err, TD_E_USAGE, "no state directory: name one with --state, --dir, or --conf");
     }
-    char *real = realpath(path, NULL);
+    char *real = s->opt.join ? realpath(path, NULL) : state_await(s, path);
+    if (s->stop) {
+        free(real);
+        return 0;
+    }
     if (!real)
         return td_fail(err, TD_E_IO, "the broker's state directory '%s': %s", path, strerror(errno));
     s->state_dir = td_strdup(real);
@@ -222,7 +250,7 @@ static int front_start(struct front *f, struct td_error *err)
         r = shell_log_open(&s->log, s->opt.log, err);
     if (r == 0)
         r = state_find(s, err);
-    if (r < 0)
+    if (r < 0 || s->stop)
         return r;
     umask(077);
     clients_bound(s);
@@ -282,7 +310,7 @@ static int front_run(const struct shell_options *o)
     if (o->name)
         td_format(f.s->host, sizeof(f.s->host), "%s", o->name);
     int r = front_start(&f, &err);
-    if (r == 0)
+    if (r == 0 && !f.s->stop)
         r = front_loop(&f, &err);
     if (r < 0) {
         shell_log(&f.s->log, "error front stops: %s", err.text);
@@ -335,6 +363,21 @@ static void say_assert(const char *file, int line, const char *what)
     fprintf(stderr, "tender-front: %s:%d: %s does not hold\n", file, line, what);
 }
 
+/* Before there are two of us, and before standard input is /dev/null. */
+static int token_take(struct shell_options *o)
+{
+    static char token[TD_JOIN_WORD_BYTES];
+    struct td_error err = {0};
+    if (!o->join)
+        return 0;
+    if (td_join_word_take((char *)(uintptr_t)o->join, token, sizeof(token), &err) < 0) { /* it is in argv, and ours */
+        fprintf(stderr, "tender-front: error: %s\n", err.text);
+        return -err.code;
+    }
+    o->join = token;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct shell_options o = {.ready_fd = -1};
@@ -343,6 +386,8 @@ int main(int argc, char **argv)
     int r = options_parse(argc, argv, &o);
     if (r)
         return r < 0 ? 1 : 0;
+    if (token_take(&o) < 0)
+        return 1;
     if (!o.foreground)
         o.notify = (struct td_notify){0}; /* whoever waits for that one is not waiting for the one in the background */
     return o.foreground ? front_run(&o) : in_background(&o);

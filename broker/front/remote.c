@@ -17,7 +17,6 @@
 
 #define ENROL_US 1000000     /* between two askings */
 #define COMPLAIN_US 60000000 /* between two lines that say the same */
-#define TOKEN_BYTES_MAX 4096
 #define FRAMES_PER_TURN 1000
 
 /* --- joining ------------------------------------------------------------------------------------------------------------- */
@@ -42,7 +41,7 @@ static void remember(struct front *f)
 /* Whether an earlier start enrolled here; with --join: with the same broker. */
 int front_remote_begin(struct front *f, struct td_error *err)
 {
-    char path[4200], text[TOKEN_BYTES_MAX];
+    char path[4200], text[TD_JOIN_WORD_BYTES];
     struct td_join_token before = {0};
     struct td_error none_yet;
     const char *word = f->s->opt.join;
@@ -56,12 +55,7 @@ int front_remote_begin(struct front *f, struct td_error *err)
         f->token = before;
         return 0;
     }
-    if (word[0] == '@') {
-        r = td_word_load(word + 1, text, sizeof(text), err);
-        word = text;
-    }
-    if (r == 0)
-        r = td_join_token_parse(word, &f->token, err);
+    r = td_join_token_parse(word, &f->token, err);
     f->joined = r == 0 && f->joined && strcmp(before.server_key, f->token.server_key) == 0;
     explicit_bzero(text, sizeof(text));
     return r;
@@ -152,6 +146,9 @@ static void say_wrong_broker(struct front *f)
 void front_remote_tick(struct front *f)
 {
     say_wrong_broker(f);
+    char why[TD_BUS_TROUBLE_BYTES];
+    if (td_bus_trouble_look(&f->trouble, td_bus_client_connected(f->bus), f->token.router, shell_boot_us() / 1000, why))
+        shell_log(&f->s->log, "warn no connection to the broker at %s: %s", f->token.router, why);
     bool stands = td_bus_client_connected(f->bus), again = td_bus_client_reconnected(f->bus);
     if (f->link == LINK_UP && (!stands || again))
         front_uplink_close(f, "it broke");

@@ -12,6 +12,7 @@
 
 #define RETRY_US 50000
 #define REDIAL_US 500000 /* of a broker on another host; libzmq tries more often by itself */
+#define COMPLAIN_US 60000000
 #define SILENCE_US 5000000
 #define ACK_US 1000000
 #define ACK_BYTES (TD_MAX_FOLLOW_WINDOW_BYTES / 4)
@@ -37,8 +38,13 @@ void front_uplink_open(struct front *f)
         return;
     }
     int fd = td_local_connect(f->broker_socket, &err);
-    if (fd < 0)
-        return; /* the loop tries again; answers say how long it has been */
+    if (fd < 0) { /* the loop tries again; answers say how long it has been */
+        if (!f->ready && shell_boot_us() >= f->complain_us) {
+            shell_log(&f->s->log, "warn waiting for the broker: %s; start tender-broker", err.text);
+            f->complain_us = shell_boot_us() + COMPLAIN_US;
+        }
+        return;
+    }
     td_stream_init(&f->up, fd, OUT_MAX);
     f->up_watched = 0;
     front_uplink_follow(f);

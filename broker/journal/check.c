@@ -85,16 +85,31 @@ static bool check_input(void *ctx, uint64_t wake, int64_t now_ms, const uint8_t 
     return c->r == 0;
 }
 
-static int check_file(struct check *c)
+/* What SQLite finds is said in its words. An index holds nothing that its table does not, and rows have sums. */
+int td_sqlite_whole(struct td_store *s, struct td_error *err)
 {
     sqlite3_stmt *st = NULL;
-    int r = 0;
-    if (sqlite3_prepare_v2(c->s->db, "PRAGMA integrity_check(1)", -1, &st, NULL) != SQLITE_OK ||
-        sqlite3_step(st) != SQLITE_ROW)
-        r = td_store_fail(c->s, c->err, "check the file");
-    else if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
-        r = td_fail(c->err, TD_E_JOURNAL, "the file is damaged: %s", (const char *)sqlite3_column_text(st, 0));
+    struct td_buf first = {0};
+    bool indexes_alone = true;
+    int rc = sqlite3_prepare_v2(s->db, "PRAGMA integrity_check(20)", -1, &st, NULL), r = 0;
+    while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(st, 0);
+        rc = SQLITE_OK;
+        if (strcmp(text, "ok") == 0)
+            continue;
+        indexes_alone = indexes_alone && strstr(text, " index ");
+        if (!first.len)
+            td_buf_puts(&first, text);
+    }
+    if (rc != SQLITE_DONE)
+        r = td_store_fail(s, err, "check the file");
+    else if (first.len && indexes_alone)
+        r = td_fail(err, TD_E_JOURNAL, "%s/journal.db is damaged: %s. Only an index is, and no job is lost: sqlite3 %s/journal.db REINDEX "
+                    "makes it anew; then tender journal verify", s->dir, td_buf_str(&first), s->dir);
+    else if (first.len)
+        r = td_fail(err, TD_E_JOURNAL, "%s/journal.db is damaged: %s. " TD_STORE_WAY_OUT, s->dir, td_buf_str(&first));
     sqlite3_finalize(st);
+    td_buf_release(&first);
     return r;
 }
 
@@ -169,7 +184,7 @@ static void report_unsummed(struct check *c, enum td_summed table, const char *w
 static int check_all(struct check *c, struct td_buf *report)
 {
     memset(c->s->unsummed_seen, 0, sizeof(c->s->unsummed_seen));
-    int r = check_file(c);
+    int r = td_sqlite_whole(c->s, c->err);
     if (r < 0)
         return r;
     td_buf_puts(report, "file: whole\n");

@@ -568,5 +568,6 @@ const struct td_store_ops td_store_sqlite = {
     .free_bytes = store_free_bytes,
     .idle = store_idle,
     .bytes = store_bytes,
+    .whole = td_sqlite_whole,
     .verify = td_sqlite_verify,
 };

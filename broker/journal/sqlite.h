@@ -122,6 +122,7 @@ int td_sqlite_snapshot_read_at(struct td_store *s, uint64_t seq, td_store_record
 int td_sqlite_snapshots(struct td_store *s, td_store_snapshot_fn *fn, void *ctx, struct td_error *err);
 int td_sqlite_compact(struct td_store *s, struct td_compaction *c, bool *ret_more, struct td_error *err);
 int td_sqlite_purge(struct td_store *s, int64_t ended_before_ms, uint32_t max, uint32_t *ret_n, struct td_error *err);
+int td_sqlite_whole(struct td_store *s, struct td_error *err);
 int td_sqlite_verify(struct td_store *s, struct td_buf *report, struct td_error *err);
 
 /* birth.c: sees that there is a journal to open; makes one where there has been none, refuses what has been lost. */

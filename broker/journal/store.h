@@ -116,6 +116,8 @@ struct td_store_ops {
     uint64_t (*bytes)(struct td_store *s); /* size of its files */
     bool (*has_blob)(struct td_store *s, const uint8_t hash[32]);
     /* Whole-file checks: SQLite's own, sequence without gaps, every event decodes. */
+    /* Whether the file itself and its indexes are what SQLite wrote; reads all of it. Error: JOURNAL, with the way out. */
+    int (*whole)(struct td_store *s, struct td_error *err);
     int (*verify)(struct td_store *s, struct td_buf *report, struct td_error *err);
 };
 extern const struct td_store_ops td_store_sqlite;

@@ -52,6 +52,7 @@ pid_t process_start(const char *program, char *const argv[], int ready_fd, int e
 /* Waits until it is gone; false after the time. */
 bool process_wait_gone(pid_t pid, int ms);
 bool process_alive(pid_t pid);
+bool process_stopped(pid_t pid); /* by a signal, until SIGCONT */
 /* Asks with SIGTERM, as often as told, then kills; waits until it is gone. Who may not signal it is told at once. */
 enum process_end { PROCESS_GONE, PROCESS_STAYS, PROCESS_NOT_OURS };
 enum process_end process_end(pid_t pid, int asks, bool force);
@@ -64,6 +65,13 @@ int process_beside(const char *program, char *out, size_t cap, struct td_error *
 int file_write(const char *path, const void *data, size_t len, mode_t mode, struct td_error *err);
 int file_read(const char *path, struct td_buf *ret, struct td_error *err); /* error NOT read: IO */
 int dirs_make(const char *path, mode_t mode, struct td_error *err);
+
+/* --- down.c --- */
+/* A tender down that was killed in between may have left shepherds stopped: they are ended, as it would have done. To be
+ * called while no broker runs, or what their jobs come to would be recorded as the jobs' own end. */
+void down_finish(const struct cluster *c);
+/* Ends all that runs of a cluster and says what. Error: IO. */
+int down_all(const struct cluster *c, bool force, struct td_error *err);
 
 /* --- a start that failed (unmake.c) --- */
 bool cluster_is_empty(const struct cluster *c); /* the folder is there and holds nothing */

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cluster/doctor.h"
@@ -99,11 +100,37 @@ static void look_at_clock(struct visit *v)
         doctor_good(v, "clock", "clock and journal agree");
 }
 
+/* One that missed an offer is probed within a moment. */
+static void give_time(struct visit *v)
+{
+    struct td_error err = {0};
+    bool any = false;
+
+    for (uint32_t i = 0; i < v->nodes.rows.n; i++)
+        any |= v->nodes.rows.v[i].state == TD_NODE_UP && v->nodes.rows.v[i].awaited;
+    if (!any)
+        return;
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    td_vec_release(&v->nodes.rows);
+    v->nodes = (struct client_nodes){0};
+    if (client_nodes(v->c, NULL, &v->nodes, &err) < 0)
+        doctor_ill(v, "nodes", "the broker does not tell its nodes: %s", err.text);
+}
+
 static void look_at_nodes(struct visit *v)
 {
     struct node_ills l = {0};
 
+    give_time(v);
+
     node_ills_find(v->c->place.conf, &v->nodes, &l);
+    for (uint32_t i = 0; i < v->nodes.rows.n; i++) {
+        const struct td_node_info *n = &v->nodes.rows.v[i];
+        if (n->state == TD_NODE_UP && n->awaited)
+            doctor_ill(v, "nodes", "node %s is up and does not answer the broker's offers, so it is given no work: see whether its worker "
+                       "is stopped (kill -CONT), or its link carries one way only (both ports of its token must be open to it), then "
+                       "restart tender-worker there", n->name);
+    }
     for (uint32_t i = 0; i < l.v.n; i++)
         doctor_ill(v, "nodes", "%s", l.v.v[i]);
     if (!l.total)
@@ -111,6 +138,15 @@ static void look_at_nodes(struct visit *v)
     else if (l.up == l.total)
         doctor_good(v, "nodes", "%u node%s up", l.up, l.up == 1 ? "" : "s");
     node_ills_release(&l);
+}
+
+static void look_for_stopped(struct visit *v, enum process_kind kind, const char *node)
+{
+    pid_t pid = process_find(&v->local, kind, node);
+
+    if (pid && process_stopped(pid))
+        doctor_ill(v, "processes", "%s%s%s (process %d) is stopped by a signal and answers nobody: kill -CONT %d", process_program(kind),
+                   node ? " of " : "", node ? node : "", (int)pid, (int)pid);
 }
 
 /* Processes of a local cluster: the broker misses a dead worker only after its lease. */
@@ -123,6 +159,12 @@ static void look_at_processes(struct visit *v)
     if (!process_find(c, PROCESS_FRONT, NULL))
         doctor_ill(v, "processes", "the front does not run: commands ask the broker itself, and nothing can be watched; start it "
                    "with: tender up --dir %s", c->dir);
+    look_for_stopped(v, PROCESS_BROKER, NULL);
+    look_for_stopped(v, PROCESS_FRONT, NULL);
+    for (uint32_t i = 0; i < v->lines.v.n; i++) {
+        look_for_stopped(v, PROCESS_WORKER, v->lines.v.v[i].node);
+        look_for_stopped(v, PROCESS_SHEPHERD, v->lines.v.v[i].node);
+    }
     for (uint32_t i = 0; i < v->lines.v.n; i++)
         if (!process_find(c, PROCESS_WORKER, v->lines.v.v[i].node))
             doctor_ill(v, "processes", "the worker of %s does not run; start it with: tender up --dir %s", v->lines.v.v[i].node,

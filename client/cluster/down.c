@@ -48,14 +48,13 @@ static bool any_alive(const pid_vec *v)
     return false;
 }
 
-/* The shepherd is stopped while its jobs are ended, so that it records nothing of it; then it goes too. */
-static enum process_end end_shepherd(pid_t shepherd, bool force)
+/* The shepherd is stopped while its jobs are ended, so that it records nothing of it; then it goes
+ * too. Nobody is to interrupt us between the two (SIGKILL can: down_finish). */
+static enum process_end end_stopped(pid_t shepherd, bool force)
 {
     struct timespec tick = {.tv_nsec = 5 * 1000000};
     pid_vec tree = {0};
 
-    if (kill(shepherd, SIGSTOP) < 0 && errno == EPERM)
-        return PROCESS_NOT_OURS;
     process_tree(shepherd, &tree);
     if (!force) {
         signal_all(&tree, SIGTERM);
@@ -70,6 +69,22 @@ static enum process_end end_shepherd(pid_t shepherd, bool force)
     kill(shepherd, SIGKILL);
     td_vec_release(&tree);
     return process_wait_gone(shepherd, LEAVE_MS) ? PROCESS_GONE : PROCESS_STAYS;
+}
+
+static enum process_end end_shepherd(pid_t shepherd, bool force)
+{
+    enum process_end end = PROCESS_NOT_OURS;
+    sigset_t later, before;
+
+    sigemptyset(&later);
+    sigaddset(&later, SIGINT);
+    sigaddset(&later, SIGTERM);
+    sigaddset(&later, SIGHUP);
+    sigprocmask(SIG_BLOCK, &later, &before);
+    if (kill(shepherd, SIGSTOP) == 0 || errno != EPERM)
+        end = end_stopped(shepherd, force);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return end;
 }
 
 /* Jobs that have nodes; one that is COMPLETING is over, how is known already. */
@@ -147,6 +162,24 @@ static uint32_t down_shepherd(const struct cluster *c, const char *node, bool fo
     return pid != 0 && end == PROCESS_GONE;
 }
 
+static uint32_t finish_shepherd(const struct cluster *c, const char *node, bool force,
+                                uint32_t *stay)
+{
+    pid_t pid = process_find(c, PROCESS_SHEPHERD, node);
+
+    return pid && process_stopped(pid) ? down_shepherd(c, node, force, stay) : 0;
+}
+
+void down_finish(const struct cluster *c)
+{
+    uint32_t stay = 0, n = each_node(c, finish_shepherd, true, &stay);
+
+    if (n)
+        say_note("%u shepherd%s, stopped by a tender down that did not come to its end, %s ended "
+                 "with what jobs had left",
+                 n, n == 1 ? "" : "s", n == 1 ? "was" : "were");
+}
+
 static int run_sweep(const char *dir, int log_fd, struct td_error *err)
 {
     char *argv[] = {"tender-shepherd", "--dir", (char *)(uintptr_t)dir, "--sweep", NULL};
@@ -186,32 +219,26 @@ static uint32_t sweep_node(const struct cluster *c, const char *node, bool force
     return r == 0;
 }
 
-static int bring_down(const struct down *o, struct td_error *err)
+int down_all(const struct cluster *c, bool force, struct td_error *err)
 {
-    struct cluster c = {0};
     uint32_t stay = 0;
-    int r = cluster_current(o->dir, o->name, &c, err);
-
-    if (r < 0)
-        return r;
-    if (setenv("SLURM_CONF", c.conf, 1) < 0)
-        return td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
-    pid_t broker = process_find(&c, PROCESS_BROKER, NULL);
+    pid_t broker = process_find(c, PROCESS_BROKER, NULL);
     struct running running = broker ? count_running() : (struct running){0};
     enum process_end end = broker ? process_end(broker, 1, false) : PROCESS_GONE;
     if (end != PROCESS_GONE) /* nothing is touched under a broker that would record it */
-        return td_fail(err, TD_E_IO, "the broker (process %d) %s; nothing of %s was ended", (int)broker, why(end), c.dir);
-    pid_t front = process_find(&c, PROCESS_FRONT, NULL);
-    end = front ? process_end(front, 1, o->force) : PROCESS_GONE;
+        return td_fail(err, TD_E_IO, "the broker (process %d) %s; nothing of %s was ended",
+                       (int)broker, why(end), c->dir);
+    pid_t front = process_find(c, PROCESS_FRONT, NULL);
+    end = front ? process_end(front, 1, force) : PROCESS_GONE;
     if (end != PROCESS_GONE) {
         say_warning("the front (process %d) %s", (int)front, why(end));
         stay++;
     }
-    uint32_t workers = each_node(&c, down_worker, o->force, &stay);
-    uint32_t shepherds = each_node(&c, down_shepherd, o->force, &stay);
-    each_node(&c, sweep_node, o->force, &stay);
+    uint32_t workers = each_node(c, down_worker, force, &stay);
+    uint32_t shepherds = each_node(c, down_shepherd, force, &stay);
+    each_node(c, sweep_node, force, &stay);
     if (!broker && !front && !workers && !shepherds && !stay) {
-        say_note("nothing of %s was running", c.dir);
+        say_note("nothing of %s was running", c->dir);
         return 0;
     }
     if (running.queued_again)
@@ -221,10 +248,20 @@ static int bring_down(const struct down *o, struct td_error *err)
         say_note("%u %s ended for good (of srun or salloc, or not to be requeued): NODE_FAIL at the next tender up", running.lost,
                  jobs_were(running.lost));
     say_note("ended: %s, %s, %u worker%s, %u shepherd%s; the journal stays in %s/state", broker ? "the broker" : "no broker",
-             front ? "its front" : "no front", workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c.dir);
+             front ? "its front" : "no front", workers, workers == 1 ? "" : "s", shepherds, shepherds == 1 ? "" : "s", c->dir);
     if (stay)
         return td_fail(err, TD_E_IO, "not all of it could be ended: %u warning%s", stay, stay == 1 ? "" : "s");
     return 0;
+}
+
+static int bring_down(const struct down *o, struct td_error *err)
+{
+    struct cluster c = {0};
+    int r = cluster_current(o->dir, o->name, &c, err);
+
+    if (r == 0 && setenv("SLURM_CONF", c.conf, 1) < 0)
+        r = td_fail(err, TD_E_IO, "cannot set SLURM_CONF: %s", strerror(errno));
+    return r < 0 ? r : down_all(&c, o->force, err);
 }
 
 static int run(int argc, char **argv)

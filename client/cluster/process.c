@@ -13,6 +13,7 @@
 #include "cluster/cluster.h"
 
 #define LEAVE_MS 10000
+#define ASK_MS 100
 
 const char *process_program(enum process_kind kind)
 {
@@ -171,6 +172,11 @@ bool process_alive(pid_t pid)
     return s && s != 'Z' && s != 'X';
 }
 
+bool process_stopped(pid_t pid)
+{
+    return state_of(pid, NULL) == 'T';
+}
+
 bool process_wait_gone(pid_t pid, int ms)
 {
     struct timespec tick = {.tv_nsec = 5 * 1000000};
@@ -187,8 +193,11 @@ enum process_end process_end(pid_t pid, int asks, bool force)
 {
     if (kill(pid, 0) < 0 && errno == EPERM)
         return PROCESS_NOT_OURS;
-    for (int i = 0; i < asks && !force && process_alive(pid); i++)
-        kill(pid, SIGTERM);
+    for (int i = 0; i < asks && !force && process_alive(pid); i++) {
+        kill(pid, SIGTERM); /* a second one counts only when the first was taken: two that wait are one */
+        if (i + 1 < asks)
+            process_wait_gone(pid, ASK_MS);
+    }
     if (!force && process_wait_gone(pid, LEAVE_MS))
         return PROCESS_GONE;
     kill(pid, SIGKILL);

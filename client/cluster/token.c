@@ -75,7 +75,8 @@ const struct command token_command = {
     .name = "tender join-token",
     .synopsis = "[--front [--root]] [--dir DIR] [--names NODES] [--uses N] [--valid TIME]",
     .summary = "make a token with which workers and fronts join",
-    .about = "Prints a token for: tender-worker --join TOKEN. Whoever holds it may join, so keep it as a password.\n"
+    .about = "Prints a token for: tender-worker --join TOKEN (or --join @FILE, or --join - for standard input). Whoever holds it may join,\n"
+             "so keep it as a password.\n"
              "\n"
              "With --front it is for: tender-front --join TOKEN --dir DIR, on a login node. That front is believed when it says\n"
              "who a user of its host is, so give it only to machines whose root you trust as much. Root there is nobody here,\n"

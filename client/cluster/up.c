@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,34 @@ static const struct option options[] = {
     OPTIONS_HELP,
     {0},
 };
+
+/* --- Ctrl-C --------------------------------------------------------------------------------------
+ *
+ * What runs is in sessions of its own and does not hear it. So it is noted, each wait ends by it,
+ * and bring_up ends what was started, or says what stays. The second one ends us at once. */
+
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int signal)
+{
+    interrupted = signal;
+}
+
+static void signals_note(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction note = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction was;
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(signals); i++)
+        if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+            sigaction(signals[i], &note, NULL);
+}
+
+static int check_interrupted(struct td_error *err)
+{
+    return interrupted ? td_fail(err, TD_E_IO, "interrupted: %s", strsignal(interrupted)) : 0;
+}
 
 static const char *mark(void)
 {
@@ -285,28 +314,45 @@ static int prepare(const struct up *o, const struct cluster *c, struct worker_li
 
 /* --- the broker ---------------------------------------------------------------------------------------------------- */
 
+/* A daemon that was started leaves when its child answers; one that we are not to wait for is ended
+ * with its child. */
+static int wait_daemon(pid_t pid, const char *what, const char *log, struct td_error *err)
+{
+    pid_vec tree = {0};
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR && !interrupted)
+        ;
+    if (interrupted) {
+        process_tree(pid, &tree);
+        for (uint32_t i = 0; i < tree.n; i++)
+            process_end(tree.v[i], 1, false);
+        process_end(pid, 1, false);
+        td_vec_release(&tree);
+        return check_interrupted(err);
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return td_fail(err, TD_E_UNREACHABLE, "the %s did not start; its log: %s", what, log);
+    say_note("%s %s runs", mark(), what);
+    return 1;
+}
+
 static int start_broker(const struct cluster *c, struct td_error *err)
 {
     char log[TD_MAX_PATH_BYTES + 64];
-    int status;
 
     if (process_find(c, PROCESS_BROKER, NULL))
         return 0;
     td_format(log, sizeof(log), "%s/log/broker.log", c->dir);
     char *argv[] = {"tender-broker", "--conf", (char *)(uintptr_t)c->conf, "--dir", (char *)(uintptr_t)c->dir, "--log", log, NULL};
+    down_finish(c);
     int pid = process_start("tender-broker", argv, -1, 2, err);
-    if (pid < 0)
-        return pid;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) /* it leaves when the broker answers */
-        ;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return td_fail(err, TD_E_UNREACHABLE, "the broker did not start; its log: %s", log);
-    say_note("%s broker runs", mark());
-    return 1;
+    return pid < 0 ? pid : wait_daemon(pid, "broker", log, err);
 }
 
-/* A broker that its pid file names may have been killed a moment ago and take its last breath: it is waited for, and
- * another one started. */
+/* A broker that its pid file names may have been killed a moment ago and take its last breath: it
+ * is waited for, and another one started. One that a killed tender up has started may not have
+ * written its pid yet: ours finds the journal in use, and the other is as good. */
 static int reach_broker(const struct cluster *c, struct client *client, struct td_error *err)
 {
     for (int tries = 0;; tries++) {
@@ -315,6 +361,8 @@ static int reach_broker(const struct cluster *c, struct client *client, struct t
         pid_t found = process_find(c, PROCESS_BROKER, NULL);
         int r = start_broker(c, err);
 
+        if (r == -TD_E_UNREACHABLE && !found && process_find(c, PROCESS_BROKER, NULL))
+            r = 0;
         if (r >= 0)
             r = client_open_broker(client, err);
         if (r >= 0)
@@ -394,6 +442,8 @@ static int wait_front(const struct cluster *c, struct td_error *err)
         client_close(&client);
         if (r != -TD_E_UNREACHABLE)
             return r;
+        if (check_interrupted(err) < 0)
+            return -err->code;
         if (elapsed_ms() > until)
             return td_fail(err, TD_E_TIMED_OUT, "the front does not reach the broker; its log: %s/log/front.log", c->dir);
         nanosleep(&tick, NULL);
@@ -403,21 +453,14 @@ static int wait_front(const struct cluster *c, struct td_error *err)
 static int start_front(const struct cluster *c, struct td_error *err)
 {
     char log[TD_MAX_PATH_BYTES + 64];
-    int status;
 
     if (process_find(c, PROCESS_FRONT, NULL))
         return wait_front(c, err);
     td_format(log, sizeof(log), "%s/log/front.log", c->dir);
     char *argv[] = {"tender-front", "--conf", (char *)(uintptr_t)c->conf, "--dir", (char *)(uintptr_t)c->dir, "--log", log, NULL};
     int pid = process_start("tender-front", argv, -1, 2, err);
-    if (pid < 0)
-        return pid;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) /* it leaves when the front answers */
-        ;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return td_fail(err, TD_E_UNREACHABLE, "the front did not start; its log: %s", log);
-    say_note("%s front runs", mark());
-    return 1;
+    int r = pid < 0 ? pid : wait_daemon(pid, "front", log, err);
+    return r == -TD_E_UNREACHABLE && process_find(c, PROCESS_FRONT, NULL) ? wait_front(c, err) : r;
 }
 
 /* --- workers ------------------------------------------------------------------------------------------------------- */
@@ -464,14 +507,17 @@ static int start_worker(const struct cluster *c, struct starting *s, struct td_e
     return 0;
 }
 
-/* What a worker says of its start: "ready", or "error: why". */
-static void hear(struct starting *s)
+/* What a worker says of its start: "ready", or "error: why". A tender up that was killed may have
+ * started one that had not written its pid when we looked: then ours ends, and the other is as
+ * good. */
+static void hear(const struct cluster *c, struct starting *s)
 {
     ssize_t n = read(s->ready_fd, s->text, sizeof(s->text) - 1);
 
     s->text[n > 0 ? n : 0] = 0;
     s->text[strcspn(s->text, "\n")] = 0;
-    s->failed = strncmp(s->text, "ready", 5) != 0;
+    s->failed =
+        strncmp(s->text, "ready", 5) != 0 && !process_find(c, PROCESS_WORKER, s->line->node);
     if (s->failed && !s->text[0])
         td_format(s->text, sizeof(s->text), "it ended without a word");
     close(s->ready_fd);
@@ -482,7 +528,7 @@ static void hear(struct starting *s)
         say_note("%s worker of %s runs", mark(), s->line->node);
 }
 
-static void hear_all(struct starting *v, uint32_t n, int64_t until)
+static void hear_all(const struct cluster *c, struct starting *v, uint32_t n, int64_t until)
 {
     struct pollfd *fds = td_alloc((n + 1) * sizeof(*fds));
 
@@ -492,12 +538,12 @@ static void hear_all(struct starting *v, uint32_t n, int64_t until)
             if (v[i].ready_fd >= 0)
                 fds[k++] = (struct pollfd){.fd = v[i].ready_fd, .events = POLLIN};
         int64_t left = until - elapsed_ms();
-        if (!k || left <= 0 || (poll(fds, k, (int)left) < 0 && errno != EINTR))
+        if (!k || left <= 0 || interrupted || poll(fds, k, (int)left) < 0)
             break;
         for (uint32_t f = 0; f < k; f++)
             for (i = 0; fds[f].revents && i < n; i++)
                 if (v[i].ready_fd == fds[f].fd) {
-                    hear(&v[i]);
+                    hear(c, &v[i]);
                     break;
                 }
     }
@@ -530,6 +576,8 @@ static int wait_up(const struct cluster *c, struct client *client, const struct 
         td_vec_release(&nodes.rows);
         td_arena_reset(&client->arena);
         bool done = !missing.len;
+        if (r == 0 && !done)
+            r = check_interrupted(err);
         if (r == 0 && !done && elapsed_ms() > until)
             r = td_fail(err, TD_E_TIMED_OUT, "not up after %d s:%s; their logs: %s/nodes/*/worker.log", READY_MS / 1000,
                         td_buf_str(&missing), c->dir);
@@ -550,15 +598,22 @@ static int start_workers(const struct cluster *c, struct client *client, const s
 
     for (uint32_t i = 0; i < n; i++)
         v[i] = (struct starting){.line = &l->v.v[i], .ready_fd = -1};
-    for (uint32_t i = 0; i < n && r == 0; i++)
-        if (!process_find(c, PROCESS_WORKER, v[i].line->node))
+    for (uint32_t i = 0; i < n && r == 0; i++) {
+        r = check_interrupted(err);
+        if (r == 0 && !process_find(c, PROCESS_WORKER, v[i].line->node))
             r = start_worker(c, &v[i], err);
-    hear_all(v, n, until);
+    }
+    hear_all(c, v, n, until);
+    if (r == 0)
+        r = check_interrupted(err);
     if (r == 0)
         r = wait_up(c, client, v, n, until, err);
     for (uint32_t i = 0; i < n; i++)
         failed += v[i].failed;
-    *ret_none = failed == n;
+    *ret_none = failed == n && !interrupted;
+    for (uint32_t i = 0; i < n && interrupted; i++) /* without a pid file yet nobody else could find it */
+        if (v[i].pid)
+            process_end(v[i].pid, 0, true);
     if (r == 0 && failed)
         r = td_fail(err, TD_E_UNREACHABLE, "%u of %u workers did not start", failed, n);
     td_free(v);
@@ -628,8 +683,11 @@ static int lock(const struct cluster *c, struct td_error *err)
     if (fd < 0)
         return td_fail(err, TD_E_IO, "cannot open %s: %s", path, strerror(errno));
     fchmod(fd, 0600); /* who may open it may hold it: earlier builds let everybody */
-    if (flock(fd, LOCK_EX) < 0)
-        return td_fail(err, TD_E_IO, "cannot lock %s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX) < 0) {
+        close(fd);
+        return interrupted ? check_interrupted(err)
+                           : td_fail(err, TD_E_IO, "cannot lock %s: %s", path, strerror(errno));
+    }
     return fd; /* held until the process ends */
 }
 
@@ -660,11 +718,24 @@ static int start_all(const struct cluster *c, struct worker_lines *l, bool *ret_
     if (r >= 0)
         r = start_workers(c, &client, l, ret_none, err);
     if (r >= 0)
+        r = check_interrupted(err);
+    if (r >= 0)
         r = start_front(c, err);
     if (r >= 0)
         r = tell_nodes(c, &client, err);
     client_close(&client);
     return r;
+}
+
+/* Nobody has submitted anything to it yet. */
+static void take_down(const struct cluster *c)
+{
+    struct td_error err = {0};
+
+    say_note("interrupted: what was started is ended again");
+    if (down_all(c, true, &err) < 0)
+        say_warning("%s", err.text);
+    say_note("tender up --dir %s goes on with it", c->dir);
 }
 
 static int bring_up(const struct up *o, struct td_error *err)
@@ -695,6 +766,8 @@ static int bring_up(const struct up *o, struct td_error *err)
         r = start_all(&c, &l, &none, err);
     if (r < 0 && fresh && none)
         cluster_take_back(&c);
+    else if (r < 0 && fresh && interrupted)
+        take_down(&c);
     else if (r < 0 && prepared)
         say_note("what runs stays; to take it down: tender down --dir %s", c.dir);
     if (r >= 0) {
@@ -718,8 +791,10 @@ static int run(int argc, char **argv)
 
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", p.words.v[0]);
-    if (r == 0)
+    if (r == 0) {
+        signals_note();
         r = bring_up(&o, &err);
+    }
     if (r < 0)
         say_error("%s", err.text);
     option_parse_release(&p);

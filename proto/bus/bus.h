@@ -16,7 +16,21 @@ struct td_keypair {
 int td_keypair_make(struct td_keypair *ret, struct td_error *err);
 /* The first word of a small file, a token's or a number's. */
 int td_word_load(const char *path, char *out, size_t cap, struct td_error *err);
+/* What stands behind --join: a token, which is blotted out where it stands, because ps shows it to everybody; "@FILE", its
+ * first word; "-", the first word of a line of standard input. */
+#define TD_JOIN_WORD_BYTES 4096
+int td_join_word_take(char *word, char *out, size_t cap, struct td_error *err);
 int td_keypair_load(const char *path, struct td_keypair *ret, struct td_error *err); /* makes the file (0600) when absent */
+
+/* Why no connection to an endpoint stands. To be called now and then; true: there is a sentence to say, after a while at first,
+ * then once a minute. All zero at first. */
+#define TD_BUS_TROUBLE_BYTES 512
+struct td_bus_trouble {
+    int64_t say_ms;
+    bool asking;
+    int fd;
+};
+bool td_bus_trouble_look(struct td_bus_trouble *t, bool stands, const char *endpoint, int64_t now_ms, char text[TD_BUS_TROUBLE_BYTES]);
 
 /* Server: a ROUTER for workers (and remote fronts) and a PUB for offers, on ports of one address. port_range: NULL or "0"
  * any free ports; "6817-6820" the first free two of them; "6817" the ROUTER there, the PUB on any free port. Raises

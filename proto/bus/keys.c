@@ -36,6 +36,44 @@ int td_word_load(const char *path, char *out, size_t cap, struct td_error *err)
     return 0;
 }
 
+static int line_read(int fd, char *out, size_t cap)
+{
+    size_t have = 0;
+
+    while (have + 1 < cap && !memchr(out, '\n', have)) {
+        ssize_t n = read(fd, out + have, cap - 1 - have);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    out[have] = '\0';
+    out[strcspn(out, " \t\r\n")] = '\0';
+    return 0;
+}
+
+int td_join_word_take(char *word, char *out, size_t cap, struct td_error *err)
+{
+    size_t n = strlen(word);
+
+    if (word[0] == '@')
+        return td_word_load(word + 1, out, cap, err);
+    if (strcmp(word, "-") == 0) {
+        if (line_read(STDIN_FILENO, out, cap) < 0)
+            return td_fail(err, TD_E_IO, "cannot read the token from standard input: %s", strerror(errno));
+        return out[0] ? 0 : td_fail(err, TD_E_USAGE, "--join -: no token came on standard input");
+    }
+    if (n >= cap)
+        return td_fail(err, TD_E_BAD_TOKEN, "%s: it is too long", td_error_words(TD_E_BAD_TOKEN));
+    memcpy(out, word, n + 1);
+    memset(word, '*', n);
+    return 0;
+}
+
 static int file_parse(const char *path, const char *text, size_t n, struct td_keypair *ret, struct td_error *err)
 {
     struct td_keypair k = {0};

@@ -43,4 +43,22 @@ cp kept/journal.db* "$DIR/state/"
 ok "with the journal back the broker starts" tender up --dir "$DIR"
 is "$(squeue -h -t PD -o %i | wc -l)" 21 "with every job"
 is "$(job_state "$held")" PENDING "as it was"
+
+# An index that does not fit its table would give answers that lack something.
+if command -v sqlite3 >/dev/null; then
+    tender down --dir "$DIR" --force 2>/dev/null
+    db=$DIR/state/journal.db
+    define() { sqlite3 -cmd 'PRAGMA writable_schema=ON' "$db" "UPDATE sqlite_master SET sql='CREATE INDEX inputs_by_seq ON inputs(seq)$1' WHERE name='inputs_by_seq'"; }
+    define ' WHERE seq<0'
+    sqlite3 "$db" "INSERT INTO inputs(wake,time_ms,seq,data) VALUES(1000000000,1,1,x'')" # which no index names
+    define ''
+    tender up --dir "$DIR" >out 2>err && echo "# it came up" >>err
+    like "$(cat err)" 'journal.db is damaged: .*index inputs_by_seq. Only an index is, and no job is lost' "a damaged index is refused"
+    way=$(sed -n 's/.*: \(sqlite3 .* REINDEX\) makes it anew.*/\1/p' err)
+    ok "the way out that is said" eval "$way"
+    sqlite3 "$db" "DELETE FROM inputs WHERE wake=1000000000"
+    ok "leads out" tender up --dir "$DIR"
+    like "$(cat "$DIR/log/broker.log")" 'info journal checked mib=[0-9]+ ms=' "the file was looked at"
+    is "$(job_state "$held")" PENDING "and every job is there"
+fi
 done_testing

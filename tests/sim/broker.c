@@ -11,7 +11,7 @@ static void conf_make(struct sim *s, struct td_arena *a, struct td_ev_conf_loade
     struct td_partition_conf *parts = td_arena_alloc(a, 2 * sizeof(*parts));
     char names[32];
 
-    snprintf(names, sizeof(names), "n[1-%u]", s->nnodes);
+    snprintf(names, sizeof(names), "n[1-%u]", sim_deletes(s) ? 1 : s->nnodes);
     *node = (struct td_node_conf){.names = td_arena_strdup(a, names)};
     parts[0] = (struct td_partition_conf){.name = "normal", .nodes = "ALL", .is_default = true, .max_s = TD_INFINITE, .state = "UP", .priority_tier = 1};
     parts[1] = (struct td_partition_conf){.name = "first", .nodes = "n1", .max_s = 7200, .default_s = 600, .state = "UP", .priority_tier = 2};
@@ -143,6 +143,7 @@ static void input_give(struct sim *s, const struct sim_item *it)
     } else {
         bool any = f.id == TD_MSG_STEP_CREATE || f.id == TD_MSG_STEP_SIGNAL || f.id == TD_MSG_SESSION_CLOSE ||
                    f.id == TD_MSG_SESSION_HEARD;
+        any = any || f.id == TD_MSG_DELETE_NODE;
         in.uid = f.id == TD_MSG_UPDATE_NODE || any ? 0 : 1000 + it->a % 3;
         in.gid = 100;
     }

@@ -95,7 +95,10 @@ static void resume_nodes(struct sim *s)
     struct td_update_node m = {.state = "RESUME", .reason = "calm"};
     struct td_buf all = {0};
 
-    td_buf_putf(&all, "n[1-%u]", s->nnodes);
+    if (sim_deletes(s))
+        td_buf_puts(&all, "ALL");
+    else
+        td_buf_putf(&all, "n[1-%u]", s->nnodes);
     m.nodes = td_buf_str(&all);
     struct sim_request r = {.id = TD_MSG_UPDATE_NODE};
     td_wire_put_frame(&r.frame, r.id, s->requests.n + 1, &m);

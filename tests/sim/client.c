@@ -39,6 +39,12 @@ static bool changes_dependencies(const struct sim *s)
     return s->seed % 20 == 13;
 }
 
+/* Every twentieth run has one node that is configured and others that just join, and are deleted now and then. */
+bool sim_deletes(const struct sim *s)
+{
+    return s->seed % 20 == 7;
+}
+
 static const char *dependency(struct sim *s, char *text, size_t size)
 {
     static const char *const kinds[] = {"after", "afterany", "afterok", "afternotok"};
@@ -106,7 +112,12 @@ void sim_client_act(struct sim *s)
     struct td_job_sel sel = {.job = some_job(s)};
     uint32_t what = rnd(s, 20);
 
-    if (what < 12) {
+    if (sim_deletes(s) && rnd(s, 3) == 0) {
+        char node[16];
+        snprintf(node, sizeof(node), "n%u", 1 + rnd(s, s->nnodes));
+        struct td_delete_node m = {.nodes = node};
+        sim_request_add(s, TD_MSG_DELETE_NODE, &m);
+    } else if (what < 12) {
         submit(s);
     } else if (what < 14) {
         struct td_cancel m = {.filter = {.ids = {&sel, 1}}, .signal = rnd(s, 6) == 0 ? 10 : 0};

@@ -338,7 +338,12 @@ static void worker_step(struct sim *s, uint32_t i, const struct td_agent_input *
         case TD_AGENT_RECONNECT:
             sim_log(s, "  %s: reconnects", n->name);
             break;
-        case TD_AGENT_LEAVE:
+        case TD_AGENT_LEAVE: /* deleted: whoever looks after the node has it join again */
+            if (sim_deletes(s)) {
+                sim_push(s, 0, SIM_WORKER_DIES, i, 0, 0, NULL);
+                break;
+            }
+            /* fall through */
         case TD_AGENT_EXIT:
             sim_fail(s, "%s: agent leaves: %s", n->name, e[k].body ? (const char *)e[k].body : "drained");
             break;

@@ -260,7 +260,7 @@ static void on_refused(struct td_agent *g, const struct td_refused *m)
 
     if (m->hello_again) {
         if (g->state == AGENT_REGISTERED)
-            say_hello(g, "asked to say hello again");
+            say_hello(g, td_str_empty(m->text) ? "asked to say hello again" : m->text);
         return; /* otherwise a HELLO is on its way or due */
     }
     if (g->state != AGENT_GREETING)
@@ -274,6 +274,16 @@ static void on_refused(struct td_agent *g, const struct td_refused *m)
     }
     go(g, AGENT_OVER, "refused for good");
     agent_effect(g, TD_AGENT_EXIT, 0, td_arena_strdup(&g->step, words ? words : "refused by the broker"));
+}
+
+/* An administrator has deleted this node, on which nothing ran. Late ones are about a registration that is over. */
+static void on_leave(struct td_agent *g, const struct td_leave *m)
+{
+    if (g->state != AGENT_REGISTERED || m->incarnation != g->welcome.incarnation)
+        return;
+    agent_log(g, "warn node=%s was deleted from the cluster: its worker ends; with a token it may join again", g->name);
+    go(g, AGENT_OVER, "deleted");
+    agent_effect(g, TD_AGENT_LEAVE, 0, NULL);
 }
 
 /* --- rounds ------------------------------------------------------------------------------------------------------ */
@@ -350,6 +360,9 @@ static void on_bus(struct td_agent *g, uint32_t id, const void *body)
         return;
     case TD_MSG_REFUSED:
         on_refused(g, body);
+        return;
+    case TD_MSG_LEAVE:
+        on_leave(g, body);
         return;
     case TD_MSG_HEARTBEAT_ACK:
         on_heartbeat_ack(g, body);

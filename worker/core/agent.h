@@ -41,7 +41,7 @@ enum td_agent_effect_kind {
     TD_AGENT_SEND,       /* message `id` to the broker */
     TD_AGENT_SUBSCRIBE, TD_AGENT_UNSUBSCRIBE, /* topic */
     TD_AGENT_TO_SHEPHERD, /* message `id`; SH_LAUNCH carries award and spec only: the shell adds script, env, paths, binding */
-    TD_AGENT_LEAVE,      /* drained and empty: the process may end */
+    TD_AGENT_LEAVE,      /* drained and empty, or deleted: the process may end */
     TD_AGENT_LOG,        /* body: const char * */
     TD_AGENT_RECONNECT,  /* the broker has been silent too long: reconnect (jitter already waited) */
     TD_AGENT_EXIT,       /* refused for good: body is the sentence (const char *) */

@@ -553,6 +553,10 @@ static void take_message(struct film *f, struct film_worker *w, uint32_t id, con
     case TD_MSG_HEARTBEAT_ACK:
         w->answered_ms = TD_MAX(w->answered_ms, ((const struct td_heartbeat_ack *)body)->at_ms);
         return;
+    case TD_MSG_LEAVE:
+        if (((const struct td_leave *)body)->incarnation == w->incarnation)
+            w->on = false;
+        return;
     case TD_MSG_PROBE: {
         struct td_probe_echo e = {.incarnation = w->incarnation,
                                   .no = ((const struct td_probe *)body)->no};

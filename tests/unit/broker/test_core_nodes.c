@@ -339,6 +339,83 @@ static void awards_survive_a_restart(void **state)
     }
 }
 
+static void delete_node(struct film *f, uint32_t uid, const char *nodes)
+{
+    const struct td_delete_node m = {.nodes = nodes};
+    film_request(f, uid, TD_MSG_DELETE_NODE, &m);
+}
+
+static bool count_node(void *ctx, const struct td_node_info *row)
+{
+    *(uint32_t *)ctx += td_str_equal(row->name, "n2");
+    return true;
+}
+
+static uint32_t shown(struct film *f)
+{
+    struct td_arena a = {0};
+    uint32_t n = 0, total;
+    const struct td_partition_info *rows;
+    td_core_nodes(f->core, NULL, &a, count_node, &n);
+    total = td_core_partitions(f->core, &a, &rows);
+    for (uint32_t i = 0; i < total; i++)
+        assert_int_equal(strstr(rows[i].nodes, "2") != NULL, n > 0);
+    td_arena_release(&a);
+    return n;
+}
+
+static void a_node_that_joined_is_deleted_when_nothing_runs_there(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    film_worker(f, "n2", 4, 0);
+    const struct td_ev_worker_enrolled is = {.node = "n2", .key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_ENROL, .id = TD_EV_WORKER_ENROLLED, .body = &is}));
+    film_run(f);
+    uint32_t job = film_submit(f, .nodes = 2, .tasks = 2, .cores = 4);
+    film_expect(f, job, "RUNNING");
+    delete_node(f, 0, "n2");
+    film_expect_refused(f, TD_E_INVALID_STATE); /* it has a job */
+    delete_node(f, 77, "n2");
+    film_expect_refused(f, TD_E_DENIED); /* an operator is no administrator */
+    film_exit(f, job, 0);
+    delete_node(f, 0, "n[2-3]");
+    film_expect_refused(f, TD_E_INVALID_NODE); /* n3 was never there: none is */
+    assert_int_equal(shown(f), 1);
+    delete_node(f, 0, "n2,n2");
+    assert_int_equal(film_events(f, TD_EV_NODE_DELETED), 1);
+    assert_int_equal(shown(f), 0);
+    assert_null(td_core_key_node(f->core, is.key));
+    delete_node(f, 0, "n2");
+    film_expect_refused(f, TD_E_INVALID_NODE);
+    assert_false(f->workers[1].on); /* its worker was told */
+    film_restart(f, true);
+    assert_int_equal(shown(f), 0);
+    film_worker_again(f, &f->workers[1], false, false);
+    assert_int_equal(shown(f), 1); /* whoever lets it in again */
+    job = film_submit(f, .nodes = 2, .tasks = 2, .cores = 4);
+    film_expect(f, job, "RUNNING");
+    film_restart(f, false);
+    film_expect(f, job, "RUNNING");
+}
+
+static void a_configured_node_is_deleted_where_it_is_configured(void **state)
+{
+    struct film *f = *state;
+    film_node(f, (struct td_node_conf){.names = "n[1-2]", .cpus = 4});
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    delete_node(f, 0, "n1");
+    film_expect_refused(f, TD_E_INVALID_STATE);
+    assert_non_null(strstr(f->text, "is in slurm.conf"));
+    f->node_confs.v[0].names = "n2";
+    film_configure(f);
+    delete_node(f, 0, "n1");
+    film_expect_refused(f, 0);
+    assert_int_equal(film_events(f, TD_EV_NODE_DELETED), 1);
+}
+
 static void a_node_joins_a_full_queue_and_work_flows(void **state)
 {
     struct film *f = *state;
@@ -524,6 +601,8 @@ int main(void)
         FILM(a_node_that_is_unwell_for_a_moment_is_asked_again),
         FILM(after_a_restart_leases_are_fresh),
         FILM(awards_survive_a_restart),
+        FILM(a_node_that_joined_is_deleted_when_nothing_runs_there),
+        FILM(a_configured_node_is_deleted_where_it_is_configured),
         FILM(a_node_joins_a_full_queue_and_work_flows),
         FILM(shards_keep_offers_apart),
         FILM(a_node_with_less_than_its_line_says_is_drained),

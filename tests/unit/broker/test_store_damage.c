@@ -120,6 +120,31 @@ static void a_bit_in_any_column_is_found(void **state)
     place_open(p);
 }
 
+/* Rows are whole, and queries by that index may be wrong: only a look at the file tells. */
+static void an_index_that_does_not_fit_is_found(void **state)
+{
+    struct place *p = *state;
+    fill(p, 1);
+    assert_int_equal(ops->whole(p->s, &p->err), 0);
+    ops->close(&p->s);
+    static const char define[] = "PRAGMA writable_schema=ON;UPDATE sqlite_master SET sql='CREATE INDEX history_by_uid ON "
+                                 "history(uid,end_ms)%s' WHERE name='history_by_uid'";
+    char sql[256];
+    td_format(sql, sizeof(sql), define, " WHERE uid<0");
+    behind(p, sql);
+    behind(p, "DELETE FROM history WHERE job>0"); /* without a condition every index would be emptied, too */
+    td_format(sql, sizeof(sql), define, "");
+    behind(p, sql);
+    verify_finds(p, "an index with a row that is not there", "index history_by_uid. Only an index is, and no job is lost: sqlite3");
+    place_open(p);
+    assert_int_equal(ops->whole(p->s, &p->err), -TD_E_JOURNAL);
+    ops->close(&p->s);
+    behind(p, "REINDEX");
+    verify_ok(p, "history: 0 jobs");
+    place_open(p);
+    assert_int_equal(ops->whole(p->s, &p->err), 0);
+}
+
 static bool take_event(void *ctx, const struct td_stored_event *ev)
 {
     td_buf_putf(ctx, "e%llu,%lld,%u,%u:", (unsigned long long)ev->seq, (long long)ev->time_ms, ev->id, ev->len);
@@ -424,6 +449,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_bit_in_any_column_is_found),
+        T(an_index_that_does_not_fit_is_found),
         T(no_bit_of_the_file_changes_what_is_read),
         T(a_damaged_row_of_the_history_hides_no_other),
         T(a_journal_of_version_1_is_upgraded),
