@@ -329,7 +329,7 @@ void td_ledger_give(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t a
     n->holdings.n--;
     n->listed = false;
     memmove(&n->holdings.v[i], &n->holdings.v[i + 1], sizeof(n->holdings.v[0]) * (n->holdings.n - i));
-    plan_holding_given(l, h);
+    plan_holding_given(l, node, h);
     node_mark(n, h, false);
     node_count_free(n);
     td_free(h);
@@ -345,6 +345,7 @@ void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint3
 
     TD_ASSERT(h != NULL);
     h->until = until;
+    plan_holdings_changed(l, node);
     n->sorted = n->listed = false;
     note_end(l, node, until);
 }

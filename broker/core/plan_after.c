@@ -79,9 +79,17 @@ static bool meets(const struct reserve *r, int64_t until)
     return until > r->at && until - r->at > GRACE_MS;
 }
 
-void plan_holding_given(struct td_ledger *l, const struct holding *h)
+void plan_holdings_changed(struct td_ledger *l, uint32_t node)
 {
-    book_given(l->plan, h->until);
+    book_changed(l, node);
+}
+
+void plan_holding_given(struct td_ledger *l, uint32_t node, const struct holding *h)
+{
+    struct amount all = {0};
+
+    holding_add_to(h, &l->nodes.v[node], &all);
+    book_given(l, node, &all, h->until);
 }
 
 void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h)

@@ -18,6 +18,7 @@
 #define WAY_LOOKS_MAX 400000u /* of them to make way */
 #define WAYS_MAX 8u           /* tries to make way in one pass */
 #define REPLANS_MAX 4u
+#define KILL_MS (INT64_C(30) * 1000) /* what runs to its limit may take so long to be gone */
 #define FAR_MS (INT64_C(14400) * 1000)
 #define PARTS_MAX 262144u /* parts of all bookings */
 
@@ -30,6 +31,7 @@ struct booking {
     uint32_t shape, limit_s;
     uint16_t partition;
     bool lifted, placed, started;
+    bool astray; /* one of its nodes is another now */
     int64_t at, by; /* by: 0 before it is promised */
     uint32_t nparts;
     struct booked *parts;
@@ -42,12 +44,18 @@ struct planned {
     struct amount need;
     bool off; /* being settled: what is taken really is deducted instead */
 };
+struct node_sheet {
+    bool built;     /* its profiles are; else they are built before the next pass needs them */
+    uint32_t stamp; /* of the pass that built them */
+    uint32_t steps; /* it had then */
+};
 struct book {
     TD_VEC(struct booking)
     bookings;             /* by promise: (by, key); those without one last, in rank order */
     struct td_map at_key; /* place + 1 */
     TD_VEC(struct planned) planned;
     TD_VEC(struct profile) bare, full, trial;
+    TD_VEC(struct node_sheet) sheets;
     TD_VEC(uint32_t) trial_stamp;
     struct td_map started; /* key -> instances, in this pass */
     uint32_t trial_no, nparts;
@@ -88,6 +96,7 @@ void book_destroy(struct book **p)
     release_profiles(b->full.v, b->full.n);
     release_profiles(b->trial.v, b->trial.n);
     td_vec_release(&b->trial_stamp);
+    td_vec_release(&b->sheets);
     td_map_release(&b->started);
     td_free(b);
     *p = NULL;
@@ -120,39 +129,64 @@ static void build_bare(struct pass *pass, uint32_t node)
         holding_add_to(n->holdings.v[i], n, profile_append(p, holding_end(n, i, pass->p->now_ms)));
 }
 
-static void put(struct pass *pass, struct booking *k)
+/* On all its nodes whose profiles are built; `rebuilt`: only on those built anew in this pass. */
+static void put_on(struct pass *pass, struct booking *k, bool rebuilt)
 {
+    struct book *b = pass->s->book;
+
     for (uint32_t i = 0; i < k->nparts; i++) {
         const struct booked *q = &k->parts[i];
-        profile_take(&pass->s->book->full.v[q->node], &q->need, pass->l->nodes.v[q->node].nstocks,
-                     k->at, time_after(k->at, k->limit_s));
+        if (b->sheets.v[q->node].built && (!rebuilt || b->sheets.v[q->node].stamp == pass->s->stamp))
+            profile_take(&b->full.v[q->node], &q->need, pass->l->nodes.v[q->node].nstocks, k->at, time_after(k->at, k->limit_s));
     }
     k->lifted = false;
 }
 
-static void lift(struct pass *pass, struct booking *k)
+static void put(struct pass *pass, struct booking *k)
 {
+    put_on(pass, k, false);
+}
+
+static void lift_off(struct pass *pass, struct booking *k, bool rebuilt)
+{
+    struct book *b = pass->s->book;
+
     for (uint32_t i = 0; i < k->nparts; i++) {
         const struct booked *q = &k->parts[i];
-        profile_give(&pass->s->book->full.v[q->node], &q->need, pass->l->nodes.v[q->node].nstocks,
-                     k->at, time_after(k->at, k->limit_s));
+        if (b->sheets.v[q->node].built && (rebuilt || b->sheets.v[q->node].stamp != pass->s->stamp))
+            profile_give(&b->full.v[q->node], &q->need, pass->l->nodes.v[q->node].nstocks, k->at, time_after(k->at, k->limit_s));
     }
     k->lifted = true;
 }
 
-/* Does it still fit where it is? */
+static void lift(struct pass *pass, struct booking *k)
+{
+    lift_off(pass, k, true);
+}
+
+/* Are its nodes still good for it? */
 static bool stands(struct pass *pass, const struct booking *k)
 {
-    if (k->at < pass->p->now_ms || !k->nparts)
+    if (k->at < pass->p->now_ms || !k->nparts || k->astray)
         return false;
+    for (uint32_t i = 0; i < k->nparts; i++)
+        if (!pass->l->nodes.v[k->parts[i].node].usable || shape_refused(pass->l->shapes.v[k->shape], k->parts[i].node))
+            return false;
+    return true;
+}
+
+/* Does it still fit where a profile was built anew? */
+static bool fits_anew(struct pass *pass, const struct booking *k)
+{
+    struct book *b = pass->s->book;
+
     for (uint32_t i = 0; i < k->nparts; i++) {
         const struct booked *q = &k->parts[i];
         const struct node *n = &pass->l->nodes.v[q->node];
         struct amount m = n->total;
-        if (!n->usable || shape_refused(pass->l->shapes.v[k->shape], q->node))
-            return false;
-        profile_room(&pass->s->book->full.v[q->node], n->nstocks, k->at,
-                     time_after(k->at, k->limit_s), &m);
+        if (b->sheets.v[q->node].stamp != pass->s->stamp)
+            continue;
+        profile_room(&b->full.v[q->node], n->nstocks, k->at, time_after(k->at, k->limit_s), &m);
         if (!amount_covers(&m, &q->need, n->nstocks))
             return false;
     }
@@ -172,6 +206,18 @@ static void unplace(struct book *b, struct booking *k)
 /* --- placing
  * -------------------------------------------------------------------------------------------------------
  */
+
+static void planned_give(const struct td_ledger *l, struct planned *p)
+{
+    struct book *b = l->plan->book;
+    struct profile *bare = &b->bare.v[p->node], *full = &b->full.v[p->node];
+
+    if (p->off || !b->sheets.v[p->node].built)
+        return;
+    p->off = true;
+    profile_give(bare, &p->need, l->nodes.v[p->node].nstocks, bare->at[0], p->end);
+    profile_give(full, &p->need, l->nodes.v[p->node].nstocks, full->at[0], p->end);
+}
 
 static struct profile *profile_of(struct pass *pass, enum sheet sheet, uint32_t node)
 {
@@ -351,7 +397,7 @@ static void write_down(struct pass *pass, enum sheet sheet, struct booking *k, i
     }
     k->at = at;
     k->placed = true;
-    k->lifted = false;
+    k->lifted = k->astray = false;
 }
 
 /* --- from pass to pass
@@ -377,6 +423,8 @@ static void drop_dead(struct pass *pass)
         bool same = c && c->count && c->shape == k->shape && c->limit_s == k->limit_s;
 
         if (!same || k->started) {
+            if (k->placed && !k->lifted)
+                lift(pass, k);
             b->loose |= !k->started;
             b->nparts -= k->nparts;
             td_free(k->parts);
@@ -401,28 +449,67 @@ static void grow(struct pass *pass)
         td_vec_push(&b->bare, none);
         td_vec_push(&b->full, none);
         td_vec_push(&b->trial, none);
+        struct node_sheet unbuilt = {0};
         td_vec_push(&b->trial_stamp, 0u);
+        td_vec_push(&b->sheets, unbuilt);
     }
 }
 
-/* Every profile of this moment, from the holdings; then the bookings, the earliest promise first.
- * One that no longer fits is placed anew behind them. */
+/* What the last pass started and nobody took is free again; time has gone on. */
+static void catch_up(struct pass *pass)
+{
+    struct book *b = pass->s->book;
+    int64_t now = pass->p->now_ms;
+
+    for (uint32_t i = 0; i < b->planned.n; i++)
+        planned_give(pass->l, &b->planned.v[i]);
+    b->planned.n = 0;
+    for (uint32_t i = 0; i < pass->l->nodes.n; i++) {
+        struct node_sheet *sheet = &b->sheets.v[i];
+        if (!sheet->built)
+            continue;
+        if (pass->l->index->soonest.v[i] <= now || b->full.v[i].n > 4 * sheet->steps + 256) {
+            sheet->built = false; /* somebody is over his time; or it has many steps that say nothing */
+            continue;
+        }
+        profile_advance(&b->bare.v[i], now);
+        profile_advance(&b->full.v[i], now);
+    }
+}
+
+/* Profiles that are not built are, from the holdings; then the bookings on them, the earliest promise first. One that no
+ * longer fits is placed anew behind them. */
 static void take_in(struct pass *pass)
 {
     struct book *b = pass->s->book;
+    bool any = false;
 
+    for (uint32_t i = 0; i < b->bookings.n; i++) {
+        struct booking *k = &b->bookings.v[i];
+        if (!k->placed || stands(pass, k))
+            continue;
+        lift(pass, k);
+        unplace(b, k);
+    }
     for (uint32_t i = 0; i < pass->l->nodes.n; i++) {
+        struct node_sheet *sheet = &b->sheets.v[i];
+        if (sheet->built)
+            continue;
         build_bare(pass, i);
         profile_copy(&b->full.v[i], &b->bare.v[i]);
+        *sheet = (struct node_sheet){.built = true, .stamp = pass->s->stamp, .steps = b->full.v[i].n + b->bookings.n};
+        any = true;
     }
-    for (uint32_t i = 0; i < b->bookings.n; i++) {
+    for (uint32_t i = 0; any && i < b->bookings.n; i++) {
         struct booking *k = &b->bookings.v[i];
         if (!k->placed)
             continue;
-        if (stands(pass, k))
-            put(pass, k);
-        else
+        if (fits_anew(pass, k)) {
+            put_on(pass, k, true);
+        } else {
+            lift_off(pass, k, false);
             unplace(b, k);
+        }
     }
 }
 
@@ -516,10 +603,10 @@ void book_begin(struct pass *pass)
     struct book *b = ps->book;
     bool news = false, by_worth = pass->p->policy == TD_POLICY_TENDER && pass->p->free_order;
 
-    b->planned.n = 0;
     td_map_release(&b->started);
     b->looks = b->way_looks = b->ways = 0;
     grow(pass);
+    catch_up(pass);
     drop_dead(pass);
     take_in(pass);
     for (uint32_t i = 0; i < b->bookings.n; i++)
@@ -537,9 +624,25 @@ void book_begin(struct pass *pass)
         book_now(pass, ps->later.v[i].slot);
 }
 
-void book_given(struct plan_state *s, int64_t until)
+void book_given(struct td_ledger *l, uint32_t node, const struct amount *a, int64_t until)
 {
-    s->book->given_until = TD_MAX(s->book->given_until, until);
+    struct book *b = l->plan->book;
+
+    b->given_until = TD_MAX(b->given_until, until);
+    if (node >= b->sheets.n || !b->sheets.v[node].built)
+        return;
+    if (until >= OPEN_END || until <= b->full.v[node].at[0]) {
+        b->sheets.v[node].built = false;
+        return;
+    }
+    profile_give(&b->bare.v[node], a, l->nodes.v[node].nstocks, b->bare.v[node].at[0], until);
+    profile_give(&b->full.v[node], a, l->nodes.v[node].nstocks, b->full.v[node].at[0], until);
+}
+
+void book_changed(struct td_ledger *l, uint32_t node)
+{
+    if (node < l->plan->book->sheets.n)
+        l->plan->book->sheets.v[node].built = false;
 }
 
 /* --- while candidates are tried
@@ -819,7 +922,7 @@ static int64_t promise_of(const struct pass *pass, const struct booking *k)
         return k->at;
     if (pass->p->free_order)
         room_ms = 2 * room_ms + TD_MAX(k->at - pass->p->now_ms - FAR_MS, INT64_C(0));
-    return k->at + room_ms;
+    return k->at + room_ms + KILL_MS;
 }
 
 static bool sooner(const struct booking *a, const struct booking *b)
@@ -892,21 +995,14 @@ int64_t book_next(const struct plan_state *s)
 /* --- while the plan is settled
  * ------------------------------------------------------------------------------------- */
 
-/* The job's own planned starts are off from the first question about it on: what it takes is
- * deducted as it is taken. */
+/* The job's own planned starts are off from the first question about it on: what it takes is deducted as it is taken. */
 static void planned_off(const struct td_ledger *l, uint32_t job)
 {
     struct book *b = l->plan->book;
 
-    for (uint32_t i = 0; i < b->planned.n; i++) {
-        struct planned *p = &b->planned.v[i];
-        if (p->job != job || p->off)
-            continue;
-        p->off = true;
-        if (p->end > b->full.v[p->node].at[0])
-            profile_give(&b->full.v[p->node], &p->need, l->nodes.v[p->node].nstocks,
-                         b->full.v[p->node].at[0], p->end);
-    }
+    for (uint32_t i = 0; i < b->planned.n; i++)
+        if (b->planned.v[i].job == job)
+            planned_give(l, &b->planned.v[i]);
 }
 
 bool book_allows(const struct td_ledger *l, uint32_t node, uint32_t job, const struct amount *a,
@@ -916,7 +1012,7 @@ bool book_allows(const struct td_ledger *l, uint32_t node, uint32_t job, const s
     const struct node *n = &l->nodes.v[node];
 
     planned_off(l, job);
-    if (node >= b->full.n || !b->full.v[node].n)
+    if (node >= b->sheets.n || !b->sheets.v[node].built)
         return true;
     struct amount m = n->total;
     const struct profile *p = &b->full.v[node];
@@ -931,27 +1027,25 @@ void book_taken(struct td_ledger *l, uint32_t node, const struct amount *a, int6
 {
     struct book *b = l->plan->book;
 
-    if (node >= b->full.n || !b->full.v[node].n)
+    if (node >= b->sheets.n || !b->sheets.v[node].built)
         return;
-    struct profile *p = &b->full.v[node];
-    if (until > p->at[0])
-        profile_take_floor(p, a, l->nodes.v[node].nstocks, p->at[0], until);
+    struct profile *bare = &b->bare.v[node], *full = &b->full.v[node];
+    if (until >= OPEN_END || until <= full->at[0] || !profile_take_floor(bare, a, l->nodes.v[node].nstocks, bare->at[0], until) ||
+        !profile_take_floor(full, a, l->nodes.v[node].nstocks, full->at[0], until))
+        b->sheets.v[node].built = false;
 }
 
 void book_forget_node(struct plan_state *s, uint32_t node)
 {
     struct book *b = s->book;
 
-    if (node >= b->full.n)
+    if (node >= b->sheets.n)
         return;
-    b->full.v[node].n = b->bare.v[node].n = 0;
+    b->sheets.v[node].built = false;
     for (uint32_t i = 0; i < b->bookings.n; i++) {
         struct booking *k = &b->bookings.v[i];
-        bool there = false;
         for (uint32_t q = 0; q < k->nparts; q++)
-            there |= k->parts[q].node == node;
-        if (there)
-            unplace(b, k); /* its amounts count other stocks now */
+            k->astray |= k->parts[q].node == node; /* its amounts count other stocks now */
     }
 }
 

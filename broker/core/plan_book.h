@@ -58,7 +58,8 @@ void book_finish(struct pass *pass);
 bool book_allows(const struct td_ledger *l, uint32_t node, uint32_t job, const struct amount *a,
                  int64_t until);
 void book_taken(struct td_ledger *l, uint32_t node, const struct amount *a, int64_t until);
-void book_given(struct plan_state *s, int64_t until);
+void book_given(struct td_ledger *l, uint32_t node, const struct amount *a, int64_t until);
+void book_changed(struct td_ledger *l, uint32_t node); /* what is held there has other ends, or it is usable or not */
 void book_forget_node(struct plan_state *s, uint32_t node);
 /* When the next booking begins, TD_FOREVER if none. */
 int64_t book_next(const struct plan_state *s);

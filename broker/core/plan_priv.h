@@ -122,7 +122,8 @@ struct plan_state *plan_state_new(void);
 void plan_state_destroy(struct plan_state **p);
 void plan_forget_node(struct plan_state *s, uint32_t node);
 void plan_forget_shape(struct plan_state *s, uint32_t shape);
-void plan_holding_given(struct td_ledger *l, const struct holding *h);
+void plan_holding_given(struct td_ledger *l, uint32_t node, const struct holding *h);
+void plan_holdings_changed(struct td_ledger *l, uint32_t node);
 void plan_holding_taken(struct td_ledger *l, uint32_t node, const struct holding *h);
 
 static inline int64_t time_after(int64_t at, uint32_t limit_s)

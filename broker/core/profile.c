@@ -106,13 +106,28 @@ void profile_take(struct profile *p, const struct amount *a, uint32_t nstocks, i
     }
 }
 
-void profile_take_floor(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at,
-                        int64_t end)
+bool profile_take_floor(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at, int64_t end)
 {
     uint32_t from = split(p, at), to = split(p, end);
+    bool all = true;
 
-    for (uint32_t i = from; i < to; i++)
+    for (uint32_t i = from; i < to; i++) {
+        all = all && amount_covers(profile_amount(p, i), a, nstocks);
         amount_sub(profile_amount(p, i), a, nstocks);
+    }
+    return all;
+}
+
+void profile_advance(struct profile *p, int64_t now)
+{
+    uint32_t first = step_at(p, now);
+
+    if (first) {
+        p->n -= first;
+        memmove(p->at, p->at + first, sizeof(*p->at) * p->n);
+        memmove(p->amounts, p->amounts + (size_t)first * p->stride, (size_t)p->stride * p->n);
+    }
+    p->at[0] = TD_MAX(p->at[0], now);
 }
 
 void profile_give(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at,

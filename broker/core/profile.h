@@ -28,9 +28,10 @@ void profile_release(struct profile *p);
 /* [at, end) is taken or given back: amounts must cover what is taken. */
 void profile_take(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at,
                   int64_t end);
-/* What is not there cannot be taken: no less than nothing is left. */
-void profile_take_floor(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at,
-                        int64_t end);
+/* What is not there cannot be taken: no less than nothing is left, and false said. */
+bool profile_take_floor(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at, int64_t end);
+/* Steps that are over are dropped. */
+void profile_advance(struct profile *p, int64_t now);
 void profile_give(struct profile *p, const struct amount *a, uint32_t nstocks, int64_t at,
                   int64_t end);
 /* *m becomes the least of itself and what is free in [at, end). */
