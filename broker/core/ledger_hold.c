@@ -155,20 +155,19 @@ bool td_ledger_covers(const struct td_ledger *l, uint32_t node, const struct td_
 
 static void bits_mark(uint8_t *busy, uint32_t nbytes, struct td_bin which, bool on)
 {
-    for (uint32_t i = 0; i < nbytes && i < which.n; i++)
-        busy[i] = (uint8_t)(on ? busy[i] | which.v[i] : busy[i] & ~which.v[i]);
+    uint32_t n = TD_MIN(nbytes, which.n);
+
+    if (on)
+        for (uint32_t i = 0; i < n; i++)
+            busy[i] |= which.v[i];
+    else
+        for (uint32_t i = 0; i < n; i++)
+            busy[i] = (uint8_t)(busy[i] & ~which.v[i]);
 }
 
 static void node_count_free(struct node *n)
 {
-    uint32_t free_cpus = 0;
-
-    for (uint32_t i = 0; i < n->nbytes; i++) {
-        uint8_t left = (uint8_t)(n->has[i] & ~n->busy[i]);
-
-        free_cpus += (uint32_t)__builtin_popcount(left);
-    }
-    n->free.cpus = free_cpus;
+    n->free.cpus = td_bits_count_without(n->has, n->busy, n->nbytes);
     n->free.mem = n->memory_counts ? n->total.mem - TD_MIN(n->total.mem, n->mem_held) : n->total.mem;
     n->free.tmp = n->total.tmp - TD_MIN(n->total.tmp, n->tmp_held);
     for (uint32_t i = 0; i < n->nstocks; i++) {

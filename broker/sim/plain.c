@@ -127,17 +127,17 @@ static void answer(struct plain *p, const struct td_offer *offer, struct sim_out
 
 static void mark(struct plain *p, const struct td_bin *cpus, bool busy)
 {
-    uint8_t *bytes = (uint8_t *)p->busy;
+    uint32_t n = td_bits_count(cpus->v, cpus->n);
 
-    for (uint32_t i = 0; i < cpus->n; i++) {
-        uint8_t bits = cpus->v[i];
-        TD_ASSERT(busy ? !(bytes[i] & bits) : (bytes[i] & bits) == bits);
-        bytes[i] ^= bits;
-        uint32_t n = (uint32_t)__builtin_popcount(bits);
-        p->nfree = busy ? p->nfree - n : p->nfree + n;
+    for (uint32_t i = 0; i < cpus->n; i += 8) {
+        uint64_t bits = 0;
+        memcpy(&bits, cpus->v + i, TD_MIN(cpus->n - i, 8u));
+        TD_ASSERT(busy ? !(p->busy[i / 8] & bits) : (p->busy[i / 8] & bits) == bits);
+        p->busy[i / 8] ^= bits;
         if (!busy && bits)
             p->low = TD_MIN(p->low, i / 8);
     }
+    p->nfree = busy ? p->nfree - n : p->nfree + n;
     while (p->low < p->nwords && p->busy[p->low] == UINT64_MAX)
         p->low++;
 }

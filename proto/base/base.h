@@ -71,6 +71,7 @@ static inline void td_bits_clear(uint8_t *v, uint32_t i)
     v[i / 8] = (uint8_t)(v[i / 8] & ~(1u << (i % 8)));
 }
 uint32_t td_bits_count(const uint8_t *v, uint32_t nbytes);
+uint32_t td_bits_count_without(const uint8_t *v, const uint8_t *without, uint32_t nbytes); /* in v, and not there */
 int64_t td_bits_next(const uint8_t *v, uint32_t nbytes, uint32_t from); /* first set bit >= from, or -1 */
 bool td_bits_overlap(struct td_bin a, struct td_bin b);
 bool td_bits_covers(struct td_bin outer, struct td_bin inner); /* inner is a subset of outer */
