@@ -98,7 +98,8 @@ static int take(struct watch *w, const struct td_events **ret, struct td_error *
     if (f.id != TD_MSG_EVENTS)
         return td_fail(err, TD_E_UNKNOWN_MESSAGE, "the front answered with %s instead of EVENTS", td_msg_name(f.id));
     *ret = f.body;
-    if ((*ret)->last >= (*ret)->first || (*ret)->resync)
+    /* The first word may be of nothing yet: what came before it is known all the same. */
+    if ((*ret)->last >= (*ret)->first || (*ret)->resync || (!w->begun && !(*ret)->more))
         w->last = (*ret)->last;
     w->begun = w->begun || !(*ret)->more;
     return 1;
