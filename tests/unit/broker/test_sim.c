@@ -318,6 +318,15 @@ static void figures_of_three_jobs(void **state TD_UNUSED)
 
 /* --- published ----------------------------------------------------------------------------------------------------- */
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 static bool open_shared(const char *name, uint32_t procs, struct trace *t)
 {
     const char *shared = getenv("TENDER_SHARED");
@@ -325,6 +334,10 @@ static bool open_shared(const char *name, uint32_t procs, struct trace *t)
     char path[4096];
 
     snprintf(path, sizeof(path), "%s/data/traces/%s.swf.gz", shared ? shared : TD_SOURCE_DIR "/../shared", name);
+    if (SANITIZED) {
+        print_message("skipped: takes minutes under sanitizers, and the smaller traces go the same ways\n");
+        return false;
+    }
     if (access(path, R_OK) != 0) {
         print_message("skipped: %s is not here\n", path);
         return false;
