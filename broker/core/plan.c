@@ -136,7 +136,7 @@ static void block_easy(struct pass *pass, const struct slot *c, struct shape_pas
 
 static bool is_booked(const struct td_plan_params *p)
 {
-    return p->policy == TD_POLICY_TENDER || p->policy == TD_POLICY_CONSERVATIVE;
+    return td_policy_keeps_book(p->policy);
 }
 
 /* --- one candidate ------------------------------------------------------------------------------------------------ */
@@ -340,7 +340,7 @@ static void sort_late(struct plan_state *s)
     }
 }
 
-void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_plan_params *p, struct td_plan *ret)
+static void run(struct td_ledger *l, const struct td_queue *q, const struct td_plan_params *p, struct td_plan *ret)
 {
     struct pass pass = {.l = l, .q = q, .p = p, .out = ret, .s = l->plan};
 
@@ -355,15 +355,38 @@ void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_
     begin_shapes(&pass);
     ret->bys.n = 0;
     ret->next_ms = TD_FOREVER;
-    if (is_booked(p)) {
-        merge_shapes(&pass);
+    merge_shapes(&pass);
+    if (is_booked(p))
         ret->next_ms = book_next(pass.s);
-    } else {
-        merge_shapes(&pass);
-    }
     sort_late(pass.s);
     td_vec_release(&pass.heads);
     td_map_release(&pass.several);
+}
+
+void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_plan_params *p, struct td_plan *ret)
+{
+    struct plan_state *s = l->plan;
+    struct book *kept = s->book;
+    enum td_policy policy = s->policy;
+
+    if (is_booked(p) && !p->dry) {
+        run(l, q, p, ret);
+        return;
+    }
+    /* Without a policy that keeps a book none is kept; of a dry run nothing is left. */
+    if (p->dry) {
+        s->book = book_new();
+        run(l, q, p, ret);
+        book_destroy(&s->book);
+        s->book = kept;
+        s->policy = policy;
+        return;
+    }
+    if (book_is_used(kept)) {
+        book_destroy(&s->book);
+        s->book = book_new();
+    }
+    run(l, q, p, ret);
 }
 
 void td_plan_release(struct td_plan *p)

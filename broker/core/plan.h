@@ -102,11 +102,16 @@ uint32_t td_queue_length(const struct td_queue *q);
 bool td_queue_check(const struct td_queue *q, struct td_error *err);
 
 enum td_policy { TD_POLICY_FIFO, TD_POLICY_EASY, TD_POLICY_SJBF, TD_POLICY_CONSERVATIVE, TD_POLICY_TENDER };
+static inline bool td_policy_keeps_book(enum td_policy p)
+{
+    return p == TD_POLICY_TENDER || p == TD_POLICY_CONSERVATIVE;
+}
 /* 0 in depth is 1 (conservative: 100), in starts_max and lots_max no bound. */
 struct td_plan_params {
     int64_t now_ms;
     enum td_policy policy;
     bool free_order;       /* tender: the queue may be reordered */
+    bool dry;              /* tender, conservative: with a book of its own, which is forgotten; the kept one is as it was */
     uint32_t depth;        /* heads with a reservation; conservative: bound on them */
     uint32_t starts_max;   /* stop after so many instances planned */
     uint32_t lots_max;     /* at most so many lots */

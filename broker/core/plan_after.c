@@ -47,7 +47,7 @@ void plan_state_destroy(struct plan_state **p)
 
 static bool keeps_book(const struct plan_state *s)
 {
-    return s->policy == TD_POLICY_TENDER || s->policy == TD_POLICY_CONSERVATIVE;
+    return td_policy_keeps_book(s->policy);
 }
 
 static uint32_t first_reserve(const struct plan_state *s, uint32_t node)

@@ -2,8 +2,8 @@
  *
  * Two profiles for each node: `bare` has the holdings and what this pass starts, `full` the
  * bookings besides. Invariant: full = bare less every booking that is not lifted, and nowhere below
- * nothing. A node whose holdings changed since the last pass is built anew (the ledger counts its
- * changes); a booking that no longer fits there is placed anew.
+ * nothing. What is taken and given back changes both as it happens; where that is not enough the
+ * node is built anew before the next pass, and a booking that no longer fits there is placed anew.
  *
  * Costs: a booking is placed by a look at every node that could serve it; how much a pass may look
  * is bounded by LOOKS_MAX, and where it ends candidates stay without a booking until a later pass.
@@ -51,7 +51,7 @@ struct node_sheet {
 };
 struct book {
     TD_VEC(struct booking)
-    bookings;             /* by promise: (by, key); those without one last, in rank order */
+    bookings;             /* by promise: (by, key); those without a place first */
     struct td_map at_key; /* place + 1 */
     TD_VEC(struct planned) planned;
     TD_VEC(struct profile) bare, full, trial;
@@ -63,8 +63,7 @@ struct book {
     int64_t given_until; /* the latest end of what was given back since the last pass */
     bool loose;          /* room came free: bookings may move up */
 };
-#define BOOK_GRACE_MS                                                                              \
-    999 /* a start is settled some milliseconds after it was planned, and ends as much later */
+#define BOOK_GRACE_MS 999 /* a start is settled some milliseconds after it was planned, and ends as much later */
 
 /* Where bookings are placed: the book's own profiles, or the trial's. */
 enum sheet { FULL, TRIAL };
@@ -79,6 +78,11 @@ static void release_profiles(struct profile *v, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         profile_release(&v[i]);
     td_free(v);
+}
+
+bool book_is_used(const struct book *b)
+{
+    return b->sheets.n > 0;
 }
 
 void book_destroy(struct book **p)
@@ -114,9 +118,7 @@ static struct booking *find(const struct book *b, const struct slot *c)
     return at ? &b->bookings.v[at - 1] : NULL;
 }
 
-/* --- profiles
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- profiles ----------------------------------------------------------------------------------------------------- */
 
 static void build_bare(struct pass *pass, uint32_t node)
 {
@@ -203,9 +205,7 @@ static void unplace(struct book *b, struct booking *k)
     k->placed = false;
 }
 
-/* --- placing
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- placing ------------------------------------------------------------------------------------------------------ */
 
 static void planned_give(const struct td_ledger *l, struct planned *p)
 {
@@ -400,8 +400,7 @@ static void write_down(struct pass *pass, enum sheet sheet, struct booking *k, i
     k->lifted = k->astray = false;
 }
 
-/* --- from pass to pass
- * --------------------------------------------------------------------------------------------- */
+/* --- from pass to pass -------------------------------------------------------------------------------------------- */
 
 static void index_bookings(struct book *b)
 {
@@ -645,8 +644,7 @@ void book_changed(struct td_ledger *l, uint32_t node)
         l->plan->book->sheets.v[node].built = false;
 }
 
-/* --- while candidates are tried
- * ------------------------------------------------------------------------------------ */
+/* --- while candidates are tried ----------------------------------------------------------------------------------- */
 
 uint32_t book_started(const struct pass *pass, const struct slot *c)
 {
@@ -808,8 +806,7 @@ bool book_make_way(struct pass *pass, const struct slot *c, int64_t end)
     return way;
 }
 
-/* --- behind the last candidate
- * ------------------------------------------------------------------------------------- */
+/* --- behind the last candidate ------------------------------------------------------------------------------------ */
 
 /* The candidate gets a booking, or the job a better one than another partition's. */
 void book_now(struct pass *pass, const struct slot *c)
@@ -992,8 +989,7 @@ int64_t book_next(const struct plan_state *s)
     return at;
 }
 
-/* --- while the plan is settled
- * ------------------------------------------------------------------------------------- */
+/* --- while the plan is settled ------------------------------------------------------------------------------------ */
 
 /* The job's own planned starts are off from the first question about it on: what it takes is deducted as it is taken. */
 static void planned_off(const struct td_ledger *l, uint32_t job)
@@ -1049,9 +1045,7 @@ void book_forget_node(struct plan_state *s, uint32_t node)
     }
 }
 
-/* --- invariant
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- invariant ---------------------------------------------------------------------------------------------------- */
 
 bool book_check(struct td_ledger *l, int64_t now, struct td_error *err)
 {

@@ -7,7 +7,7 @@
  * breaks it (a node is lost, a limit raised): then the plan says so.
  *
  * The book lives from pass to pass with the ledger. A pass asks it before each start (book_room,
- * book_takes): a start may use what no booking needs, or what the bookings can do without: then
+ * book_make_way): a start may use what no booking needs, or what the bookings can do without: then
  * they are placed anew, in the order of their promises, and each must keep its own (slack-based
  * backfill: Talby & Feitelson 1999; here with the whole slack). */
 #ifndef TD_PLAN_BOOK_H
@@ -18,6 +18,7 @@
 struct book;
 struct book *book_new(void);
 void book_destroy(struct book **p);
+bool book_is_used(const struct book *b); /* a pass has been kept in it */
 
 /* What happened since the last pass is taken in, bookings move up where room came free, and the
  * candidates in ps->later get one where they have none, in rank order. */

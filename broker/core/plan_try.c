@@ -77,9 +77,7 @@ static uint32_t start_due(struct pass *pass, struct try *t)
     return 1;
 }
 
-/* --- one node
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- one node ----------------------------------------------------------------------------------------------------- */
 
 static uint32_t start_single(struct pass *pass, struct try *t, uint32_t want, uint32_t *ret_way)
 {
@@ -125,9 +123,7 @@ static uint32_t start_single(struct pass *pass, struct try *t, uint32_t want, ui
     return done;
 }
 
-/* --- several nodes
- * -------------------------------------------------------------------------------------------------
- */
+/* --- several nodes ------------------------------------------------------------------------------------------------ */
 
 enum kept { KEPT_NOTHING, KEPT_HEADS, KEPT_ALL };
 
@@ -185,9 +181,7 @@ static uint32_t start_multi(struct pass *pass, struct try *t, uint32_t want, boo
     return done;
 }
 
-/* --- one candidate
- * -------------------------------------------------------------------------------------------------
- */
+/* --- one candidate ------------------------------------------------------------------------------------------------ */
 
 static uint32_t start_way(struct pass *pass, struct try *t)
 {

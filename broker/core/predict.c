@@ -1,8 +1,8 @@
 /* predict.c - sbatch --test-only: when and where a job would start if it were submitted now
  *
  * The job stands in the queue for one pass of the planner and leaves it again: nothing durable is touched. The pass is
- * conservative, so that whoever waits before it has a reservation. A round that is being settled asks the plan that was
- * last run (td_plan_allows), so that one is run anew then. */
+ * conservative, so that whoever waits before it has a booking, and dry: it has a book of its own. A round that is being
+ * settled asks the plan that was last run (td_plan_allows): the kept book, or else that plan, which is run anew then. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -102,7 +102,7 @@ static void read_plan(struct td_core *c, const struct td_plan *p, const struct t
 
 void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struct td_submitted *ret)
 {
-    struct td_plan_params params = {.now_ms = c->now_ms, .policy = TD_POLICY_CONSERVATIVE, .depth = DEPTH};
+    struct td_plan_params params = {.now_ms = c->now_ms, .policy = TD_POLICY_CONSERVATIVE, .depth = DEPTH, .dry = true};
     struct td_plan p = {0};
     struct put put = {0};
     put_candidates(c, ev, &put);
@@ -111,8 +111,8 @@ void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struc
     td_queue_drop(c->queue, ev->job);
     for (uint32_t i = 0; i < put.n; i++)
         td_ledger_drop_shape(c->ledger, put.shapes[i]);
-    if (c->round.open) {
-        params = core_plan_params(c);
+    params = core_plan_params(c);
+    if (c->round.open && !td_policy_keeps_book(params.policy)) {
         td_plan_run(c->ledger, c->queue, &params, &p);
     }
     td_plan_release(&p);

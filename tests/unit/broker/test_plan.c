@@ -499,6 +499,42 @@ static void a_promise_fills_the_hole_before_another(void **state)
     film_close(&f);
 }
 
+static void a_dry_run_leaves_the_book_as_it_was(void **state)
+{
+    struct film f;
+    struct td_error err = {0};
+
+    (void)state;
+    busy_node(&f); /* 1: 4 CPUs in [100, 1100) */
+    for (uint32_t i = 0; i < 6; i++)
+        film_submit(&f, 2 + i, (struct film_job){CPUS(2 + i % 3), .limit = 50 + 10 * i});
+    f.params.policy = TD_POLICY_TENDER;
+    f.params.depth = 0;
+    film_plan(&f);
+    uint32_t promised = f.plan.bys.n, started = f.plan.starts.n;
+    int64_t next = f.plan.next_ms;
+    assert_true(promised > 0);
+    f.params.policy = TD_POLICY_CONSERVATIVE;
+    f.params.dry = true;
+    film_submit(&f, 90, (struct film_job){CPUS(4), .limit = 5}); /* asks, and goes */
+    film_submit(&f, 91, (struct film_job){CPUS(4), .limit = 500}); /* came meanwhile, and stays */
+    film_plan(&f);
+    td_queue_drop(f.q, 90);
+    f.params.policy = TD_POLICY_TENDER;
+    f.params.dry = false;
+    film_plan(&f);
+    assert_int_equal(f.plan.bys.n, 1); /* nobody else is news, nothing moved */
+    assert_int_equal(f.plan.bys.v[0].job, 91);
+    assert_false(f.plan.bys.v[0].moved);
+    assert_int_equal(f.plan.starts.n, started);
+    assert_int_equal(f.plan.next_ms, next);
+    assert_true(book_check(f.l, f.params.now_ms, &err));
+    f.params.policy = TD_POLICY_EASY;
+    film_plan(&f);
+    assert_false(book_is_used(f.l->plan->book)); /* who keeps no promises keeps no book */
+    film_close(&f);
+}
+
 /* --- several nodes ----------------------------------------------------------------------------------------------- */
 
 static void all_nodes_or_none(void **state)
@@ -1007,6 +1043,7 @@ int main(void)
         cmocka_unit_test(a_head_that_no_node_serves_holds_nobody_up),
         cmocka_unit_test(fifo_lets_nothing_pass_on_the_heads_nodes),
         cmocka_unit_test(conservative_promises_everybody),
+        cmocka_unit_test(a_dry_run_leaves_the_book_as_it_was),
         cmocka_unit_test(a_promise_fills_the_hole_before_another),
         cmocka_unit_test(all_nodes_or_none),
         cmocka_unit_test(tasks_go_on_as_few_nodes_as_allowed),
