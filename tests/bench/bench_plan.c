@@ -121,7 +121,8 @@ static uint64_t started(const struct td_plan *p)
 
 static void run(const struct bench_case *b)
 {
-    static const char *const policies[] = {"fifo", "easy", "conservative"};
+    static const char *const policies[] = {[TD_POLICY_FIFO] = "fifo", [TD_POLICY_EASY] = "easy", [TD_POLICY_SJBF] = "sjbf",
+                                           [TD_POLICY_CONSERVATIVE] = "conservative", [TD_POLICY_TENDER] = "tender"};
     struct td_rng rng = {42};
     struct td_ledger *l = td_ledger_new();
     struct td_queue *q = td_queue_new();
@@ -176,6 +177,8 @@ int main(int argc, char **argv)
         {100000, 50, 10000, FULL, TD_POLICY_EASY, 1, 1000, 1, true},
         {100000, 50, 10000, MIXED, TD_POLICY_EASY, 10, 1000, 1, true},
         {100000, 50, 10000, FULL, TD_POLICY_CONSERVATIVE, 100, 1000, 1, false},
+        {100000, 50, 10000, FULL, TD_POLICY_TENDER, 100, 1000, 1, false},
+        {100000, 5000, 10000, FULL, TD_POLICY_TENDER, 1000, 1000, 1, false},
         {1, 1, 10000, FREE, TD_POLICY_EASY, 1, 1, 1000000, false},
         {1000, 50, 100, FREE, TD_POLICY_EASY, 1, 10, 1, false},
         {100000, 5000, 1000, MIXED, TD_POLICY_EASY, 1, 1000, 1, false},
