@@ -28,7 +28,7 @@ extern char **environ;
 #define ASK_FIRST_MS 500     /* is the step still there, while a node is silent */
 #define ASK_AGAIN_MS 2000
 #define WORDS_MS 1000        /* a node that never spoke, and of which the broker knows how it ended there */
-#define LOST_MS 5000         /* a step that is over for the broker, and whose nodes still say nothing */
+#define LOST_MS 20000        /* a step that is over for the broker, and whose nodes still say nothing: their relays dial for 15 s */
 #define WAITS_SAID_MS 100
 #define INTERRUPT_MS 1000
 
