@@ -487,6 +487,7 @@ void core_part_unlink(struct core_part *p);
 void core_ids_sort(uint32_t *v, uint32_t n);
 bool core_job_live(const struct core_job *j); /* AWARDED, RUNNING or ENDING */
 bool core_job_is_record(const struct core_job *j);
+uint32_t core_limit_rounded(const struct td_core *c, uint32_t limit_s); /* a limit as asked, in the cluster's units */
 int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s);
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */

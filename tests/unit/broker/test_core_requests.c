@@ -346,6 +346,32 @@ static void updates(void **state)
     film_expect_refused(f, TD_E_ALREADY_DONE);
 }
 
+/* Slurm counts limits in minutes; a cluster may count finer. */
+static void limits_are_rounded_up(void **state)
+{
+    struct film *f = *state;
+    f->settings.limit_round_s = 60;
+    film_partition(f, (struct td_partition_conf){.name = "main", .is_default = true, .max_s = 120});
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 1, 0);
+    uint32_t runs = film_submit(f, .cores = 1, .limit_s = 61), waits = film_submit(f, .cores = 1, .limit_s = 60);
+    assert_int_equal(film_job(f, runs)->limit_s, 120);
+    assert_int_equal(film_job(f, waits)->limit_s, 60);
+    assert_int_equal(film_job(f, film_submit(f, .cores = 1, .limit_s = TD_INFINITE - 1))->limit_s, TD_INFINITE - 1);
+    assert_int_equal(film_job(f, film_submit(f, .cores = 1, .limit_s = TD_INFINITE))->limit_s, TD_INFINITE);
+    uint32_t least = film_submit(f, .cores = 1, .limit_s = 119, .limit_min_s = 1);
+    assert_int_equal(film_job(f, least)->limit_s, 120);
+    assert_int_equal(film_job(f, least)->spec->body.limit_min_s, 60);
+    assert_int_equal(film_submit(f, .cores = 1, .limit_s = 60, .limit_min_s = 61), 0);
+    film_expect_refused(f, TD_E_TIME_LIMIT);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 119}); /* what it has */
+    film_expect_refused(f, TD_E_OK);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 1});
+    assert_int_equal(w->last_limit, 60);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 2, .limit_s = 0});
+    film_expect_refused(f, TD_E_TIME_LIMIT);
+}
+
 static void nice_and_priority(void **state)
 {
     struct film *f = *state;
@@ -867,6 +893,7 @@ int main(void)
         FILM(who_cannot_run_anywhere_is_told_at_once),
         FILM(configured_nodes_count_before_they_come),
         FILM(partitions_and_their_limits),
+        FILM(limits_are_rounded_up),
         FILM(the_tier_goes_before_the_order),
         FILM(several_partitions_and_the_first_award_wins),
         FILM(a_repeated_submission_gets_the_first_answer),
