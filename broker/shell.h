@@ -122,6 +122,7 @@ struct shell_from {
     uint64_t peer;
     uint32_t uid, gid;
     const char *key; /* of the bus; NULL: a local peer */
+    const char *address; /* of a peer of the bus, where it is known; borrowed for the message */
     bool remote;     /* a local peer that a front's TCP door carries in */
 };
 
@@ -184,6 +185,7 @@ struct shell_denied { /* refused for want of a right: the core is told in the ne
     uint32_t uid, id; /* who, what */
     bool bus;
     char node[64];    /* of a peer of the bus: which it said it was, cut */
+    char address[64]; /* and from where */
     char text[TD_ERROR_TEXT_MAX];
 };
 
@@ -339,7 +341,7 @@ bool shell_rate_admit(struct shell *s, const struct shell_from *from, uint32_t i
 
 /* denied.c */
 void shell_denied(struct shell *s, const struct shell_from *from, uint32_t id, const char *text);
-void shell_denied_node(struct shell *s, const char *node, uint32_t id, const char *text); /* a peer of the bus */
+void shell_denied_node(struct shell *s, const struct shell_from *from, const char *node, uint32_t id, const char *text); /* a peer of the bus */
 void shell_denied_tell(struct shell *s); /* the core, at the end of a wake */
 
 /* frames.c: what comes in, by right; what goes out, by handle */

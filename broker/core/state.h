@@ -289,9 +289,10 @@ struct core_token {
 struct core_refused { /* audit.c: one user's refusals of one kind */
     uint32_t uid, job, count; /* count: not told yet */
     bool bus, others;
+    bool stranger; /* nobody vouches for what it says it is */
     int64_t from_ms; /* when it was last told */
-    char *request, *node; /* what tells it from others */
-    char *said_node, *text; /* of the last one */
+    char *request, *node, *address; /* what tells it from others */
+    char *said_node, *said_address, *text; /* of the last one */
 };
 struct core_acted { /* of the request at hand: what it did to jobs of others */
     uint32_t jobs[64], count, owner;

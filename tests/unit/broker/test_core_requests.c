@@ -656,6 +656,35 @@ static void kinds_of_refusals_are_bounded(void **state)
     film_restart(f, true);
 }
 
+static void knock(struct film *f, const char *node, const char *address)
+{
+    const struct td_ev_access_refused ev = {.request = "ENROL", .node = node, .address = address, .bus = true, .count = 1, .text = "no"};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_AUDIT, .id = TD_EV_ACCESS_REFUSED, .body = &ev}));
+    film_run(f);
+}
+
+static void refused_strangers_are_told_apart(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint64_t seq = td_core_seq(f->core);
+    knock(f, "a", "10.0.0.1");
+    knock(f, "b", "10.0.0.1");
+    knock(f, "a", "10.0.0.2");
+    knock(f, "a", "10.0.0.1");
+    assert_true(td_core_seq(f->core) == seq + 3); /* the first of each at once */
+    for (uint32_t i = 0; i < 2 * TD_MAX_REFUSED_STRANGERS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "x%u", i);
+        knock(f, name, "10.0.0.3");
+    }
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSED_STRANGERS + 1); /* those beyond are one */
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1, .hold = true);
+    seq = td_core_seq(f->core);
+    film_cancel(f, 2000, job);
+    assert_true(td_core_seq(f->core) == seq + 1); /* and keep no user out */
+}
+
 /* A front's key is no node's, nor the other way round, over a snapshot, too. */
 static void keys_of_fronts_are_no_workers(void **state)
 {
@@ -914,6 +943,7 @@ int main(void)
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_are_revoked_and_bounded),
         FILM(kinds_of_refusals_are_bounded),
+        FILM(refused_strangers_are_told_apart),
         FILM(keys_of_fronts_are_no_workers),
         FILM(keys_are_rotated_and_revoked),
         FILM(keys_of_users_are_their_own_and_operators),
