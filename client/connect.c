@@ -17,7 +17,13 @@ int client_find_by(struct client *c, const char *conf, struct td_error *err)
 
 int client_find(struct client *c, struct td_error *err)
 {
-    return client_find_by(c, NULL, err);
+    int r = client_find_by(c, NULL, err);
+
+    if (r < 0 && strstr(err->text, "cannot read ")) {
+        size_t n = strlen(err->text);
+        td_format(err->text + n, sizeof(err->text) - n, " (try \"tender doctor\")");
+    }
+    return r;
 }
 
 /* A front that is gone, or not there yet, leaves the broker's own door. */

@@ -1,6 +1,7 @@
 /* doctor.c - tender doctor: looks at what usually goes wrong and says in a sentence what mends it */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,8 +67,9 @@ static bool look_at_conf(struct visit *v)
     struct td_error err = {0};
     struct client *c = v->c;
 
-    if (client_find(c, &err) < 0) {
-        doctor_ill(v, "conf", "no cluster found: %s", err.text);
+    if (client_find_by(c, NULL, &err) < 0) { /* without the hint to come here */
+        doctor_ill(v, "conf", "no cluster found: %s%s", err.text,
+                   getenv("SLURM_CONF") ? "; name another one, or none (unset SLURM_CONF), or start one with: tender up" : "");
         return false;
     }
     doctor_good(v, "conf", "the cluster's configuration is %s", c->place.conf);
