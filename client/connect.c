@@ -303,7 +303,7 @@ int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *re
     uint64_t id;
 
     if (strchr(head, '.'))
-        return td_fail(err, TD_E_NOT_SUPPORTED, "%s names a step: steps are not addressed by themselves yet", text);
+        return td_fail(err, TD_E_NOT_SUPPORTED, "%s names a step, and a job is wanted here", text);
     if (!td_parse_u64(head, &id) || id == 0 || id >= UINT32_MAX)
         return bad_id(text, err);
     *ret = (struct td_job_sel){.job = (uint32_t)id};

@@ -16,7 +16,8 @@ ok "release" scontrol release "$id"
 wait_until "a released job runs to its end" job_is "$id" COMPLETED
 fails 1 'Job/step already completing or completed' scontrol hold "$id"
 fails 1 'Invalid job id' scontrol show job 4711
-fails 0 'Invalid job id' scancel 4711 # exit status as Slurm 22.05 has it
+fails 0 'Kill job error on job id 4711: Invalid job id specified' scancel 4711 # exit status as Slurm 22.05 has it
+fails 1 'Kill job error on job id 4711: Invalid job id specified' scancel -s USR1 4711 # and here
 
 id=$(submit -o /dev/null -t 10 --wrap 'sleep 600')
 wait_until "a job runs" job_is "$id" RUNNING
