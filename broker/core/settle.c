@@ -301,6 +301,20 @@ void core_round_settle(struct td_core *c)
     note_unserved(c, lot_of_shape);
 }
 
+#define SILENT_NAMED 64u
+
+static struct td_strs silent_nodes(const struct td_core *c, struct td_arena *a)
+{
+    const struct core_round *r = &c->round;
+    const char **v = td_arena_alloc(a, SILENT_NAMED * sizeof(*v));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->nodes.n && n < SILENT_NAMED && r->answered < r->expected; i++) {
+        if (c->nodes.v[i]->round == r->no && c->nodes.v[i]->lots_expected)
+            v[n++] = td_arena_strdup(a, c->nodes.v[i]->name);
+    }
+    return (struct td_strs){v, n};
+}
+
 void core_round_keep(struct td_core *c, const char *closed_by)
 {
     struct core_round *r = &c->round;
@@ -336,6 +350,7 @@ void core_round_keep(struct td_core *c, const char *closed_by)
                 .warmth = bid->body.warmth,
                 .refusal = bid->body.refusal,
                 .shortage = bid->body.shortage,
+                .lack = bid->body.lack,
                 .won = bid->won,
             };
         }
@@ -350,6 +365,7 @@ void core_round_keep(struct td_core *c, const char *closed_by)
         .answered = r->answered,
         .awarded = r->awarded,
         .closed_by = closed_by,
+        .silent = silent_nodes(c, &k->arena),
         .elapsed_us = c->watch_us && r->opened_us ? (uint64_t)TD_MAX(c->watch_us - r->opened_us, INT64_C(1)) : 0,
     };
 }
