@@ -451,6 +451,7 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
         td_map_put(&w->jobs, m->jobs.v[i], &one);
     rights_look(f, w);
     td_vec_push(&f->watchers, w);
+    shell_local_watches(f->s, from->peer);
     f->deliver_us = shell_boot_us();
 }
 
