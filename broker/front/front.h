@@ -66,6 +66,7 @@ struct front_late { /* an answer whose event the replica has not reached */
 struct front {
     struct shell *s;
     const char *broker_socket;
+    char *door_address; /* FrontAddress as it was at the start; NULL: none */
     void (*on_ready)(struct front *f); /* once, when there is something to show */
     bool failed;
 
@@ -119,6 +120,10 @@ struct front {
 int front_loop(struct front *f, struct td_error *err);
 void front_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
 struct front *front_of(struct shell *s);
+
+/* conf.c */
+int front_conf_take(struct front *f, struct td_error *err); /* opens the TCP door, where there is to be one */
+void front_conf_look(struct front *f);                      /* the log says what differs from what was taken */
 
 /* uplink.c */
 void front_uplink_open(struct front *f);
