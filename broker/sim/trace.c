@@ -78,6 +78,7 @@ static void take(struct trace *t, const int64_t v[FIELDS])
     j.limit_s = TD_MAX(TD_MAX(j.limit_s, j.run_s), 1u);
     j.user = capped(v[USER], UINT32_MAX - 1);
     j.app = capped(v[APP], UINT32_MAX - 1);
+    j.wait_s = v[WAIT] < 0 ? TRACE_UNKNOWN : capped(v[WAIT], TRACE_UNKNOWN - 1);
     td_vec_push(&t->jobs, j);
 }
 
@@ -194,6 +195,15 @@ int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_er
 void trace_release(struct trace *t)
 {
     td_vec_release(&t->jobs);
+}
+
+void trace_part(struct trace *t, uint32_t from, uint32_t n)
+{
+    from = TD_MIN(from, t->jobs.n);
+    n = TD_MIN(n, t->jobs.n - from);
+    for (uint32_t i = 0; i < n; i++)
+        t->jobs.v[i] = t->jobs.v[from + i];
+    t->jobs.n = n;
 }
 
 void trace_estimate(struct trace *t, enum trace_estimates how)

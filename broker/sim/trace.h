@@ -18,12 +18,14 @@
 
 #define TRACE_LIMIT_S_MAX 1000000000u /* 31 years: below "no limit", and sums of it fit */
 #define TRACE_JOBS_MAX 20000000u
+#define TRACE_UNKNOWN UINT32_MAX
 
 struct trace_job {
     int64_t submit_s;
     uint32_t id;  /* as the trace numbers it */
     uint32_t run_s, limit_s, procs;
     uint32_t user, app; /* 0 = unknown */
+    uint32_t wait_s;    /* as the trace has it; TRACE_UNKNOWN = it does not say */
 };
 enum trace_estimates { TRACE_USER, TRACE_EXACT, TRACE_DOUBLE };
 struct trace {
@@ -38,6 +40,8 @@ struct trace {
 typedef void trace_progress_fn(void *ctx, uint64_t done, uint64_t of);
 int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_error *err);
 void trace_release(struct trace *t);
+/* Only n jobs, from that place on (0 is the first by submission); n is cut to what there is. */
+void trace_part(struct trace *t, uint32_t from, uint32_t n);
 /* exact: limit = run time; double: twice the run time; both at least 1 s. */
 void trace_estimate(struct trace *t, enum trace_estimates how);
 /* One line for each kind of defect met. */

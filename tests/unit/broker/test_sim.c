@@ -2,41 +2,9 @@
  *
  * Published figures are compared where the traces lie beside the repository, in ../shared/data or $TENDER_SHARED/data;
  * without them the test says so. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include "simfilm.h"
 
-#include "broker/sim/metrics.h"
-#include "broker/sim/run.h"
-
-/* --- a trace in a file -------------------------------------------------------------------------------------------- */
-
-static void write_text(char *path, const char *text)
-{
-    strcpy(path, "/tmp/tender-sim-XXXXXX");
-    int fd = mkstemp(path);
-    FILE *f = fdopen(fd, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-static int read_text(const char *text, uint32_t procs, struct trace *t, struct td_error *err)
-{
-    char path[64];
-
-    write_text(path, text);
-    int r = trace_read(path, procs, t, err);
-    unlink(path);
-    return r;
-}
+/* --- the trace as it is read -------------------------------------------------------------------------------------- */
 
 static void defects_are_counted(void **state TD_UNUSED)
 {
@@ -202,17 +170,6 @@ static void random_trace(struct trace *t, uint64_t seed, uint32_t n, uint32_t pr
     }
 }
 
-static void simulate(const struct trace *t, const char *policy, bool free_order, struct sim_result *ret)
-{
-    struct sim_conf conf = {.policy = policy, .free_order = free_order};
-    struct td_error err = {0};
-    struct sim_machine *m = sim_plain_new(t->procs_max);
-
-    if (sim_run(t, &conf, m, NULL, NULL, ret, &err) < 0)
-        fail_msg("%s: %s", policy, err.text);
-    m->ops->destroy(m);
-}
-
 static void easy_is_what_the_books_say(void **state TD_UNUSED)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -318,30 +275,18 @@ static void figures_of_three_jobs(void **state TD_UNUSED)
 
 /* --- published ----------------------------------------------------------------------------------------------------- */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 static bool open_shared(const char *name, uint32_t procs, struct trace *t)
 {
-    const char *shared = getenv("TENDER_SHARED");
     struct td_error err = {0};
-    char path[4096];
+    char path[4096], file[256];
 
-    snprintf(path, sizeof(path), "%s/data/traces/%s.swf.gz", shared ? shared : TD_SOURCE_DIR "/../shared", name);
+    snprintf(file, sizeof(file), "traces/%s.swf.gz", name);
     if (SANITIZED) {
         print_message("skipped: takes minutes under sanitizers, and the smaller traces go the same ways\n");
         return false;
     }
-    if (access(path, R_OK) != 0) {
-        print_message("skipped: %s is not here\n", path);
+    if (!shared_path(file, path, sizeof(path)))
         return false;
-    }
     if (trace_read(path, procs, t, &err) < 0)
         fail_msg("%s", err.text);
     return true;
