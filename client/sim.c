@@ -12,11 +12,16 @@
 #define AT(field) offsetof(struct sim_options, field)
 const struct option sim_option_rows[] = {
     {"procs", 'n', "N", opt_u32, AT(procs), "the machine is one node of N processors (as the trace says: MaxProcs)", NULL, false},
-    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (tender)", NULL, false},
+    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (tender); rl-fcfs, rl-sjf, rl-f1: see below", NULL, false},
     {"order", 'o', "ORDER", opt_str, AT(order), "tender: priority keeps the order of the queue, free may change it (priority)", NULL, false},
     {"estimates", 'e', "WHICH", opt_str, AT(estimates), "time limits: user as in the trace, exact, or double the run time (user)", NULL, false},
+    {"rl-backfill", 0, NULL, opt_flag, AT(rl_backfill), "rl-...: with the backfill rule of that comparison", NULL, false},
+    {"part", 0, "FIRST+N", opt_str, AT(part), "only N jobs of the trace, from its FIRST one on (by submission, from 1)", NULL, false},
     {"swf", 'w', "FILE", opt_str, AT(swf), "write the schedule as a trace; .gz is compressed", NULL, false},
+    {"plot", 0, "FILE", opt_str, AT(plot), "draw the schedule, use and queue over time (SVG)", NULL, false},
     {"metrics", 'm', NULL, opt_flag, AT(metrics), "print the figures as one JSON object", NULL, false},
+    {"compare", 'c', NULL, opt_flag, AT(compare), "of two schedules that --swf wrote: who waits less in the second, who more", NULL, false},
+    {"json", 0, NULL, opt_flag, AT(json), "compare: one JSON object", NULL, false},
     {"quiet", 'q', NULL, opt_flag, AT(quiet), "no progress, no remarks on the trace", NULL, false},
     OPTIONS_HELP,
     {0},
@@ -33,12 +38,27 @@ static int run_sim(int argc TD_UNUSED, char **argv)
     return 1;
 }
 
+const char sim_synopsis[] = "TRACE [OPTIONS] | --compare A B [--json]";
+const char sim_about[] =
+    "The broker's own core schedules the jobs of a trace in the Standard Workload Format (plain or gzip), on virtual time.\n"
+    "What would have waited how long under another policy is told before anybody has to wait.\n"
+    "\n"
+    "With --compare A B two schedules of one workload are compared, job by job: both as --swf wrote them; a trace with the\n"
+    "waits of its own site will do for either. Jobs are the same if their numbers, submissions, run times and processors are.\n"
+    "It tells how many wait less in B than in A, and how many more, by how much, by processors (classes of powers of two) and\n"
+    "by user, and the ten that gain and lose most.\n"
+    "\n"
+    "The policies rl-fcfs, rl-sjf and rl-f1 are not the planner's: they are the rules by which the figures of the RLScheduler\n"
+    "comparison (Zhang et al., SC'20) were made, for those who want to see these come out. One job is picked, the lowest score\n"
+    "first: submission, limit, or log10(limit) * processors + 870 * log10(submission); it is waited for until it fits. With\n"
+    "--rl-backfill others may start meanwhile, in order of submission, if by their limits they end before the picked one could\n"
+    "start at the earliest.\n";
+
 const struct command sim_command = {
     .name = "tender sim",
-    .synopsis = "TRACE [OPTIONS]",
+    .synopsis = sim_synopsis,
     .summary = "schedule a recorded workload on virtual time",
-    .about = "The broker's own core schedules the jobs of a trace in the Standard Workload Format (plain or gzip), on virtual time.\n"
-             "What would have waited how long under another policy is told before anybody has to wait.",
+    .about = sim_about,
     .options = sim_option_rows,
     .usage_exit = 1,
     .run = run_sim,

@@ -6,9 +6,10 @@
 
 struct sim_options {
     uint32_t procs;
-    const char *policy, *order, *estimates, *swf;
-    bool metrics, compare, quiet;
+    const char *policy, *order, *estimates, *swf, *plot, *part;
+    bool metrics, compare, json, quiet, rl_backfill;
 };
 extern const struct option sim_option_rows[];
+extern const char sim_synopsis[], sim_about[];
 
 #endif

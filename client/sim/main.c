@@ -1,5 +1,5 @@
 /* main.c - tender-sim: what `tender sim` runs */
-#include "sim.h"
+#include "parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "broker/sim/metrics.h"
-#include "broker/sim/run.h"
+#include "broker/sim/plot.h"
 #include "say.h"
 
 struct bar {
@@ -23,44 +23,6 @@ static void progress(void *ctx, uint32_t ended)
         return;
     b->percent = percent;
     fprintf(stderr, "\r%3u %% [%-50.*s] %u of %u jobs", percent, (int)(percent / 2), "##################################################", ended, b->of);
-}
-
-static int policy_of(const struct sim_options *o, struct sim_conf *ret, struct td_error *err)
-{
-    static const char *const known[] = {"fifo", "easy", "sjbf", "conservative", "tender"};
-    const char *policy = o->policy ? o->policy : "tender", *order = o->order ? o->order : "priority";
-
-    *ret = (struct sim_conf){.policy = policy, .depth = 0};
-    if (strcmp(order, "priority") != 0 && strcmp(order, "free") != 0)
-        return td_fail(err, TD_E_USAGE, "--order is priority or free, not '%s'", order);
-    ret->free_order = strcmp(order, "free") == 0;
-    if (o->order && strcmp(policy, "tender") != 0)
-        return td_fail(err, TD_E_USAGE, "--order is for --policy tender: %s keeps the order of the queue", policy);
-    if (strncmp(policy, "depth=", 6) == 0) {
-        uint64_t depth;
-        if (!td_parse_u64(policy + 6, &depth) || depth < 1 || depth > UINT32_MAX)
-            return td_fail(err, TD_E_USAGE, "--policy depth=N: N is the number of jobs with a reservation, not '%s'", policy + 6);
-        *ret = (struct sim_conf){.policy = "easy", .depth = (uint32_t)depth};
-        return 0;
-    }
-    for (size_t i = 0; i < TD_ARRAY_LEN(known); i++) {
-        if (strcmp(policy, known[i]) == 0)
-            return 0;
-    }
-    return td_fail(err, TD_E_USAGE, "there is no policy '%s' (fifo, easy, sjbf, conservative, depth=N, tender)", policy);
-}
-
-static int estimates_of(const struct sim_options *o, enum trace_estimates *ret, struct td_error *err)
-{
-    static const char *const words[] = {"user", "exact", "double"};
-
-    for (uint32_t i = 0; i < TD_ARRAY_LEN(words); i++) {
-        if (strcmp(o->estimates ? o->estimates : "user", words[i]) == 0) {
-            *ret = (enum trace_estimates)i;
-            return 0;
-        }
-    }
-    return td_fail(err, TD_E_USAGE, "--estimates is user, exact or double, not '%s'", o->estimates);
 }
 
 static void print(const struct sim_options *o, const struct trace *t, const struct sim_result *r)
@@ -82,16 +44,36 @@ static void print(const struct sim_options *o, const struct trace *t, const stru
     td_buf_release(&out);
 }
 
+/* By the core, or by somebody else's rules. */
+static int schedule(const struct sim_options *o, const struct sim_conf *conf, const struct trace *t, struct sim_result *ret, struct td_error *err)
+{
+    struct bar bar = {t->jobs.n, UINT32_MAX};
+    bool shown = !o->quiet && isatty(STDERR_FILENO);
+    enum published_order order;
+
+    if (ask_published(o, &order)) {
+        *ret = (struct sim_result){.jobs = td_alloc((t->jobs.n + 1) * sizeof(*ret->jobs))};
+        published_run(t, order, o->rl_backfill, ret->jobs);
+        return 0;
+    }
+    struct sim_machine *m = sim_plain_new(t->procs_max);
+    int r = sim_run(t, conf, m, shown ? progress : NULL, &bar, ret, err);
+    m->ops->destroy(m);
+    if (shown)
+        fprintf(stderr, "\r\033[K");
+    return r;
+}
+
 static int run(const struct sim_options *o, const char *path, struct td_error *err)
 {
     struct sim_conf conf;
     enum trace_estimates estimates = TRACE_USER;
     struct trace t = {0};
     struct sim_result result = {0};
-    int r = policy_of(o, &conf, err);
+    int r = ask_policy(o, &conf, err);
 
     if (r == 0)
-        r = estimates_of(o, &estimates, err);
+        r = ask_estimates(o, &estimates, err);
     if (r == 0)
         r = trace_read(path, o->procs, &t, err);
     if (r < 0)
@@ -104,26 +86,47 @@ static int run(const struct sim_options *o, const char *path, struct td_error *e
         td_buf_release(&remarks);
     }
     trace_estimate(&t, estimates);
-    struct bar bar = {t.jobs.n, UINT32_MAX};
-    bool shown = !o->quiet && isatty(STDERR_FILENO);
-    struct sim_machine *m = sim_plain_new(t.procs_max);
-    r = sim_run(&t, &conf, m, shown ? progress : NULL, &bar, &result, err);
-    m->ops->destroy(m);
-    if (shown)
-        fprintf(stderr, "\r\033[K");
+    r = ask_part(o, &t, err);
+    if (r == 0)
+        r = schedule(o, &conf, &t, &result, err);
     if (r == 0)
         print(o, &t, &result);
     if (r == 0 && o->swf)
         r = trace_write(o->swf, &t, result.jobs, conf.policy, err);
+    if (r == 0 && o->plot) {
+        char title[512];
+        const char *slash = strrchr(path, '/');
+        snprintf(title, sizeof(title), "%s, %s: %u jobs on %u processors", slash ? slash + 1 : path, o->policy ? o->policy : "tender", t.jobs.n,
+                 t.procs_max);
+        r = sim_plot_write(o->plot, &t, result.jobs, title, err);
+    }
     sim_result_release(&result);
     trace_release(&t);
     return r;
 }
 
+static int run_one(const struct sim_options *o, const char *const *words, uint32_t n, struct td_error *err)
+{
+    if (n != 1)
+        return td_fail(err, TD_E_USAGE, n ? "one trace at a time" : "which trace?");
+    if (o->json)
+        return td_fail(err, TD_E_USAGE, "--json is for --compare: the figures of a run are --metrics");
+    return run(o, words[0], err);
+}
+
+static int run_compare(const struct sim_options *o, const char *const *words, uint32_t n, struct td_error *err)
+{
+    if (n != 2)
+        return td_fail(err, TD_E_USAGE, "--compare wants two schedules, A and B");
+    if (o->procs || o->policy || o->order || o->estimates || o->swf || o->plot || o->metrics || o->part || o->rl_backfill)
+        return td_fail(err, TD_E_USAGE, "--compare schedules nothing: it goes with --json alone");
+    return compare_run(o, words[0], words[1], err);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct command cmd = {.name = "tender sim", .synopsis = "TRACE [OPTIONS]", .summary = "schedule a recorded workload on virtual time",
-                                       .options = sim_option_rows, .usage_exit = 1};
+    static const struct command cmd = {.name = "tender sim", .synopsis = sim_synopsis, .summary = "schedule a recorded workload on virtual time",
+                                       .about = sim_about, .options = sim_option_rows, .usage_exit = 1};
     struct td_arena arena = {0};
     struct sim_options o = {0};
     struct option_parse p = {.cmd = &cmd, .target = &o, .arena = &arena};
@@ -131,10 +134,8 @@ int main(int argc, char **argv)
 
     say_name = "tender sim";
     int r = option_parse(&p, argc, argv, &err);
-    if (r == 0 && p.words.n != 1)
-        r = td_fail(&err, TD_E_USAGE, p.words.n ? "one trace at a time" : "which trace?");
     if (r == 0)
-        r = run(&o, p.words.v[0], &err);
+        r = o.compare ? run_compare(&o, p.words.v, p.words.n, &err) : run_one(&o, p.words.v, p.words.n, &err);
     if (r < 0)
         say_error("%s", err.text);
     option_parse_release(&p);

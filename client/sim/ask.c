@@ -1,0 +1,78 @@
+/* ask.c - what the options of tender sim ask for, or why they do not go together */
+#include <stdio.h>
+#include <string.h>
+
+#include "parts.h"
+
+static const char *const published[] = {[PUBLISHED_FCFS] = "rl-fcfs", [PUBLISHED_SJF] = "rl-sjf", [PUBLISHED_F1] = "rl-f1"};
+
+bool ask_published(const struct sim_options *o, enum published_order *ret)
+{
+    for (uint32_t i = 0; o->policy && i < TD_ARRAY_LEN(published); i++) {
+        if (strcmp(o->policy, published[i]) == 0) {
+            *ret = (enum published_order)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+int ask_policy(const struct sim_options *o, struct sim_conf *ret, struct td_error *err)
+{
+    static const char *const known[] = {"fifo", "easy", "sjbf", "conservative", "tender"};
+    const char *policy = o->policy ? o->policy : "tender", *order = o->order ? o->order : "priority";
+    enum published_order rules;
+
+    *ret = (struct sim_conf){.policy = policy, .depth = 0};
+    if (strcmp(order, "priority") != 0 && strcmp(order, "free") != 0)
+        return td_fail(err, TD_E_USAGE, "--order is priority or free, not '%s'", order);
+    ret->free_order = strcmp(order, "free") == 0;
+    if (o->order && strcmp(policy, "tender") != 0)
+        return td_fail(err, TD_E_USAGE, "--order is for --policy tender: %s keeps the order of the queue", policy);
+    if (strncmp(policy, "depth=", 6) == 0 && !o->rl_backfill) {
+        uint64_t depth;
+        if (!td_parse_u64(policy + 6, &depth) || depth < 1 || depth > UINT32_MAX)
+            return td_fail(err, TD_E_USAGE, "--policy depth=N: N is the number of jobs with a reservation, not '%s'", policy + 6);
+        *ret = (struct sim_conf){.policy = "easy", .depth = (uint32_t)depth};
+        return 0;
+    }
+    if (ask_published(o, &rules))
+        return 0;
+    if (o->rl_backfill)
+        return td_fail(err, TD_E_USAGE, "--rl-backfill is for rl-fcfs, rl-sjf and rl-f1");
+    for (size_t i = 0; i < TD_ARRAY_LEN(known); i++) {
+        if (strcmp(policy, known[i]) == 0)
+            return 0;
+    }
+    return td_fail(err, TD_E_USAGE, "there is no policy '%s' (fifo, easy, sjbf, conservative, depth=N, tender, rl-fcfs, rl-sjf, rl-f1)", policy);
+}
+
+int ask_estimates(const struct sim_options *o, enum trace_estimates *ret, struct td_error *err)
+{
+    static const char *const words[] = {"user", "exact", "double"};
+
+    for (uint32_t i = 0; i < TD_ARRAY_LEN(words); i++) {
+        if (strcmp(o->estimates ? o->estimates : "user", words[i]) == 0) {
+            *ret = (enum trace_estimates)i;
+            return 0;
+        }
+    }
+    return td_fail(err, TD_E_USAGE, "--estimates is user, exact or double, not '%s'", o->estimates);
+}
+
+int ask_part(const struct sim_options *o, struct trace *t, struct td_error *err)
+{
+    const char *plus = o->part ? strchr(o->part, '+') : NULL;
+    uint64_t first = 0, n = 0;
+    char word[16];
+
+    if (!o->part)
+        return 0;
+    snprintf(word, sizeof(word), "%.*s", plus ? (int)TD_MIN(plus - o->part, 15) : 0, o->part);
+    if (!plus || !td_parse_u64(word, &first) || !td_parse_u64(plus + 1, &n) || !first || !n || first > UINT32_MAX || n > UINT32_MAX)
+        return td_fail(err, TD_E_USAGE, "--part is FIRST+N, as 1982+1024, not '%s'", o->part);
+    if (first - 1 + n > t->jobs.n)
+        return td_fail(err, TD_E_INVALID_REQUEST, "--part %s: there are %u jobs", o->part, t->jobs.n);
+    trace_part(t, (uint32_t)first - 1, (uint32_t)n);
+    return 0;
+}

@@ -1,0 +1,17 @@
+/* parts.h - inside of tender-sim: what its files ask of each other */
+#ifndef TD_CLIENT_SIM_PARTS_H
+#define TD_CLIENT_SIM_PARTS_H
+
+#include "broker/sim/published.h"
+#include "broker/sim/run.h"
+#include "sim.h"
+
+/* ask.c: the options. */
+bool ask_published(const struct sim_options *o, enum published_order *ret); /* one of somebody else's rules */
+int ask_policy(const struct sim_options *o, struct sim_conf *ret, struct td_error *err);
+int ask_estimates(const struct sim_options *o, enum trace_estimates *ret, struct td_error *err);
+int ask_part(const struct sim_options *o, struct trace *t, struct td_error *err); /* cuts the trace */
+/* compare.c: two schedules, on standard output. */
+int compare_run(const struct sim_options *o, const char *a, const char *b, struct td_error *err);
+
+#endif
