@@ -12,6 +12,11 @@
 #define AT(field) offsetof(struct sim_options, field)
 const struct option sim_option_rows[] = {
     {"procs", 'n', "N", opt_u32, AT(procs), "the machine is one node of N processors (as the trace says: MaxProcs)", NULL, false},
+    {"conf", 'C', "FILE", opt_str, AT(conf), "the machine is the nodes of this slurm.conf (and the gres.conf beside it)", NULL, false},
+    {"topology", 't', "WHAT[*N]", opt_list, AT(topology), "the machine is N nodes of this topology: FILE.xml or synthetic:...; several: commas", NULL, false},
+    {"partition", 0, "NAME", opt_str, AT(partition), "conf: of all jobs (the default one)", NULL, false},
+    {"qos", 0, "NAME", opt_str, AT(qos), "conf: of all jobs, where a partition asks for one", NULL, false},
+    {"gpus-from", 0, "FIELD", opt_u32, AT(gpus_from), "the field of the trace (from 1) that says how many GPUs a job wants", NULL, false},
     {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (tender); rl-fcfs, rl-sjf, rl-f1: see below", NULL, false},
     {"order", 'o', "ORDER", opt_str, AT(order), "tender: priority keeps the order of the queue, free may change it (priority)", NULL, false},
     {"estimates", 'e', "WHICH", opt_str, AT(estimates), "time limits: user as in the trace, exact, or double the run time (user)", NULL, false},
@@ -42,6 +47,13 @@ const char sim_synopsis[] = "TRACE [OPTIONS] | --compare A B [--json]";
 const char sim_about[] =
     "The broker's own core schedules the jobs of a trace in the Standard Workload Format (plain or gzip), on virtual time.\n"
     "What would have waited how long under another policy is told before anybody has to wait.\n"
+    "\n"
+    "Without other words the machine is one node of equal processors. With --conf or --topology it has nodes, whose workers'\n"
+    "own cores bid for the jobs, out of their CPUs, memory and GPUs. A job wants the processors of its line, on as many nodes as it\n"
+    "takes, with the memory of field 10 (KB of each processor) where that is said, else the default of the configuration, or 1 MiB\n"
+    "for each processor; with --gpus-from also GPUs, which the format has no field for: field 15 (queue), 16 (partition), or one\n"
+    "that somebody added behind the 18th. Jobs go to the default partition, unless --partition names another. One that the cluster turns down, or that waits for\n"
+    "ever, is counted and left out of the figures.\n"
     "\n"
     "With --compare A B two schedules of one workload are compared, job by job: both as --swf wrote them; a trace with the\n"
     "waits of its own site will do for either. Jobs are the same if their numbers, submissions, run times and processors are.\n"

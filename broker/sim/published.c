@@ -184,7 +184,7 @@ void published_run(const struct trace *t, enum published_order order, bool with_
     struct rules r = {.t = t, .out = ret, .free = t->procs_max, .scores = td_alloc((t->jobs.n + 1) * sizeof(*r.scores))};
 
     for (uint32_t i = 0; i < t->jobs.n; i++) {
-        ret[i] = (struct sim_job){-1, -1, -1, -1, -1, false};
+        ret[i] = (struct sim_job){.start_s = -1, .end_s = -1, .by_s = -1, .likely_from_s = -1, .likely_to_s = -1};
         r.scores[i] = score(&t->jobs.v[i], order);
     }
     r.now = t->jobs.n ? t->jobs.v[0].submit_s : 0;

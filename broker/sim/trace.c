@@ -10,7 +10,7 @@
 #include <zlib.h>
 
 #define LINE_BYTES 4096
-#define FIELDS 18
+#define FIELDS TRACE_FIELDS_MAX
 
 enum field { JOB, SUBMIT, WAIT, RUN, USED, CPU, MEMORY, WANTED, LIMIT, WANTED_MEMORY, STATUS, USER, GROUP, APP };
 
@@ -54,7 +54,7 @@ static uint32_t capped(int64_t v, uint32_t most)
     return v < 0 ? 0 : v > (int64_t)most ? most : (uint32_t)v;
 }
 
-static void take(struct trace *t, const int64_t v[FIELDS])
+static void take(struct trace *t, const struct trace_ask *ask, const int64_t v[FIELDS])
 {
     struct trace_job j = {.submit_s = v[SUBMIT], .id = capped(v[JOB], UINT32_MAX)};
     int64_t procs = v[WANTED] > 0 ? v[WANTED] : v[USED];
@@ -79,6 +79,9 @@ static void take(struct trace *t, const int64_t v[FIELDS])
     j.user = capped(v[USER], UINT32_MAX - 1);
     j.app = capped(v[APP], UINT32_MAX - 1);
     j.wait_s = v[WAIT] < 0 ? TRACE_UNKNOWN : capped(v[WAIT], TRACE_UNKNOWN - 1);
+    j.mem_kb = capped(v[WANTED_MEMORY], UINT32_MAX);
+    if (ask->gpus_field)
+        j.gpus = capped(v[ask->gpus_field - 1], UINT32_MAX);
     td_vec_push(&t->jobs, j);
 }
 
@@ -138,7 +141,7 @@ static int drop_too_large(const char *path, struct trace *t, uint32_t procs, str
     return 0;
 }
 
-static int read_lines(const char *path, gzFile f, struct trace *t, struct td_error *err)
+static int read_lines(const char *path, gzFile f, const struct trace_ask *ask, struct trace *t, struct td_error *err)
 {
     char line[LINE_BYTES];
 
@@ -162,7 +165,7 @@ static int read_lines(const char *path, gzFile f, struct trace *t, struct td_err
                                                            : "%s: line %u has fewer than 5 fields", path, t->lines);
         if (t->jobs.n == TRACE_JOBS_MAX)
             return td_fail(err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", path, TRACE_JOBS_MAX);
-        take(t, v);
+        take(t, ask, v);
     }
     int code;
     const char *why = gzerror(f, &code);
@@ -171,7 +174,7 @@ static int read_lines(const char *path, gzFile f, struct trace *t, struct td_err
     return 0;
 }
 
-int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_error *err)
+int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err)
 {
     struct trace t = {0};
     gzFile f = gzopen(path, "rb");
@@ -179,10 +182,10 @@ int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_er
     if (!f)
         return td_fail(err, TD_E_IO, "cannot read %s: %s", path, strerror(errno));
     gzbuffer(f, 1u << 18);
-    int r = read_lines(path, f, &t, err);
+    int r = read_lines(path, f, ask, &t, err);
     gzclose_r(f);
     if (r == 0)
-        r = drop_too_large(path, &t, procs, err);
+        r = drop_too_large(path, &t, ask->procs, err);
     if (r < 0) {
         trace_release(&t);
         return r;

@@ -8,6 +8,7 @@
  *   run time     seconds; negative: dropped; 0 stays 0
  *   limit        requested time; unknown or 0: the run time; below the run time: raised to it, for the site let it run;
  *                0 in all: 1 s; over TRACE_LIMIT_S_MAX: that
+ *   memory       requested, KB of each processor; unknown: none is asked for
  *   submission   negative: dropped; out of order: sorted (lines of one second keep their order)
  *   larger than the machine: dropped
  *   too few fields, or no number where one should be: an error that names the line */
@@ -26,6 +27,8 @@ struct trace_job {
     uint32_t run_s, limit_s, procs;
     uint32_t user, app; /* 0 = unknown */
     uint32_t wait_s;    /* as the trace has it; TRACE_UNKNOWN = it does not say */
+    uint32_t mem_kb;    /* requested, of each processor; 0 = unknown */
+    uint32_t gpus;      /* of the whole job, out of the field asked for */
 };
 enum trace_estimates { TRACE_USER, TRACE_EXACT, TRACE_DOUBLE };
 struct trace {
@@ -36,9 +39,13 @@ struct trace {
     uint32_t procs_max;                     /* of MaxProcs or MaxNodes in the remarks; 0 = not said */
 };
 
-/* procs: of the machine; 0: as the remarks say (it is an error if they do not). `progress` may be NULL. */
-typedef void trace_progress_fn(void *ctx, uint64_t done, uint64_t of);
-int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_error *err);
+/* procs: of the machine; 0: as the remarks say (it is an error if they do not). gpus_field: the field, from 1, that holds how
+ * many GPUs a job wants (the format has none; a trace may have fields beyond its 18); 0: no job wants any. */
+#define TRACE_FIELDS_MAX 24
+struct trace_ask {
+    uint32_t procs, gpus_field;
+};
+int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err);
 void trace_release(struct trace *t);
 /* Only n jobs, from that place on (0 is the first by submission); n is cut to what there is. */
 void trace_part(struct trace *t, uint32_t from, uint32_t n);
@@ -53,6 +60,7 @@ struct sim_job {
     int64_t by_s;             /* first promise, -1 = none given */
     int64_t likely_from_s, likely_to_s; /* at submission; -1 = none */
     bool excused;             /* the promise moved for a named cause */
+    bool refused;             /* turned down at submission */
 };
 /* The trace with the waits that were found. */
 int trace_write(const char *path, const struct trace *t, const struct sim_job *jobs, const char *how, struct td_error *err);

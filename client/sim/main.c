@@ -45,63 +45,116 @@ static void print(const struct sim_options *o, const struct trace *t, const stru
 }
 
 /* By the core, or by somebody else's rules. */
-static int schedule(const struct sim_options *o, const struct sim_conf *conf, const struct trace *t, struct sim_result *ret, struct td_error *err)
+static int schedule(const struct sim_options *o, const struct sim_cluster *c, const struct trace *t, struct sim_result *ret, struct td_error *err)
 {
     struct bar bar = {t->jobs.n, UINT32_MAX};
     bool shown = !o->quiet && isatty(STDERR_FILENO);
     enum published_order order;
+    struct sim_conf conf;
+    int r = ask_policy(o, &conf, err);
 
-    if (ask_published(o, &order)) {
+    if (r == 0 && ask_published(o, &order)) {
         *ret = (struct sim_result){.jobs = td_alloc((t->jobs.n + 1) * sizeof(*ret->jobs))};
         published_run(t, order, o->rl_backfill, ret->jobs);
         return 0;
     }
-    struct sim_machine *m = sim_plain_new(t->procs_max);
-    int r = sim_run(t, conf, m, shown ? progress : NULL, &bar, ret, err);
+    if (r < 0)
+        return r;
+    conf.cluster = c->nodes.n ? &c->loaded : NULL;
+    conf.partition = o->partition;
+    conf.qos = o->qos;
+    struct sim_machine *m = machine_new(c, t->procs_max);
+    r = sim_run(t, &conf, m, shown ? progress : NULL, &bar, ret, err);
     m->ops->destroy(m);
     if (shown)
         fprintf(stderr, "\r\033[K");
     return r;
 }
 
-static int run(const struct sim_options *o, const char *path, struct td_error *err)
+static void remarks(const struct sim_options *o, const struct trace *t)
 {
-    struct sim_conf conf;
+    struct td_buf text = {0};
+
+    trace_report(t, &text);
+    if (text.len && !o->quiet)
+        say_plain("%.*s", (int)text.len - 1, td_buf_str(&text));
+    td_buf_release(&text);
+}
+
+/* Those that did not run are said and taken out. */
+static int leave_out(const struct sim_options *o, struct trace *t, struct sim_result *r, struct td_error *err)
+{
+    if (r->refused && !o->quiet)
+        say_plain("%u job%s left out: turned down, the first one with: %s", r->refused, r->refused == 1 ? "" : "s", r->why);
+    if (r->never && !o->quiet)
+        say_plain("%u job%s left out: would wait for ever (%s)", r->never, r->never == 1 ? "" : "s", r->reason ? r->reason : "?");
+    sim_result_settle(t, r);
+    if (t->jobs.n)
+        return 0;
+    const char *why = r->refused ? r->why : r->reason;
+    return td_fail(err, TD_E_INVALID_REQUEST, "no job of the trace can run there%s%s", why ? ": " : "", why ? why : "");
+}
+
+static int write_files(const struct sim_options *o, const char *path, const struct trace *t, const struct sim_result *result, struct td_error *err)
+{
+    const char *policy = o->policy ? o->policy : "tender", *slash = strrchr(path, '/');
+    char title[512];
+    int r = o->swf ? trace_write(o->swf, t, result->jobs, policy, err) : 0;
+
+    if (r < 0 || !o->plot)
+        return r;
+    snprintf(title, sizeof(title), "%s, %s: %u jobs on %u processors", slash ? slash + 1 : path, policy, t->jobs.n, t->procs_max);
+    return sim_plot_write(o->plot, t, result->jobs, title, err);
+}
+
+static int run_on(const struct sim_options *o, const struct sim_cluster *c, const char *path, struct td_error *err)
+{
     enum trace_estimates estimates = TRACE_USER;
+    struct trace_ask ask = {c->procs, o->gpus_from};
     struct trace t = {0};
     struct sim_result result = {0};
-    int r = ask_policy(o, &conf, err);
+    int r = ask_estimates(o, &estimates, err);
 
     if (r == 0)
-        r = ask_estimates(o, &estimates, err);
-    if (r == 0)
-        r = trace_read(path, o->procs, &t, err);
+        r = trace_read(path, &ask, &t, err);
     if (r < 0)
         return r;
-    if (!o->quiet) {
-        struct td_buf remarks = {0};
-        trace_report(&t, &remarks);
-        if (remarks.len)
-            say_plain("%.*s", (int)remarks.len - 1, td_buf_str(&remarks));
-        td_buf_release(&remarks);
-    }
+    remarks(o, &t);
     trace_estimate(&t, estimates);
     r = ask_part(o, &t, err);
     if (r == 0)
-        r = schedule(o, &conf, &t, &result, err);
+        r = schedule(o, c, &t, &result, err);
+    if (r == 0)
+        r = leave_out(o, &t, &result, err);
     if (r == 0)
         print(o, &t, &result);
-    if (r == 0 && o->swf)
-        r = trace_write(o->swf, &t, result.jobs, conf.policy, err);
-    if (r == 0 && o->plot) {
-        char title[512];
-        const char *slash = strrchr(path, '/');
-        snprintf(title, sizeof(title), "%s, %s: %u jobs on %u processors", slash ? slash + 1 : path, o->policy ? o->policy : "tender", t.jobs.n,
-                 t.procs_max);
-        r = sim_plot_write(o->plot, &t, result.jobs, title, err);
-    }
+    if (r == 0)
+        r = write_files(o, path, &t, &result, err);
     sim_result_release(&result);
     trace_release(&t);
+    return r;
+}
+
+static int run(const struct sim_options *o, const char *path, struct td_error *err)
+{
+    struct sim_cluster c = {0};
+    struct sim_conf unused;
+    enum published_order order;
+    int r = ask_policy(o, &unused, err);
+
+    if (r == 0 && ask_published(o, &order) && (o->conf || o->topology.n))
+        r = td_fail(err, TD_E_USAGE, "%s knows processors alone: it goes with --procs", o->policy);
+    if (r == 0 && (o->partition || o->qos) && !o->conf)
+        r = td_fail(err, TD_E_USAGE, "--partition and --qos are of a cluster's configuration: they go with --conf");
+    if (r == 0 && o->gpus_from && !o->conf && !o->topology.n)
+        r = td_fail(err, TD_E_USAGE, "--gpus-from goes with --conf or --topology: equal processors have no GPUs");
+    if (r == 0 && o->gpus_from > TRACE_FIELDS_MAX)
+        r = td_fail(err, TD_E_USAGE, "--gpus-from: a trace has at most %d fields", TRACE_FIELDS_MAX);
+    if (r == 0)
+        r = machine_make(o, &c, err);
+    if (r == 0)
+        r = run_on(o, &c, path, err);
+    machine_release(&c);
     return r;
 }
 
@@ -118,7 +171,7 @@ static int run_compare(const struct sim_options *o, const char *const *words, ui
 {
     if (n != 2)
         return td_fail(err, TD_E_USAGE, "--compare wants two schedules, A and B");
-    if (o->procs || o->policy || o->order || o->estimates || o->swf || o->plot || o->metrics || o->part || o->rl_backfill)
+    if (o->procs || o->conf || o->partition || o->qos || o->topology.n || o->gpus_from || o->policy || o->order || o->estimates || o->swf || o->plot || o->metrics || o->part || o->rl_backfill)
         return td_fail(err, TD_E_USAGE, "--compare schedules nothing: it goes with --json alone");
     return compare_run(o, words[0], words[1], err);
 }

@@ -11,6 +11,17 @@ bool ask_published(const struct sim_options *o, enum published_order *ret); /* o
 int ask_policy(const struct sim_options *o, struct sim_conf *ret, struct td_error *err);
 int ask_estimates(const struct sim_options *o, enum trace_estimates *ret, struct td_error *err);
 int ask_part(const struct sim_options *o, struct trace *t, struct td_error *err); /* cuts the trace */
+/* machine.c: the machine asked for; without nodes it is so many processors, 0 = as the trace says. */
+struct sim_cluster {
+    struct td_arena arena;
+    struct td_conf *conf;
+    TD_VEC(struct sim_node) nodes;
+    struct td_ev_conf_loaded loaded;
+    uint32_t procs;
+};
+int machine_make(const struct sim_options *o, struct sim_cluster *ret, struct td_error *err);
+struct sim_machine *machine_new(const struct sim_cluster *c, uint32_t procs);
+void machine_release(struct sim_cluster *c);
 /* compare.c: two schedules, on standard output. */
 int compare_run(const struct sim_options *o, const char *a, const char *b, struct td_error *err);
 

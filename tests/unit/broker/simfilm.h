@@ -32,7 +32,7 @@ static inline int read_text(const char *text, uint32_t procs, struct trace *t, s
     char path[64];
 
     write_text(path, text);
-    int r = trace_read(path, procs, t, err);
+    int r = trace_read(path, &(struct trace_ask){.procs = procs}, t, err);
     unlink(path);
     return r;
 }
@@ -46,6 +46,37 @@ static inline void simulate(const struct trace *t, const char *policy, bool free
     if (sim_run(t, &conf, m, NULL, NULL, ret, &err) < 0)
         fail_msg("%s: %s", policy, err.text);
     m->ops->destroy(m);
+}
+
+static inline void random_trace(struct trace *t, uint64_t seed, uint32_t n, uint32_t procs)
+{
+    struct td_rng rng = {seed};
+    int64_t at = 0;
+
+    *t = (struct trace){.procs_max = procs};
+    for (uint32_t i = 0; i < n; i++) {
+        struct trace_job j = {.id = i + 1, .procs = 1 + td_rng_below(&rng, td_rng_below(&rng, 4) ? procs / 4 : procs), .user = 1 + td_rng_below(&rng, 5)};
+        at += td_rng_below(&rng, 3) ? td_rng_below(&rng, 40) : 0;
+        j.submit_s = at;
+        j.limit_s = 1 + td_rng_below(&rng, 300);
+        j.run_s = 1 + td_rng_below(&rng, td_rng_below(&rng, 3) ? j.limit_s : 20);
+        j.run_s = TD_MIN(j.run_s, j.limit_s);
+        td_vec_push(&t->jobs, j);
+    }
+}
+
+static inline void never_more_than_there_is(const struct trace *t, const struct sim_result *r, const char *policy)
+{
+    for (uint32_t i = 0; i < t->jobs.n; i++) {
+        uint64_t used = 0;
+        int64_t at = r->jobs[i].start_s;
+        assert_true(at >= t->jobs.v[i].submit_s);
+        for (uint32_t k = 0; k < t->jobs.n; k++)
+            if (r->jobs[k].start_s <= at && r->jobs[k].end_s > at)
+                used += t->jobs.v[k].procs;
+        if (used > t->procs_max)
+            fail_msg("%s: %llu processors in use at %lld", policy, (unsigned long long)used, (long long)at);
+    }
 }
 
 /* --- what lies beside the repository: ../shared/data or $TENDER_SHARED/data ----------------------------------------- */

@@ -49,7 +49,7 @@ static void what_is_no_trace_is_named(void **state TD_UNUSED)
     struct td_error err = {0};
     struct trace t;
 
-    assert_true(trace_read("/nowhere/at/all", 4, &t, &err) < 0);
+    assert_true(trace_read("/nowhere/at/all", &(struct trace_ask){.procs = 4}, &t, &err) < 0);
     assert_non_null(strstr(err.text, "/nowhere/at/all"));
     assert_true(read_text("; MaxProcs: 8\n1 0 -1\n", 0, &t, &err) < 0);
     assert_non_null(strstr(err.text, "line 2 has fewer"));
@@ -153,23 +153,6 @@ static void slow_run(struct slow *s, bool shortest)
     }
 }
 
-static void random_trace(struct trace *t, uint64_t seed, uint32_t n, uint32_t procs)
-{
-    struct td_rng rng = {seed};
-    int64_t at = 0;
-
-    *t = (struct trace){.procs_max = procs};
-    for (uint32_t i = 0; i < n; i++) {
-        struct trace_job j = {.id = i + 1, .procs = 1 + td_rng_below(&rng, td_rng_below(&rng, 4) ? procs / 4 : procs), .user = 1 + td_rng_below(&rng, 5)};
-        at += td_rng_below(&rng, 3) ? td_rng_below(&rng, 40) : 0;
-        j.submit_s = at;
-        j.limit_s = 1 + td_rng_below(&rng, 300);
-        j.run_s = 1 + td_rng_below(&rng, td_rng_below(&rng, 3) ? j.limit_s : 20);
-        j.run_s = TD_MIN(j.run_s, j.limit_s);
-        td_vec_push(&t->jobs, j);
-    }
-}
-
 static void easy_is_what_the_books_say(void **state TD_UNUSED)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -193,20 +176,6 @@ static void easy_is_what_the_books_say(void **state TD_UNUSED)
 }
 
 /* --- what holds under every policy --------------------------------------------------------------------------------- */
-
-static void never_more_than_there_is(const struct trace *t, const struct sim_result *r, const char *policy)
-{
-    for (uint32_t i = 0; i < t->jobs.n; i++) {
-        uint64_t used = 0;
-        int64_t at = r->jobs[i].start_s;
-        assert_true(at >= t->jobs.v[i].submit_s);
-        for (uint32_t k = 0; k < t->jobs.n; k++)
-            if (r->jobs[k].start_s <= at && r->jobs[k].end_s > at)
-                used += t->jobs.v[k].procs;
-        if (used > t->procs_max)
-            fail_msg("%s: %llu processors in use at %lld", policy, (unsigned long long)used, (long long)at);
-    }
-}
 
 static void promises_are_kept_by_all_who_make_them(void **state TD_UNUSED)
 {
@@ -287,7 +256,7 @@ static bool open_shared(const char *name, uint32_t procs, struct trace *t)
     }
     if (!shared_path(file, path, sizeof(path)))
         return false;
-    if (trace_read(path, procs, t, &err) < 0)
+    if (trace_read(path, &(struct trace_ask){.procs = procs}, t, &err) < 0)
         fail_msg("%s", err.text);
     return true;
 }

@@ -62,7 +62,7 @@ static void many(struct trace *t, struct sim_job **ret, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         struct trace_job j = {.submit_s = 10 * (int64_t)i, .id = i + 1, .run_s = 10, .limit_s = 10, .procs = 1, .user = 1};
         td_vec_push(&t->jobs, j);
-        (*ret)[i] = (struct sim_job){10 * (int64_t)i, 10 * (int64_t)i + 10, -1, -1, -1, false};
+        (*ret)[i] = (struct sim_job){.start_s = 10 * (int64_t)i, .end_s = 10 * (int64_t)i + 10, .by_s = -1, .likely_from_s = -1, .likely_to_s = -1};
     }
 }
 

@@ -87,7 +87,7 @@ static void the_table_comes_out(void **state TD_UNUSED)
 
     if (!shared_path("traces/lublin_256.swf.gz", path, sizeof(path)))
         skip();
-    assert_int_equal(trace_read(path, 0, &t, &err), 0);
+    assert_int_equal(trace_read(path, &(struct trace_ask){0}, &t, &err), 0);
     assert_int_equal(t.procs_max, 256);
     for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++) {
         snprintf(text, sizeof(text), "%.2f", table(&t, rows[i].order, rows[i].backfill));
