@@ -43,10 +43,13 @@ static int run_sim(int argc TD_UNUSED, char **argv)
     return 1;
 }
 
-const char sim_synopsis[] = "TRACE [OPTIONS] | --compare A B [--json]";
+const char sim_synopsis[] = "TRACE|JOURNAL [OPTIONS] | --compare A B [--json]";
 const char sim_about[] =
     "The broker's own core schedules the jobs of a trace in the Standard Workload Format (plain or gzip), on virtual time.\n"
     "What would have waited how long under another policy is told before anybody has to wait.\n"
+    "\n"
+    "TRACE may be a cluster's own past, too: its journal.db, the folder that it is in, or the folder of a tender up. The jobs of its\n"
+    "history that have run are the workload, with what they asked for; the journal is only read, also beside a broker that runs.\n"
     "\n"
     "Without other words the machine is one node of equal processors. With --conf or --topology it has nodes, whose workers'\n"
     "own cores bid for the jobs, out of their CPUs, memory and GPUs. A job wants the processors of its line, on as many nodes as it\n"

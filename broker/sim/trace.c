@@ -174,6 +174,19 @@ static int read_lines(const char *path, gzFile f, const struct trace_ask *ask, s
     return 0;
 }
 
+int trace_finish(const char *path, uint32_t procs, struct trace *t, struct trace *ret, struct td_error *err)
+{
+    int r = drop_too_large(path, t, procs, err);
+
+    if (r < 0) {
+        trace_release(t);
+        return r;
+    }
+    sort(t);
+    *ret = *t;
+    return 0;
+}
+
 int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err)
 {
     struct trace t = {0};
@@ -184,15 +197,11 @@ int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret,
     gzbuffer(f, 1u << 18);
     int r = read_lines(path, f, ask, &t, err);
     gzclose_r(f);
-    if (r == 0)
-        r = drop_too_large(path, &t, ask->procs, err);
     if (r < 0) {
         trace_release(&t);
         return r;
     }
-    sort(&t);
-    *ret = t;
-    return 0;
+    return trace_finish(path, ask->procs, &t, ret, err);
 }
 
 void trace_release(struct trace *t)
@@ -227,6 +236,8 @@ void trace_report(const struct trace *t, struct td_buf *out)
         {t->no_procs, "dropped: no number of processors"},
         {t->negative, "dropped: negative submission or run time"},
         {t->too_large, "dropped: larger than the machine"},
+        {t->not_run, "dropped: never started"},
+        {t->damaged, "dropped: damaged in the journal (tender journal verify says more)"},
         {t->raised, "limit raised to the run time"},
         {t->no_limit, "without a limit: the run time is taken"},
         {t->clipped, "times cut to 1000000000 s"},

@@ -35,6 +35,7 @@ struct trace {
     TD_VEC(struct trace_job) jobs; /* by submission */
     uint32_t lines, unsorted;
     uint32_t no_procs, negative, too_large; /* lines dropped */
+    uint32_t not_run, damaged;              /* rows of a journal dropped */
     uint32_t raised, no_limit, clipped;     /* limits set */
     uint32_t procs_max;                     /* of MaxProcs or MaxNodes in the remarks; 0 = not said */
 };
@@ -46,6 +47,8 @@ struct trace_ask {
     uint32_t procs, gpus_field;
 };
 int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err);
+/* The last of a reading: jobs larger than the machine out, the others in order. Takes *t in any case. */
+int trace_finish(const char *path, uint32_t procs, struct trace *t, struct trace *ret, struct td_error *err);
 void trace_release(struct trace *t);
 /* Only n jobs, from that place on (0 is the first by submission); n is cut to what there is. */
 void trace_part(struct trace *t, uint32_t from, uint32_t n);

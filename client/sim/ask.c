@@ -2,7 +2,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/sim/journal.h"
 #include "parts.h"
+
+int ask_trace(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err)
+{
+    char dir[TD_MAX_PATH_BYTES];
+
+    if (!trace_is_journal(path, dir, sizeof(dir)))
+        return trace_read(path, ask, ret, err);
+    if (ask->gpus_field)
+        return td_fail(err, TD_E_USAGE, "--gpus-from is for traces: a journal knows the GPUs of its jobs");
+    return trace_read_journal(dir, ask, ret, err);
+}
 
 static const char *const published[] = {[PUBLISHED_FCFS] = "rl-fcfs", [PUBLISHED_SJF] = "rl-sjf", [PUBLISHED_F1] = "rl-f1"};
 

@@ -23,7 +23,7 @@ static int read_one(const char *path, struct trace *ret, struct td_error *err)
 {
     int r = is_schedule(path, err);
 
-    return r < 0 ? r : trace_read(path, &(struct trace_ask){.procs = UINT32_MAX}, ret, err);
+    return r < 0 ? r : ask_trace(path, &(struct trace_ask){.procs = UINT32_MAX}, ret, err);
 }
 
 int compare_run(const struct sim_options *o, const char *a, const char *b, struct td_error *err)

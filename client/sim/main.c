@@ -116,7 +116,7 @@ static int run_on(const struct sim_options *o, const struct sim_cluster *c, cons
     int r = ask_estimates(o, &estimates, err);
 
     if (r == 0)
-        r = trace_read(path, &ask, &t, err);
+        r = ask_trace(path, &ask, &t, err);
     if (r < 0)
         return r;
     remarks(o, &t);

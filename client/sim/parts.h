@@ -7,6 +7,7 @@
 #include "sim.h"
 
 /* ask.c: the options. */
+int ask_trace(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err); /* a file or a journal */
 bool ask_published(const struct sim_options *o, enum published_order *ret); /* one of somebody else's rules */
 int ask_policy(const struct sim_options *o, struct sim_conf *ret, struct td_error *err);
 int ask_estimates(const struct sim_options *o, enum trace_estimates *ret, struct td_error *err);
