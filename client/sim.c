@@ -47,6 +47,10 @@ const char sim_synopsis[] = "TRACE|JOURNAL [OPTIONS] | --compare A B [--json]";
 const char sim_about[] =
     "The broker's own core schedules the jobs of a trace in the Standard Workload Format (plain or gzip), on virtual time.\n"
     "What would have waited how long under another policy is told before anybody has to wait.\n"
+    "Lines that are no jobs of the machine are dropped, and how many for which reason is said: no processors, negative times, more\n"
+    "processors than there are. A limit below the run time is raised to it, one that is not said or 0 is the run time, none is above\n"
+    "1,000,000,000 s; lines out of order are sorted. A line that is no line of the format ends the run with its number. A trace may\n"
+    "have 20,000,000 jobs; each takes about 100 bytes, so 10,000,000 are 1.1 GB, and those that wait or run what a broker takes.\n"
     "\n"
     "TRACE may be a cluster's own past, too: its journal.db, the folder that it is in, or the folder of a tender up. The jobs of its\n"
     "history that have run are the workload, with what they asked for; the journal is only read, also beside a broker that runs.\n"

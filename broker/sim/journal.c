@@ -39,7 +39,7 @@ struct reader {
     struct trace *t;
     struct td_arena arena;
     struct td_strmap names;
-    uint32_t nnames;
+    uint32_t nnames, most;
     int64_t first_ms; /* submission */
     struct td_error *err;
     int r;
@@ -114,8 +114,8 @@ static bool visit(void *ctx, const struct td_history_row *row)
         h->t->damaged++;
         return true;
     }
-    if (h->t->jobs.n == TRACE_JOBS_MAX) {
-        h->r = td_fail(h->err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", h->dir, TRACE_JOBS_MAX);
+    if (h->t->jobs.n == h->most) {
+        h->r = td_fail(h->err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", h->dir, h->most);
         return false;
     }
     take(h, &j);
@@ -138,7 +138,7 @@ static int read_history(struct reader *h)
 int trace_read_journal(const char *dir, const struct trace_ask *ask, struct trace *ret, struct td_error *err)
 {
     struct trace t = {0};
-    struct reader h = {.dir = dir, .t = &t, .first_ms = INT64_MAX, .err = err};
+    struct reader h = {.dir = dir, .t = &t, .first_ms = INT64_MAX, .most = ask->jobs_max ? ask->jobs_max : TRACE_JOBS_MAX, .err = err};
     int r = read_history(&h);
 
     for (uint32_t i = 0; i < t.jobs.n; i++)

@@ -63,6 +63,10 @@ static void take(struct trace *t, const struct trace_ask *ask, const int64_t v[F
         t->negative++;
         return;
     }
+    if (v[SUBMIT] > TRACE_SUBMIT_S_MAX) {
+        t->too_late++;
+        return;
+    }
     if (procs <= 0) {
         t->no_procs++;
         return;
@@ -144,6 +148,7 @@ static int drop_too_large(const char *path, struct trace *t, uint32_t procs, str
 static int read_lines(const char *path, gzFile f, const struct trace_ask *ask, struct trace *t, struct td_error *err)
 {
     char line[LINE_BYTES];
+    uint32_t most = ask->jobs_max ? ask->jobs_max : TRACE_JOBS_MAX;
 
     while (gzgets(f, line, sizeof(line))) {
         int64_t v[FIELDS];
@@ -163,8 +168,8 @@ static int read_lines(const char *path, gzFile f, const struct trace_ask *ask, s
         if (n <= RUN || n <= USED)
             return td_fail(err, TD_E_INVALID_REQUEST, n < 0 ? "%s: line %u has something that is no number"
                                                            : "%s: line %u has fewer than 5 fields", path, t->lines);
-        if (t->jobs.n == TRACE_JOBS_MAX)
-            return td_fail(err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", path, TRACE_JOBS_MAX);
+        if (t->jobs.n == most)
+            return td_fail(err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", path, most);
         take(t, ask, v);
     }
     int code;
@@ -235,6 +240,7 @@ void trace_report(const struct trace *t, struct td_buf *out)
     } said[] = {
         {t->no_procs, "dropped: no number of processors"},
         {t->negative, "dropped: negative submission or run time"},
+        {t->too_late, "dropped: submitted after more than 3000 years"},
         {t->too_large, "dropped: larger than the machine"},
         {t->not_run, "dropped: never started"},
         {t->damaged, "dropped: damaged in the journal (tender journal verify says more)"},

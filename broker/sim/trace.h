@@ -9,7 +9,7 @@
  *   limit        requested time; unknown or 0: the run time; below the run time: raised to it, for the site let it run;
  *                0 in all: 1 s; over TRACE_LIMIT_S_MAX: that
  *   memory       requested, KB of each processor; unknown: none is asked for
- *   submission   negative: dropped; out of order: sorted (lines of one second keep their order)
+ *   submission   negative, or over TRACE_SUBMIT_S_MAX: dropped; out of order: sorted (lines of one second keep their order)
  *   larger than the machine: dropped
  *   too few fields, or no number where one should be: an error that names the line */
 #ifndef TD_SIM_TRACE_H
@@ -18,9 +18,12 @@
 #include "types/types.h"
 
 #define TRACE_LIMIT_S_MAX 1000000000u /* 31 years: below "no limit", and sums of it fit */
+#define TRACE_SUBMIT_S_MAX INT64_C(100000000000) /* 3,170 years */
 #define TRACE_JOBS_MAX 20000000u
 #define TRACE_UNKNOWN UINT32_MAX
 
+/* A simulation holds this, a struct sim_job and some 10 bytes for each job of the trace, and for those that wait or run what
+ * a broker holds: 10 million jobs are 1.1 GB. */
 struct trace_job {
     int64_t submit_s;
     uint32_t id;  /* as the trace numbers it */
@@ -34,7 +37,7 @@ enum trace_estimates { TRACE_USER, TRACE_EXACT, TRACE_DOUBLE };
 struct trace {
     TD_VEC(struct trace_job) jobs; /* by submission */
     uint32_t lines, unsorted;
-    uint32_t no_procs, negative, too_large; /* lines dropped */
+    uint32_t no_procs, negative, too_late, too_large; /* lines dropped */
     uint32_t not_run, damaged;              /* rows of a journal dropped */
     uint32_t raised, no_limit, clipped;     /* limits set */
     uint32_t procs_max;                     /* of MaxProcs or MaxNodes in the remarks; 0 = not said */
@@ -45,6 +48,7 @@ struct trace {
 #define TRACE_FIELDS_MAX 24
 struct trace_ask {
     uint32_t procs, gpus_field;
+    uint32_t jobs_max; /* 0 = TRACE_JOBS_MAX */
 };
 int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err);
 /* The last of a reading: jobs larger than the machine out, the others in order. Takes *t in any case. */
@@ -65,6 +69,7 @@ struct sim_job {
     bool excused;             /* the promise moved for a named cause */
     bool refused;             /* turned down at submission */
 };
+_Static_assert(sizeof(struct trace_job) <= 48 && sizeof(struct sim_job) <= 48, "what is said of 10 million jobs");
 /* The trace with the waits that were found. */
 int trace_write(const char *path, const struct trace *t, const struct sim_job *jobs, const char *how, struct td_error *err);
 

@@ -110,7 +110,7 @@ static int write_files(const struct sim_options *o, const char *path, const stru
 static int run_on(const struct sim_options *o, const struct sim_cluster *c, const char *path, struct td_error *err)
 {
     enum trace_estimates estimates = TRACE_USER;
-    struct trace_ask ask = {c->procs, o->gpus_from};
+    struct trace_ask ask = {.procs = c->procs, .gpus_field = o->gpus_from};
     struct trace t = {0};
     struct sim_result result = {0};
     int r = ask_estimates(o, &estimates, err);
