@@ -30,8 +30,10 @@ struct agents {
     uint32_t n;
     struct td_strmap by_name;
     TD_VEC(struct held) held;
+    uint32_t turned_away;
+    char words[TD_ERROR_TEXT_MAX]; /* to the first of them */
     /* of the step being made */
-    struct td_arena words;
+    struct td_arena said;
     TD_VEC(struct td_report) reports;
 };
 
@@ -60,7 +62,7 @@ static void launch(struct agents *m, uint32_t i, const struct td_award *a)
 
 static void say(struct agents *m, uint32_t i, int64_t now_ms, struct sim_outbox *o)
 {
-    struct td_report *v = td_arena_dup(&m->words, m->reports.v, m->reports.n * sizeof(*v));
+    struct td_report *v = td_arena_dup(&m->said, m->reports.v, m->reports.n * sizeof(*v));
     struct td_sh_status st = {.reports = {v, m->reports.n}};
 
     m->reports.n = 0;
@@ -83,6 +85,12 @@ static void topic_set(struct node *n, const char *topic, bool on)
     }
 }
 
+static void turn_away(struct agents *m, const char *words)
+{
+    if (!m->turned_away++)
+        td_format(m->words, sizeof(m->words), "%s", words ? words : "");
+}
+
 /* What it asks of the shepherd is answered at once, but after its other effects: they live until its next step. */
 static void step(struct agents *m, uint32_t i, int64_t now_ms, const struct td_agent_input *in, struct sim_outbox *o)
 {
@@ -99,6 +107,8 @@ static void step(struct agents *m, uint32_t i, int64_t now_ms, const struct td_a
             topic_set(n, e[k].topic, e[k].kind == TD_AGENT_SUBSCRIBE);
         else if (e[k].kind == TD_AGENT_TO_SHEPHERD && e[k].id == TD_MSG_SH_LAUNCH)
             launch(m, i, &((const struct td_sh_launch *)e[k].body)->award);
+        else if (e[k].kind == TD_AGENT_EXIT || e[k].kind == TD_AGENT_LEAVE)
+            turn_away(m, e[k].body);
         else
             asked |= e[k].kind == TD_AGENT_TO_SHEPHERD && e[k].id == TD_MSG_SH_HELLO;
     }
@@ -135,7 +145,7 @@ static void deliver(struct sim_machine *is, int64_t now_ms, const struct td_effe
     struct agents *m = (struct agents *)is;
     struct td_agent_input in = {.kind = TD_AGENT_BUS, .id = e->id, .body = e->body, .published = e->kind == TD_DO_PUBLISH};
 
-    td_arena_reset(&m->words);
+    td_arena_reset(&m->said);
     if (e->kind == TD_DO_SEND) {
         uintptr_t at = (uintptr_t)td_strmap_get(&m->by_name, e->node);
         TD_ASSERT(at);
@@ -154,7 +164,7 @@ static void end(struct sim_machine *is, int64_t now_ms, uint32_t job, struct sim
     TD_ASSERT(job < m->held.n && m->held.v[job].parts.n);
     struct held *h = &m->held.v[job];
 
-    td_arena_reset(&m->words);
+    td_arena_reset(&m->said);
     for (uint32_t k = 0; k < h->parts.n; k++) {
         struct node *n = &m->nodes[h->parts.v[k].node];
         struct td_report r = {.kind = TD_REPORT_EXITED, .job = job, .attempt = h->attempt, .step = TD_STEP_BATCH};
@@ -184,7 +194,7 @@ static void tick(struct sim_machine *is, int64_t now_ms, struct sim_outbox *o)
 {
     struct agents *m = (struct agents *)is;
 
-    td_arena_reset(&m->words);
+    td_arena_reset(&m->said);
     for (uint32_t i = 0; i < m->n; i++) {
         if (m->deadlines[i] <= now_ms)
             step(m, i, now_ms, &(struct td_agent_input){.kind = TD_AGENT_TICK}, o);
@@ -207,7 +217,7 @@ static void destroy(struct sim_machine *is)
         td_vec_release(&m->held.v[i].parts);
     td_vec_release(&m->held);
     td_vec_release(&m->reports);
-    td_arena_release(&m->words);
+    td_arena_release(&m->said);
     td_strmap_release(&m->by_name);
     td_free(m->deadlines);
     td_free(m->nodes);
@@ -227,4 +237,12 @@ struct sim_machine *sim_agents_new(const struct sim_node *nodes, uint32_t n)
         td_strmap_put(&m->by_name, nodes[i].name, (void *)(uintptr_t)(i + 1));
     }
     return &m->is;
+}
+
+uint32_t sim_agents_turned_away(const struct sim_machine *is, const char **ret_words)
+{
+    const struct agents *m = (const struct agents *)is;
+
+    *ret_words = m->words;
+    return m->turned_away;
 }

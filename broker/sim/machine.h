@@ -45,5 +45,7 @@ struct sim_node {
     const struct td_inventory *inv;
 };
 struct sim_machine *sim_agents_new(const struct sim_node *nodes, uint32_t n);
+/* Of a machine of sim_agents_new: nodes that the broker would not have, and its words to the first; "" for none. Borrowed. */
+uint32_t sim_agents_turned_away(const struct sim_machine *m, const char **ret_words);
 
 #endif

@@ -65,9 +65,13 @@ static int schedule(const struct sim_options *o, const struct sim_cluster *c, co
     conf.qos = o->qos;
     struct sim_machine *m = machine_new(c, t->procs_max);
     r = sim_run(t, &conf, m, shown ? progress : NULL, &bar, ret, err);
-    m->ops->destroy(m);
     if (shown)
         fprintf(stderr, "\r\033[K");
+    const char *words;
+    uint32_t away = c->nodes.n ? sim_agents_turned_away(m, &words) : 0;
+    if (away)
+        say_warning("%u of %u nodes take no part: %s", away, c->nodes.n, words);
+    m->ops->destroy(m);
     return r;
 }
 

@@ -168,6 +168,32 @@ static void who_is_turned_down_leaves_the_others_their_numbers(void **state TD_U
     trace_release(&t);
 }
 
+/* The configuration knows n1 alone, and lets nobody join. */
+static void a_node_that_the_broker_will_not_have_is_told_of(void **state TD_UNUSED)
+{
+    struct cluster c;
+    struct trace t;
+    struct td_error err = {0};
+    struct sim_result r;
+    struct td_node_conf line = {.names = "n1", .cpus = 4};
+    const char *words;
+
+    cluster_make(&c, 2, 4, 0);
+    c.conf.settings.elastic = false;
+    c.conf.nodes = (struct td_node_conf_list){&line, 1};
+    struct sim_conf conf = {.policy = "easy", .cluster = &c.conf};
+    struct sim_machine *m = sim_agents_new(c.nodes, c.n);
+    assert_int_equal(read_text("1 0 -1 10 4 -1 -1 4 10\n2 0 -1 10 8 -1 -1 8 10\n", 8, &t, &err), 0);
+    assert_int_equal(sim_run(&t, &conf, m, NULL, NULL, &r, &err), 0);
+    assert_int_equal(sim_agents_turned_away(m, &words), 1);
+    assert_true(words[0]);
+    assert_int_equal(r.ended, 1);
+    assert_int_equal(r.refused, 1);
+    m->ops->destroy(m);
+    sim_result_release(&r);
+    trace_release(&t);
+}
+
 static void years_pass_between_two_jobs(void **state TD_UNUSED)
 {
     struct cluster c;
@@ -213,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_job_wider_than_one_offer_runs),
         cmocka_unit_test(gpus_and_memory_are_asked_for),
         cmocka_unit_test(who_is_turned_down_leaves_the_others_their_numbers),
+        cmocka_unit_test(a_node_that_the_broker_will_not_have_is_told_of),
         cmocka_unit_test(years_pass_between_two_jobs),
         cmocka_unit_test(a_plain_machine_turns_nothing_down),
     };
