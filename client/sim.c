@@ -17,7 +17,7 @@ const struct option sim_option_rows[] = {
     {"partition", 0, "NAME", opt_str, AT(partition), "conf: of all jobs (the default one)", NULL, false},
     {"qos", 0, "NAME", opt_str, AT(qos), "conf: of all jobs, where a partition asks for one", NULL, false},
     {"gpus-from", 0, "FIELD", opt_u32, AT(gpus_from), "the field of the trace (from 1) that says how many GPUs a job wants", NULL, false},
-    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (tender); rl-fcfs, rl-sjf, rl-f1: see below", NULL, false},
+    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (that of --conf, else tender); rl-fcfs, rl-sjf, rl-f1: see below", NULL, false},
     {"order", 'o', "ORDER", opt_str, AT(order), "tender: priority keeps the order of the queue, free may change it (priority)", NULL, false},
     {"estimates", 'e', "WHICH", opt_str, AT(estimates), "time limits: user as in the trace, exact, or double the run time (user)", NULL, false},
     {"rl-backfill", 0, NULL, opt_flag, AT(rl_backfill), "rl-...: with the backfill rule of that comparison", NULL, false},

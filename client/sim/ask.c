@@ -29,13 +29,20 @@ bool ask_published(const struct sim_options *o, enum published_order *ret)
     return false;
 }
 
-int ask_policy(const struct sim_options *o, struct sim_conf *ret, struct td_error *err)
+const char *ask_policy_name(const struct sim_options *o, const struct sim_cluster *c)
+{
+    bool own = c->conf && !o->policy && !o->order && !td_str_empty(c->loaded.settings.backfill);
+
+    return o->policy ? o->policy : own ? c->loaded.settings.backfill : "tender";
+}
+
+int ask_policy(const struct sim_options *o, const struct sim_cluster *c, struct sim_conf *ret, struct td_error *err)
 {
     static const char *const known[] = {"fifo", "easy", "sjbf", "conservative", "tender"};
-    const char *policy = o->policy ? o->policy : "tender", *order = o->order ? o->order : "priority";
+    const char *policy = ask_policy_name(o, c), *order = o->order ? o->order : "priority";
     enum published_order rules;
 
-    *ret = (struct sim_conf){.policy = policy, .depth = 0};
+    *ret = (struct sim_conf){.policy = policy, .depth = c->conf && !o->policy && !o->order ? c->loaded.settings.depth : 0};
     if (strcmp(order, "priority") != 0 && strcmp(order, "free") != 0)
         return td_fail(err, TD_E_USAGE, "--order is priority or free, not '%s'", order);
     ret->free_order = strcmp(order, "free") == 0;

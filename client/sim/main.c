@@ -51,7 +51,7 @@ static int schedule(const struct sim_options *o, const struct sim_cluster *c, co
     bool shown = !o->quiet && isatty(STDERR_FILENO);
     enum published_order order;
     struct sim_conf conf;
-    int r = ask_policy(o, &conf, err);
+    int r = ask_policy(o, c, &conf, err);
 
     if (r == 0 && ask_published(o, &order)) {
         *ret = (struct sim_result){.jobs = td_alloc((t->jobs.n + 1) * sizeof(*ret->jobs))};
@@ -99,9 +99,9 @@ static int leave_out(const struct sim_options *o, struct trace *t, struct sim_re
     return td_fail(err, TD_E_INVALID_REQUEST, "no job of the trace can run there%s%s", why ? ": " : "", why ? why : "");
 }
 
-static int write_files(const struct sim_options *o, const char *path, const struct trace *t, const struct sim_result *result, struct td_error *err)
+static int write_files(const struct sim_options *o, const struct sim_cluster *c, const char *path, const struct trace *t, const struct sim_result *result, struct td_error *err)
 {
-    const char *policy = o->policy ? o->policy : "tender", *slash = strrchr(path, '/');
+    const char *policy = ask_policy_name(o, c), *slash = strrchr(path, '/');
     char title[512];
     int r = o->swf ? trace_write(o->swf, t, result->jobs, policy, err) : 0;
 
@@ -133,7 +133,7 @@ static int run_on(const struct sim_options *o, const struct sim_cluster *c, cons
     if (r == 0)
         print(o, &t, &result);
     if (r == 0)
-        r = write_files(o, path, &t, &result, err);
+        r = write_files(o, c, path, &t, &result, err);
     sim_result_release(&result);
     trace_release(&t);
     return r;
@@ -144,7 +144,7 @@ static int run(const struct sim_options *o, const char *path, struct td_error *e
     struct sim_cluster c = {0};
     struct sim_conf unused;
     enum published_order order;
-    int r = ask_policy(o, &unused, err);
+    int r = ask_policy(o, &c, &unused, err);
 
     if (r == 0 && ask_published(o, &order) && (o->conf || o->topology.n))
         r = td_fail(err, TD_E_USAGE, "%s knows processors alone: it goes with --procs", o->policy);

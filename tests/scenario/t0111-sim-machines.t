@@ -31,6 +31,8 @@ echo 'NodeName=g1 Name=gpu Type=a100 File=/dev/nvidia[0-3]' > gres.conf
 is "$(said tender sim trace.swf --conf slurm.conf --policy easy --swf out.swf --gpus-from 19)" 0 "nodes of a slurm.conf"
 like "$(cat out)" '^3 jobs on 6 processors' "those that can run there"
 like "$(cat err)" '^1 job left out: turned down, the first one with: .*gpu' "and why one cannot"
+is "$(said tender sim trace.swf --conf slurm.conf --swf own.swf -q)" 0 "the policy is the configuration's"
+like "$(cat own.swf)" 'made by tender sim easy' "unless another is named"
 is "$(said tender sim trace.swf --conf slurm.conf --policy easy --partition short --swf out.swf)" 0 "another partition"
 like "$(cat err)" '^2 jobs left out: turned down' "whose nodes are too few for some"
 is "$(starts)" "3@2 4@3" "runs the others"
