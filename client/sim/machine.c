@@ -45,7 +45,7 @@ static int add_conf_node(struct sim_cluster *c, const char *name, struct td_erro
     if (!td_conf_node(c->conf, name, &c->arena, &line))
         return td_fail(err, TD_E_CONF, "%s: node %s has no line", c->conf->path, name);
     struct td_topo_params p = {.topology = "synthetic:1", .cpus = line.cpus, .sockets = line.sockets, .cores_per_socket = line.cores_per_socket,
-                               .threads_per_core = line.threads_per_core, .memory_mb = line.memory_mb ? line.memory_mb : MEMORY_NOT_SAID_MB,
+                               .threads_per_core = line.threads_per_core, .memory_mb = line.memory_mb, .memory_unsaid_mb = MEMORY_NOT_SAID_MB,
                                .tmp_mb = line.tmp_mb, .believe_sizes = true, .gres = td_str_empty(line.gres) ? NULL : line.gres,
                                .features = td_str_empty(line.features) ? NULL : line.features};
     gres_lines(c, name, &p);
@@ -95,7 +95,7 @@ static int add_topology(struct sim_cluster *c, const char *item, struct td_error
     td_format(what, sizeof(what), "%s", item);
     if (star && (size_t)(star - item) < sizeof(what))
         what[star - item] = '\0';
-    struct td_topo_params p = {.topology = what};
+    struct td_topo_params p = {.topology = what, .memory_unsaid_mb = MEMORY_NOT_SAID_MB};
     int r = td_topo_read(&p, &c->arena, inv, err);
     for (uint32_t i = 0; r == 0 && i < count; i++) {
         char name[32];
