@@ -17,7 +17,7 @@ const struct option sim_option_rows[] = {
     {"partition", 0, "NAME", opt_str, AT(partition), "conf: of all jobs (the default one)", NULL, false},
     {"qos", 0, "NAME", opt_str, AT(qos), "conf: of all jobs, where a partition asks for one", NULL, false},
     {"gpus-from", 0, "FIELD", opt_u32, AT(gpus_from), "the field of the trace (from 1) that says how many GPUs a job wants", NULL, false},
-    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (that of --conf, else tender); rl-fcfs, rl-sjf, rl-f1: see below", NULL, false},
+    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (that of --conf, else tender); rl-fcfs, rl-sjf, rl-f1: rules of a paper", NULL, false},
     {"order", 'o', "ORDER", opt_str, AT(order), "tender: priority keeps the order of the queue, free may change it (priority)", NULL, false},
     {"estimates", 'e', "WHICH", opt_str, AT(estimates), "time limits: user as in the trace, exact, or double the run time (user)", NULL, false},
     {"rl-backfill", 0, NULL, opt_flag, AT(rl_backfill), "rl-...: with the backfill rule of that comparison", NULL, false},
@@ -47,6 +47,7 @@ const char sim_synopsis[] = "TRACE|JOURNAL [OPTIONS] | --compare A B [--json]";
 const char sim_about[] =
     "The broker's own core schedules the jobs of a trace in the Standard Workload Format (plain or gzip), on virtual time.\n"
     "What would have waited how long under another policy is told before anybody has to wait.\n"
+    "\n"
     "Lines that are no jobs of the machine are dropped, and how many for which reason is said: no processors, negative times, more\n"
     "processors than there are. A limit below the run time is raised to it, one that is not said or 0 is the run time, none is above\n"
     "1,000,000,000 s; lines out of order are sorted. A line that is no line of the format ends the run with its number. A trace may\n"
