@@ -143,7 +143,8 @@ static void time_words(int64_t s, char *out, size_t cap)
 
 static void time_axis(struct plot *p)
 {
-    static const int64_t steps[] = {1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 5184000, 15552000, 31536000};
+    static const int64_t steps[] = {1,     2,     5,     10,    30,     60,     120,     300,     600,     1800,     3600,    7200,
+                                    10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 5184000, 15552000, 31536000};
     int64_t span = p->to - p->from, step = steps[0];
 
     for (size_t i = 0; i < TD_ARRAY_LEN(steps) && span / step > 10; i++)

@@ -95,3 +95,31 @@ int ask_part(const struct sim_options *o, struct trace *t, struct td_error *err)
     trace_part(t, (uint32_t)first - 1, (uint32_t)n);
     return 0;
 }
+
+int ask_together(const struct sim_options *o, const struct sim_cluster *c, struct td_error *err)
+{
+    struct sim_conf conf;
+    enum published_order rules;
+    bool nodes = o->conf || o->topology.n;
+    int r = ask_policy(o, c, &conf, err);
+
+    if (r < 0)
+        return r;
+    if (nodes && ask_published(o, &rules))
+        return td_fail(err, TD_E_USAGE, "%s knows processors alone: it goes with --procs", o->policy);
+    if ((o->partition || o->qos) && !o->conf)
+        return td_fail(err, TD_E_USAGE, "--partition and --qos are of a cluster's configuration: they go with --conf");
+    if (o->gpus_from && !nodes)
+        return td_fail(err, TD_E_USAGE, "--gpus-from goes with --conf or --topology: equal processors have no GPUs");
+    if (o->gpus_from > TRACE_FIELDS_MAX)
+        return td_fail(err, TD_E_USAGE, "--gpus-from: a trace has at most %d fields", TRACE_FIELDS_MAX);
+    return 0;
+}
+
+bool ask_is_of_a_run(const struct sim_options *o)
+{
+    bool machine = o->procs || o->conf || o->partition || o->qos || o->topology.n || o->gpus_from;
+    bool how = o->policy || o->order || o->estimates || o->part || o->rl_backfill;
+
+    return machine || how || o->swf || o->plot || o->metrics;
+}

@@ -45,7 +45,8 @@ static void print(const struct sim_options *o, const struct trace *t, const stru
 }
 
 /* By the core, or by somebody else's rules. */
-static int schedule(const struct sim_options *o, const struct sim_cluster *c, const struct trace *t, struct sim_result *ret, struct td_error *err)
+static int schedule(const struct sim_options *o, const struct sim_cluster *c, const struct trace *t, struct sim_result *ret,
+                    struct td_error *err)
 {
     struct bar bar = {t->jobs.n, UINT32_MAX};
     bool shown = !o->quiet && isatty(STDERR_FILENO);
@@ -99,7 +100,8 @@ static int leave_out(const struct sim_options *o, struct trace *t, struct sim_re
     return td_fail(err, TD_E_INVALID_REQUEST, "no job of the trace can run there%s%s", why ? ": " : "", why ? why : "");
 }
 
-static int write_files(const struct sim_options *o, const struct sim_cluster *c, const char *path, const struct trace *t, const struct sim_result *result, struct td_error *err)
+static int write_files(const struct sim_options *o, const struct sim_cluster *c, const char *path, const struct trace *t,
+                       const struct sim_result *result, struct td_error *err)
 {
     const char *policy = ask_policy_name(o, c), *slash = strrchr(path, '/');
     char title[512];
@@ -142,18 +144,8 @@ static int run_on(const struct sim_options *o, const struct sim_cluster *c, cons
 static int run(const struct sim_options *o, const char *path, struct td_error *err)
 {
     struct sim_cluster c = {0};
-    struct sim_conf unused;
-    enum published_order order;
-    int r = ask_policy(o, &c, &unused, err);
+    int r = ask_together(o, &c, err);
 
-    if (r == 0 && ask_published(o, &order) && (o->conf || o->topology.n))
-        r = td_fail(err, TD_E_USAGE, "%s knows processors alone: it goes with --procs", o->policy);
-    if (r == 0 && (o->partition || o->qos) && !o->conf)
-        r = td_fail(err, TD_E_USAGE, "--partition and --qos are of a cluster's configuration: they go with --conf");
-    if (r == 0 && o->gpus_from && !o->conf && !o->topology.n)
-        r = td_fail(err, TD_E_USAGE, "--gpus-from goes with --conf or --topology: equal processors have no GPUs");
-    if (r == 0 && o->gpus_from > TRACE_FIELDS_MAX)
-        r = td_fail(err, TD_E_USAGE, "--gpus-from: a trace has at most %d fields", TRACE_FIELDS_MAX);
     if (r == 0)
         r = machine_make(o, &c, err);
     if (r == 0)
@@ -175,7 +167,7 @@ static int run_compare(const struct sim_options *o, const char *const *words, ui
 {
     if (n != 2)
         return td_fail(err, TD_E_USAGE, "--compare wants two schedules, A and B");
-    if (o->procs || o->conf || o->partition || o->qos || o->topology.n || o->gpus_from || o->policy || o->order || o->estimates || o->swf || o->plot || o->metrics || o->part || o->rl_backfill)
+    if (ask_is_of_a_run(o))
         return td_fail(err, TD_E_USAGE, "--compare schedules nothing: it goes with --json alone");
     return compare_run(o, words[0], words[1], err);
 }

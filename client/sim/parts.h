@@ -22,6 +22,8 @@ const char *ask_policy_name(const struct sim_options *o, const struct sim_cluste
 int ask_policy(const struct sim_options *o, const struct sim_cluster *c, struct sim_conf *ret, struct td_error *err);
 int ask_estimates(const struct sim_options *o, enum trace_estimates *ret, struct td_error *err);
 int ask_part(const struct sim_options *o, struct trace *t, struct td_error *err); /* cuts the trace */
+int ask_together(const struct sim_options *o, const struct sim_cluster *c, struct td_error *err); /* what does not go together */
+bool ask_is_of_a_run(const struct sim_options *o); /* is anything asked for that a comparison has no use for? */
 /* machine.c */
 int machine_make(const struct sim_options *o, struct sim_cluster *ret, struct td_error *err);
 struct sim_machine *machine_new(const struct sim_cluster *c, uint32_t procs);
