@@ -114,6 +114,11 @@ static void tell(struct run *r)
         submit(r, r->next++);
 }
 
+static struct sim_job *job_of(struct run *r, uint32_t job)
+{
+    return &r->out->jobs[r->places.v[job - 1]];
+}
+
 static void note_events(struct run *r)
 {
     uint32_t n;
@@ -122,7 +127,7 @@ static void note_events(struct run *r)
     for (uint32_t i = 0; i < n; i++) {
         if (e[i].id == TD_EV_JOB_AWARDED) {
             uint32_t job = ((const struct td_ev_job_awarded *)e[i].body)->job, at = r->places.v[job - 1];
-            struct sim_job *s = &r->out->jobs[at];
+            struct sim_job *s = job_of(r, job);
             s->start_s = (e[i].time_ms - T0_MS) / 1000;
             s->end_s = s->start_s + r->t->jobs.v[at].run_s;
             r->out->started++;
@@ -130,7 +135,7 @@ static void note_events(struct run *r)
         } else if (e[i].id == TD_EV_JOBS_PROMISED) {
             const struct td_ev_jobs_promised *p = e[i].body;
             for (uint32_t k = 0; k < p->promises.n; k++) {
-                struct sim_job *s = &r->out->jobs[r->places.v[p->promises.v[k].job - 1]];
+                struct sim_job *s = job_of(r, p->promises.v[k].job);
                 s->excused |= p->cause != 0;
                 if (s->by_s < 0)
                     s->by_s = (p->promises.v[k].by_ms - T0_MS) / 1000;
@@ -310,6 +315,8 @@ int sim_run(const struct trace *t, const struct sim_conf *conf, struct sim_machi
     *ret = (struct sim_result){.jobs = td_alloc((t->jobs.n + 1) * sizeof(*ret->jobs))};
     for (uint32_t i = 0; i < t->jobs.n; i++)
         ret->jobs[i] = (struct sim_job){.start_s = -1, .end_s = -1, .by_s = -1, .likely_from_s = -1, .likely_to_s = -1};
+    if (t->jobs.n) /* some traces count from 1970: no lease lasts so long */
+        r.now_ms += t->jobs.v[0].submit_s * 1000;
     begin(&r, conf);
     while (ret->ended + ret->refused < t->jobs.n && !r.failed) {
         int64_t at = next_moment(&r);
