@@ -14,10 +14,10 @@ const struct option sim_option_rows[] = {
     {"procs", 'n', "N", opt_u32, AT(procs), "the machine is one node of N processors (as the trace says: MaxProcs)", NULL, false},
     {"conf", 'C', "FILE", opt_str, AT(conf), "the machine is the nodes of this slurm.conf (and the gres.conf beside it)", NULL, false},
     {"topology", 't', "WHAT[*N]", opt_list, AT(topology), "the machine is N nodes of this topology: FILE.xml or synthetic:...; several: commas", NULL, false},
-    {"partition", 0, "NAME", opt_str, AT(partition), "conf: of all jobs (the default one)", NULL, false},
-    {"qos", 0, "NAME", opt_str, AT(qos), "conf: of all jobs, where a partition asks for one", NULL, false},
+    {"partition", 0, "NAME", opt_str, AT(partition), "conf, journal: of all jobs (the default one)", NULL, false},
+    {"qos", 0, "NAME", opt_str, AT(qos), "conf, journal: of all jobs, where a partition asks for one", NULL, false},
     {"gpus-from", 0, "FIELD", opt_u32, AT(gpus_from), "the field of the trace (from 1) that says how many GPUs a job wants", NULL, false},
-    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (that of --conf, else tender); rl-fcfs, rl-sjf, rl-f1: rules of a paper", NULL, false},
+    {"policy", 'p', "POLICY", opt_str, AT(policy), "fifo, easy, sjbf, conservative, depth=N or tender (the cluster's own, else tender); rl-fcfs, rl-sjf, rl-f1: rules of a paper", NULL, false},
     {"order", 'o', "ORDER", opt_str, AT(order), "tender: priority keeps the order of the queue, free may change it (priority)", NULL, false},
     {"estimates", 'e', "WHICH", opt_str, AT(estimates), "time limits: user as in the trace, exact, or double the run time (user)", NULL, false},
     {"rl-backfill", 0, NULL, opt_flag, AT(rl_backfill), "rl-...: with the backfill rule of that comparison", NULL, false},
@@ -54,7 +54,8 @@ const char sim_about[] =
     "have 20,000,000 jobs; each takes about 100 bytes, so 10,000,000 are 1.1 GB, and those that wait or run what a broker takes.\n"
     "\n"
     "TRACE may be a cluster's own past, too: its journal.db, the folder that it is in, or the folder of a tender up. The jobs of its\n"
-    "history that have run are the workload, with what they asked for; the journal is only read, also beside a broker that runs.\n"
+    "history that have run are the workload, with what they asked for, and the machine is its nodes as they were last, unless another is\n"
+    "named. The journal is only read, also beside a broker that runs.\n"
     "\n"
     "Without other words the machine is one node of equal processors. With --conf or --topology it has nodes, whose workers'\n"
     "own cores bid for the jobs, out of their CPUs, memory and GPUs. A job wants the processors of its line, on as many nodes as it\n"

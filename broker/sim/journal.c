@@ -148,7 +148,7 @@ int trace_read_journal(const char *dir, const struct trace_ask *ask, struct trac
     if (r == 0 && !t.jobs.n)
         r = td_fail(err, TD_E_INVALID_REQUEST, "%s: no job in its history has run", dir);
     if (r == 0 && !ask->procs)
-        r = td_fail(err, TD_E_USAGE, "a journal does not say how large its machine was: give --conf with its slurm.conf, or --procs N");
+        r = td_fail(err, TD_E_USAGE, "%s: on how large a machine?", dir);
     if (r < 0) {
         trace_release(&t);
         return r;

@@ -6,11 +6,14 @@
 #ifndef TD_SIM_JOURNAL_H
 #define TD_SIM_JOURNAL_H
 
+#include "broker/core/core.h"
 #include "trace.h"
 
 /* Is it a journal, or a folder with one (its own, or in state/ as tender up has it)? Its folder then. */
 bool trace_is_journal(const char *path, char *ret_dir, size_t cap);
-/* gpus_field of `ask` is not looked at: the journal knows. procs 0 is an error, for it does not tell of the machine. */
+/* The broker's state as the journal has it last: nodes, partitions, settings. The caller's. */
+int journal_core(const char *dir, struct td_core **ret, struct td_error *err);
+/* gpus_field of `ask` is not looked at: the journal knows. procs 0 is an error. */
 int trace_read_journal(const char *dir, const struct trace_ask *ask, struct trace *ret, struct td_error *err);
 
 #endif

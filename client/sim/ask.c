@@ -31,7 +31,7 @@ bool ask_published(const struct sim_options *o, enum published_order *ret)
 
 const char *ask_policy_name(const struct sim_options *o, const struct sim_cluster *c)
 {
-    bool own = c->conf && !o->policy && !o->order && !td_str_empty(c->loaded.settings.backfill);
+    bool own = c->own && !o->policy && !o->order && !td_str_empty(c->loaded.settings.backfill);
 
     return o->policy ? o->policy : own ? c->loaded.settings.backfill : "tender";
 }
@@ -42,7 +42,7 @@ int ask_policy(const struct sim_options *o, const struct sim_cluster *c, struct 
     const char *policy = ask_policy_name(o, c), *order = o->order ? o->order : "priority";
     enum published_order rules;
 
-    *ret = (struct sim_conf){.policy = policy, .depth = c->conf && !o->policy && !o->order ? c->loaded.settings.depth : 0};
+    *ret = (struct sim_conf){.policy = policy, .depth = c->own && !o->policy && !o->order ? c->loaded.settings.depth : 0};
     if (strcmp(order, "priority") != 0 && strcmp(order, "free") != 0)
         return td_fail(err, TD_E_USAGE, "--order is priority or free, not '%s'", order);
     ret->free_order = strcmp(order, "free") == 0;
@@ -107,8 +107,6 @@ int ask_together(const struct sim_options *o, const struct sim_cluster *c, struc
         return r;
     if (nodes && ask_published(o, &rules))
         return td_fail(err, TD_E_USAGE, "%s knows processors alone: it goes with --procs", o->policy);
-    if ((o->partition || o->qos) && !o->conf)
-        return td_fail(err, TD_E_USAGE, "--partition and --qos are of a cluster's configuration: they go with --conf");
     if (o->gpus_from && !nodes)
         return td_fail(err, TD_E_USAGE, "--gpus-from goes with --conf or --topology: equal processors have no GPUs");
     if (o->gpus_from > TRACE_FIELDS_MAX)

@@ -147,7 +147,9 @@ static int run(const struct sim_options *o, const char *path, struct td_error *e
     int r = ask_together(o, &c, err);
 
     if (r == 0)
-        r = machine_make(o, &c, err);
+        r = machine_make(o, path, &c, err);
+    if (r == 0 && (o->partition || o->qos) && !c.own)
+        r = td_fail(err, TD_E_USAGE, "--partition and --qos are of a cluster's configuration: they go with --conf, or a journal");
     if (r == 0)
         r = run_on(o, &c, path, err);
     machine_release(&c);

@@ -12,6 +12,7 @@ struct sim_cluster {
     struct td_conf *conf;
     TD_VEC(struct sim_node) nodes;
     struct td_ev_conf_loaded loaded;
+    bool own; /* `loaded` is a cluster's own configuration, with a policy of its own */
     uint32_t procs;
 };
 /* ask.c: the options. */
@@ -25,7 +26,7 @@ int ask_part(const struct sim_options *o, struct trace *t, struct td_error *err)
 int ask_together(const struct sim_options *o, const struct sim_cluster *c, struct td_error *err); /* what does not go together */
 bool ask_is_of_a_run(const struct sim_options *o); /* is anything asked for that a comparison has no use for? */
 /* machine.c */
-int machine_make(const struct sim_options *o, struct sim_cluster *ret, struct td_error *err);
+int machine_make(const struct sim_options *o, const char *path, struct sim_cluster *ret, struct td_error *err);
 struct sim_machine *machine_new(const struct sim_cluster *c, uint32_t procs);
 void machine_release(struct sim_cluster *c);
 /* compare.c: two schedules, on standard output. */

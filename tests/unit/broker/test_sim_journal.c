@@ -81,7 +81,7 @@ static void what_a_journal_cannot_tell_is_asked_for(void **state)
     assert_true(trace_read_journal(p->dir, &(struct trace_ask){.procs = 8}, &t, &p->err) < 0);
     remember(p, one, 1);
     assert_true(trace_read_journal(p->dir, &(struct trace_ask){0}, &t, &p->err) < 0);
-    assert_non_null(strstr(p->err.text, "--procs N"));
+    assert_non_null(strstr(p->err.text, "on how large a machine"));
     assert_true(trace_read_journal("/nowhere/at/all", &(struct trace_ask){.procs = 8}, &t, &p->err) < 0);
     assert_non_null(strstr(p->err.text, "/nowhere/at/all"));
 }
@@ -98,6 +98,23 @@ static void a_damaged_row_is_left_out(void **state)
     assert_int_equal(t.jobs.n, 1);
     assert_int_equal(t.damaged, 1);
     trace_release(&t);
+}
+
+static void the_state_is_read_or_the_damage_named(void **state)
+{
+    struct place *p = *state;
+    struct td_core *core = NULL;
+    struct td_core_sizes sizes;
+
+    assert_int_equal(journal_core(p->dir, &core, &p->err), 0);
+    td_core_get_sizes(core, &sizes);
+    assert_int_equal(sizes.nodes, 0);
+    td_core_destroy(&core);
+    append_ok(p, 1, 3);
+    behind(p, "UPDATE events SET body=bit_in(body) WHERE seq=1");
+    assert_int_equal(journal_core(p->dir, &core, &p->err), -TD_E_JOURNAL);
+    assert_null(core);
+    assert_int_equal(journal_core("/nowhere/at/all", &core, &p->err) < 0, 1);
 }
 
 static void a_journal_is_told_by_what_is_there(void **state)
@@ -122,6 +139,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(jobs_of_the_past_are_the_workload, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_journal_cannot_tell_is_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_row_is_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_state_is_read_or_the_damage_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_journal_is_told_by_what_is_there, setup, teardown),
     };
 
