@@ -529,6 +529,7 @@ int core_gpus_settle(struct td_job_need *need, struct td_error *err); /* nodes a
 void core_gpus_spread(struct td_core *c, const char *partitions, struct td_job_need *need);
 
 /* trim.c */
+uint64_t core_whole_of(const struct td_shape *shape); /* what the parts of its nodes must add up to */
 uint64_t core_part_of(const struct td_shape *shape, const struct td_placement *p); /* tasks, or the shared devices */
 /* So many tasks and, where the nodes share devices, so many of them stay. */
 void core_part_trim(struct td_core *c, const struct td_shape *shape, uint32_t node, struct td_placement *p,
