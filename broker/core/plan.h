@@ -88,6 +88,7 @@ struct td_candidate {
     uint32_t partition;
     uint32_t shape;
     uint64_t rank;
+    uint64_t class; /* smaller goes first, also where the queue may be reordered; within a class worth decides there */
     uint32_t count;
     uint32_t limit_s, limit_min_s;
     uint32_t run_s;   /* as foretold, within the limit; 0: the limit */
