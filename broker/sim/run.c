@@ -213,6 +213,8 @@ int sim_run(const struct trace *t, const struct sim_conf *conf, struct sim_machi
     *ret = (struct sim_result){.jobs = td_alloc((t->jobs.n + 1) * sizeof(*ret->jobs))};
     for (uint32_t i = 0; i < t->jobs.n; i++)
         ret->jobs[i] = (struct sim_job){-1, -1, -1, -1, -1, false};
+    if (t->jobs.n) /* some traces count from 1970: no lease lasts so long */
+        r.now_ms += t->jobs.v[0].submit_s * 1000;
     begin(&r, conf);
     while (ret->ended < t->jobs.n && !r.failed) {
         int64_t at = next_moment(&r);
@@ -236,7 +238,7 @@ int sim_run(const struct trace *t, const struct sim_conf *conf, struct sim_machi
     if (!r.failed)
         return 0;
     sim_result_release(ret);
-    return err->code;
+    return -err->code;
 }
 
 void sim_result_release(struct sim_result *r)
