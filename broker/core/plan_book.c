@@ -54,19 +54,19 @@ struct book {
     bookings;             /* by promise: (by, key); those without a place first */
     struct td_map at_key; /* place + 1 */
     TD_VEC(struct planned) planned;
-    TD_VEC(struct profile) bare, full, trial;
+    TD_VEC(struct profile) bare, full, trial, guess;
     TD_VEC(struct node_sheet) sheets;
-    TD_VEC(uint32_t) trial_stamp;
+    TD_VEC(uint32_t) trial_stamp, guess_stamp;
     struct td_map started; /* key -> instances, in this pass */
-    uint32_t trial_no, nparts;
+    uint32_t trial_no, guess_no, nparts;
     uint32_t looks, way_looks, ways;
     int64_t given_until; /* the latest end of what was given back since the last pass */
     bool loose;          /* room came free: bookings may move up */
 };
 #define BOOK_GRACE_MS 999 /* a start is settled some milliseconds after it was planned, and ends as much later */
 
-/* Where bookings are placed: the book's own profiles, or the trial's. */
-enum sheet { FULL, TRIAL };
+/* Where bookings are placed: the book's own profiles, or the trial's. GUESS: no bookings, what likely starts are reckoned with. */
+enum sheet { FULL, TRIAL, GUESS };
 
 struct book *book_new(void)
 {
@@ -99,7 +99,9 @@ void book_destroy(struct book **p)
     release_profiles(b->bare.v, b->bare.n);
     release_profiles(b->full.v, b->full.n);
     release_profiles(b->trial.v, b->trial.n);
+    release_profiles(b->guess.v, b->guess.n);
     td_vec_release(&b->trial_stamp);
+    td_vec_release(&b->guess_stamp);
     td_vec_release(&b->sheets);
     td_map_release(&b->started);
     td_free(b);
@@ -225,6 +227,14 @@ static struct profile *profile_of(struct pass *pass, enum sheet sheet, uint32_t 
 
     if (sheet == FULL)
         return &b->full.v[node];
+    if (sheet == GUESS) {
+        if (b->guess_stamp.v[node] != b->guess_no) {
+            plan_foretold(pass, node, &b->guess.v[node]);
+            b->looks += b->guess.v[node].n; /* it costs as much */
+        }
+        b->guess_stamp.v[node] = b->guess_no;
+        return &b->guess.v[node];
+    }
     if (b->trial_stamp.v[node] != b->trial_no) {
         b->trial_stamp.v[node] = b->trial_no;
         profile_copy(&b->trial.v[node], &b->bare.v[node]);
@@ -448,8 +458,10 @@ static void grow(struct pass *pass)
         td_vec_push(&b->bare, none);
         td_vec_push(&b->full, none);
         td_vec_push(&b->trial, none);
+        td_vec_push(&b->guess, none);
         struct node_sheet unbuilt = {0};
         td_vec_push(&b->trial_stamp, 0u);
+        td_vec_push(&b->guess_stamp, 0u);
         td_vec_push(&b->sheets, unbuilt);
     }
 }
@@ -906,6 +918,36 @@ void book_promise(struct pass *pass, const struct slot *c)
     }
     if (k || pass->p->policy != TD_POLICY_CONSERVATIVE)
         td_vec_push(&pass->out->promises, p);
+}
+
+int64_t book_at(const struct pass *pass, const struct slot *c)
+{
+    const struct booking *k = find(pass->s->book, c);
+
+    return k && k->placed ? k->at : TD_FOREVER;
+}
+
+void book_guess_begin(struct pass *pass)
+{
+    pass->s->book->guess_no++;
+}
+
+int64_t book_guess(struct pass *pass, const struct slot *c, int64_t *cost)
+{
+    struct book *b = pass->s->book;
+    uint32_t looks = b->looks, nparts = b->nparts;
+    struct booking k = {.shape = c->shape, .limit_s = c->run_s};
+    int64_t at = place(pass, GUESS, c->shape, c->run_s, TD_FOREVER);
+
+    *cost += b->looks - looks;
+    b->looks = looks;
+    if (at == TD_FOREVER)
+        return at;
+    write_down(pass, GUESS, &k, at);
+    *cost += b->guess.v[k.parts[0].node].n;
+    td_free(k.parts);
+    b->nparts = nparts;
+    return at;
 }
 
 /* What the booking says, and a little room to move: a twentieth of the limit. Where the queue is

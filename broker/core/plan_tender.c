@@ -106,6 +106,8 @@ static void conservative(struct pass *pass)
 void plan_booked(struct pass *pass)
 {
     struct plan_state *s = pass->s;
+    const struct ordered *order = s->later.v;
+    uint32_t n = s->later.n;
 
     book_begin(pass);
     if (pass->p->policy == TD_POLICY_CONSERVATIVE) {
@@ -115,10 +117,12 @@ void plan_booked(struct pass *pass)
             s->later.v[i].key = -plan_worth(pass, s->later.v[i].slot);
         if (pass->p->free_order)
             plan_sort(s->later.v, s->later.n);
+        order = td_arena_dup(&s->arena, s->later.v, n * sizeof(*order)); /* it is put in another */
         tender(pass);
         book_list_due(pass);
         start_due(pass);
     }
+    plan_likely(pass, order, n);
     book_finish(pass);
 }
 
