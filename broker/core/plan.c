@@ -375,7 +375,7 @@ void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_
     }
     /* Without a policy that keeps a book none is kept; of a dry run nothing is left. */
     if (p->dry) {
-        s->book = book_new();
+        s->book = is_booked(p) && policy == p->policy && book_is_used(kept) ? book_copy(kept) : book_new();
         run(l, q, p, ret);
         book_destroy(&s->book);
         s->book = kept;

@@ -115,7 +115,9 @@ struct td_plan_params {
     int64_t now_ms;
     enum td_policy policy;
     bool free_order;       /* tender: the queue may be reordered */
-    bool dry;              /* tender, conservative: with a book of its own, which is forgotten; the kept one is as it was */
+    bool dry;              /* with a book of its own, which is forgotten: a copy of the kept one where the policy is the one it was
+                            * kept by, else an empty one; the kept one is as it was */
+    uint32_t ask;          /* tender, conservative: a job whose booking is among the promises, whether it is a head or not; 0: none */
     uint32_t depth;        /* heads with a reservation; conservative: bound on them */
     uint32_t starts_max;   /* stop after so many instances planned */
     uint32_t lots_max;     /* at most so many lots */

@@ -73,11 +73,49 @@ struct book *book_new(void)
     return td_alloc(sizeof(struct book));
 }
 
+static void index_bookings(struct book *b);
+
 static void release_profiles(struct profile *v, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         profile_release(&v[i]);
     td_free(v);
+}
+
+static void copy_profiles(struct profile *to, const struct profile *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (from[i].n)
+            profile_copy(&to[i], &from[i]);
+}
+
+static void grow_to(struct book *b, uint32_t nodes);
+
+/* Started instances are of one pass, and trials are scratch: neither comes along. */
+struct book *book_copy(const struct book *from)
+{
+    struct book *b = book_new();
+
+    grow_to(b, from->sheets.n);
+    memcpy(b->sheets.v, from->sheets.v, sizeof(*b->sheets.v) * b->sheets.n);
+    copy_profiles(b->bare.v, from->bare.v, from->bare.n);
+    copy_profiles(b->full.v, from->full.v, from->full.n);
+    for (uint32_t i = 0; i < from->bookings.n; i++) {
+        struct booking k = from->bookings.v[i];
+        k.parts = NULL;
+        if (k.nparts) {
+            k.parts = td_alloc(sizeof(*k.parts) * k.nparts);
+            memcpy(k.parts, from->bookings.v[i].parts, sizeof(*k.parts) * k.nparts);
+        }
+        td_vec_push(&b->bookings, k);
+    }
+    index_bookings(b);
+    for (uint32_t i = 0; i < from->planned.n; i++)
+        td_vec_push(&b->planned, from->planned.v[i]);
+    b->nparts = from->nparts;
+    b->given_until = from->given_until;
+    b->loose = from->loose;
+    return b;
 }
 
 bool book_is_used(const struct book *b)
@@ -448,11 +486,9 @@ static void drop_dead(struct pass *pass)
     }
 }
 
-static void grow(struct pass *pass)
+static void grow_to(struct book *b, uint32_t nodes)
 {
-    struct book *b = pass->s->book;
-
-    while (b->bare.n < pass->l->nodes.n) {
+    while (b->bare.n < nodes) {
         struct profile none = {0};
 
         td_vec_push(&b->bare, none);
@@ -616,7 +652,7 @@ void book_begin(struct pass *pass)
 
     td_map_release(&b->started);
     b->looks = b->way_looks = b->ways = 0;
-    grow(pass);
+    grow_to(b, pass->l->nodes.n);
     catch_up(pass);
     drop_dead(pass);
     take_in(pass);
@@ -918,6 +954,14 @@ void book_promise(struct pass *pass, const struct slot *c)
     }
     if (k || pass->p->policy != TD_POLICY_CONSERVATIVE)
         td_vec_push(&pass->out->promises, p);
+}
+
+void book_answer(struct pass *pass, const struct slot *c)
+{
+    const struct booking *k = find(pass->s->book, c);
+
+    if (k && k->placed && !k->started && k->partition == c->partition)
+        book_promise(pass, c);
 }
 
 int64_t book_at(const struct pass *pass, const struct slot *c)

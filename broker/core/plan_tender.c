@@ -123,6 +123,9 @@ void plan_booked(struct pass *pass)
         start_due(pass);
     }
     plan_likely(pass, order, n);
+    for (uint32_t i = 0; pass->p->ask && i < n; i++)
+        if (order[i].slot->job == pass->p->ask)
+            book_answer(pass, order[i].slot);
     book_finish(pass);
 }
 
