@@ -1,7 +1,7 @@
 /* notes.c - what a watcher sees of an event: whom it concerns, how things stand after it, and its fields by right
  *
- * Driven by the rows of proto/tbl/events.def: a field called job, jobs or array_job names jobs; what may be seen by whom is
- * the field's own column. A new event needs no line here. */
+ * Driven by the rows of proto/tbl/events.def: a field called job, jobs or array_job names jobs, and a list of records that
+ * have a field called job does; what may be seen by whom is the field's own column. A new event needs no line here. */
 #include <string.h>
 
 #include "broker/front/front.h"
@@ -40,6 +40,30 @@ static void encode(struct td_buf *out, const struct td_record *rec, const void *
     td_wire_put_record(out, rec, copy);
 }
 
+struct records { /* each about a job */
+    const struct td_record *rec;
+    struct {
+        const uint8_t *v;
+        uint32_t n;
+    } *list;
+};
+
+/* The first such list; list NULL: there is none. */
+static struct records records_of(const struct td_record *rec, const void *body)
+{
+    for (uint32_t i = 0; i < rec->n; i++) {
+        const struct td_field *f = &rec->fields[i];
+        if (f->type == TD_T_RECS && field_of(f->sub, body, "job", TD_T_U32))
+            return (struct records){.rec = f->sub, .list = (void *)((uintptr_t)body + f->offset)};
+    }
+    return (struct records){0};
+}
+
+static uint32_t job_of(const struct records *r, uint32_t i)
+{
+    return number_of(r->rec, r->list->v + (size_t)i * r->rec->size, "job");
+}
+
 void front_note_make(const struct td_core *core, const struct td_event *ev, struct td_arena *a, struct front_note *ret)
 {
     const struct td_record *rec = td_event_row(ev->id)->record;
@@ -64,6 +88,9 @@ void front_note_make(const struct td_core *core, const struct td_event *ev, stru
         td_vec_push(&ids, array);
     for (uint32_t i = 0; jobs && i < jobs->n; i++)
         td_vec_push(&ids, jobs->v[i]);
+    const struct records records = records_of(rec, ev->body);
+    for (uint32_t i = 0; records.list && i < records.list->n; i++)
+        td_vec_push(&ids, job_of(&records, i));
 
     encode(&all, rec, ev->body, TD_SEE_ALL, a);
     encode(&owner, rec, ev->body, TD_SEE_OWNER, a);
@@ -91,6 +118,27 @@ bool front_job_is_of(const struct td_core *core, uint32_t job, uint32_t uid)
     return td_core_job_brief(core, job, &b) && b.uid == uid;
 }
 
+static void own_ids(struct td_u32s *jobs, const struct td_core *core, uint32_t uid, struct td_arena *a)
+{
+    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), n = 0;
+    for (uint32_t i = 0; i < jobs->n; i++)
+        if (front_job_is_of(core, jobs->v[i], uid))
+            kept[n++] = jobs->v[i];
+    *jobs = (struct td_u32s){kept, n};
+}
+
+static void own_records(const struct records *r, const struct td_core *core, uint32_t uid, struct td_arena *a)
+{
+    size_t size = r->rec->size;
+    uint8_t *kept = td_arena_alloc(a, (r->list->n + 1) * size);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->list->n; i++)
+        if (front_job_is_of(core, job_of(r, i), uid))
+            memcpy(kept + n++ * size, r->list->v + i * size, size);
+    r->list->v = kept;
+    r->list->n = n;
+}
+
 /* One that speaks of jobs of several users, less the others'. */
 static struct td_bin own_only(struct td_bin all, uint32_t type, const struct td_core *core, uint32_t uid, struct td_arena *a)
 {
@@ -101,13 +149,13 @@ static struct td_bin own_only(struct td_bin all, uint32_t type, const struct td_
     if (td_wire_get_record(a, rec, all.v, all.n, body, &ignored) < 0)
         return (struct td_bin){0}; /* ours, encoded above: nothing is shown rather than too much */
     struct td_u32s *jobs = (struct td_u32s *)(uintptr_t)field_of(rec, body, "jobs", TD_T_U32S);
-    if (!jobs)
+    const struct records records = records_of(rec, body);
+    if (!jobs && !records.list)
         return all;
-    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), n = 0;
-    for (uint32_t i = 0; i < jobs->n; i++)
-        if (front_job_is_of(core, jobs->v[i], uid))
-            kept[n++] = jobs->v[i];
-    *jobs = (struct td_u32s){kept, n};
+    if (jobs)
+        own_ids(jobs, core, uid, a);
+    if (records.list)
+        own_records(&records, core, uid, a);
     td_wire_put_record(&out, rec, body);
     const struct td_bin own = {td_arena_dup(a, out.data, out.len), (uint32_t)out.len};
     td_buf_release(&out);
