@@ -9,8 +9,8 @@
  * that short ones are alike.
  *
  * A job is told when it is first planned for and waits; what it is told then is what its start teaches about, and what
- * tender sim measures. It is told anew where a later plan has it at hand, or once its interval is over: if it has moved
- * by a tenth and by a minute, and not within ten minutes of the last time. The promise bounds the interval.
+ * tender sim measures. It is told anew where a later plan has it at hand, because another is told: if it has moved by a
+ * tenth and by a minute, which is looked at every ten minutes; and once its interval is over. The promise bounds the interval.
  *
  * Durable: what was told, and the quantiles; both follow from JOBS_LIKELY and JOB_AWARDED alone. */
 #include "broker/core/state.h"
@@ -29,17 +29,20 @@ static const struct {
 } quantiles[CORE_LIKELY_QUANTILES] = {{3, -5 * ONE / 2}, {50, -ONE / 2}, {85, 3 * ONE / 2}};
 
 /* Band 0 learns from all starts; a band that has none yet begins as that one is. */
-static struct core_likely_band *band_of(struct td_core *c, uint32_t band)
+static struct core_likely_band band_of(const struct td_core *c, uint32_t band)
 {
-    struct core_likely_band *b = &c->likely_bands[band], *all = &c->likely_bands[0];
+    const struct core_likely_band *all = &c->likely_bands[0];
+    struct core_likely_band b = c->likely_bands[band];
 
-    for (uint32_t i = 0; i < CORE_LIKELY_QUANTILES && !b->n; i++)
-        b->q[i] = all->n ? all->q[i] : quantiles[i].first;
+    for (uint32_t i = 0; i < CORE_LIKELY_QUANTILES && !b.n; i++)
+        b.q[i] = all->n ? all->q[i] : quantiles[i].first;
     return b;
 }
 
-static void learn(struct core_likely_band *b, int64_t x)
+static void learn(struct td_core *c, uint32_t band, int64_t x)
 {
+    struct core_likely_band *b = &c->likely_bands[band];
+    *b = band_of(c, band);
     int64_t step = TD_MAX(ONE / ((int64_t)b->n + 1), (int64_t)STEP_MIN);
 
     for (uint32_t i = 0; i < CORE_LIKELY_QUANTILES; i++)
@@ -69,20 +72,21 @@ static void reckon(const struct td_core *c, const struct td_plan_likely *p, stru
     ret->band = band_no(ret->base_s, alone);
 }
 
-static int64_t moment(const struct td_core *c, uint32_t base_s, int64_t q)
+static int64_t moment(const struct td_core *c, int64_t log2_s)
 {
-    uint64_t s = td_exp2_fixed(td_log2_fixed(base_s) + q);
+    uint64_t s = td_exp2_fixed(log2_s);
 
     return c->now_ms + (int64_t)TD_MIN(TD_MAX(s, (uint64_t)PLUS_S) - PLUS_S, (uint64_t)WAIT_MAX_S) * 1000;
 }
 
-static void interval(struct td_core *c, int64_t by_ms, struct td_likely *l)
+static void interval(const struct td_core *c, int64_t by_ms, struct td_likely *l)
 {
-    const struct core_likely_band *b = band_of(c, l->band);
+    const struct core_likely_band b = band_of(c, l->band);
+    int64_t base = td_log2_fixed(l->base_s);
 
-    l->from_ms = moment(c, l->base_s, b->q[0]);
-    l->at_ms = TD_MAX(moment(c, l->base_s, b->q[1]), l->from_ms);
-    l->to_ms = TD_MAX(moment(c, l->base_s, b->q[2]), l->at_ms);
+    l->from_ms = moment(c, base + b.q[0]);
+    l->at_ms = TD_MAX(moment(c, base + b.q[1]), l->from_ms);
+    l->to_ms = TD_MAX(moment(c, base + b.q[2]), l->at_ms);
     if (!by_ms)
         return;
     l->to_ms = TD_MAX(TD_MIN(l->to_ms, by_ms), c->now_ms);
@@ -90,7 +94,7 @@ static void interval(struct td_core *c, int64_t by_ms, struct td_likely *l)
     l->from_ms = TD_MIN(l->from_ms, l->at_ms);
 }
 
-void core_likely_make(struct td_core *c, const struct core_job *j, const struct td_plan_likely *p, struct td_likely *ret)
+void core_likely_make(const struct td_core *c, const struct core_job *j, const struct td_plan_likely *p, struct td_likely *ret)
 {
     reckon(c, p, ret);
     interval(c, j ? j->by_ms : 0, ret);
@@ -102,8 +106,6 @@ static bool has_moved(const struct td_core *c, const struct core_likely *was, co
     int64_t by = was->at_ms > is->at_ms ? was->at_ms - is->at_ms : is->at_ms - was->at_ms;
     int64_t wait = TD_MAX(is->at_ms, was->at_ms) - c->now_ms;
 
-    if (c->now_ms - was->said_ms < QUIET_MS)
-        return false;
     return was->to_ms <= c->now_ms || (by > PLUS_S * 1000 && by > wait / 10);
 }
 
@@ -116,8 +118,10 @@ void core_likely_note(struct td_core *c, const struct td_plan *plan)
         const struct td_plan_likely *p = &plan->likely.v[i];
         const struct core_job *j = core_job_find(c, p->job);
         struct td_likely l = {.job = p->job};
-        if (!j || !j->queued || (j->likely && c->now_ms - j->likely->said_ms < QUIET_MS))
+        if (!j || !j->queued || (j->likely && c->now_ms - j->likely->looked_ms < QUIET_MS))
             continue;
+        if (j->likely)
+            j->likely->looked_ms = c->now_ms;
         core_likely_make(c, j, p, &l);
         if (j->likely && !has_moved(c, j->likely, &l))
             continue;
@@ -162,7 +166,7 @@ void core_likely_apply(struct td_core *c, const struct td_ev_jobs_likely *ev)
             j->likely = td_alloc(sizeof(*j->likely));
         if (l->band)
             *j->likely = (struct core_likely){.band = l->band, .base_s = l->base_s, .told_ms = c->time_ms};
-        j->likely->said_ms = c->time_ms;
+        j->likely->said_ms = j->likely->looked_ms = c->time_ms;
         j->likely->at_ms = l->at_ms;
         j->likely->from_ms = l->from_ms;
         j->likely->to_ms = l->to_ms;
@@ -179,8 +183,8 @@ void core_likely_learn(struct td_core *c, const struct core_job *j)
         return;
     int64_t wait_s = seconds(c->time_ms - l->told_ms);
     int64_t x = td_log2_fixed((uint64_t)wait_s + PLUS_S) - td_log2_fixed(l->base_s);
-    learn(band_of(c, l->band), x);
-    learn(band_of(c, 0), x);
+    learn(c, l->band, x);
+    learn(c, 0, x);
 }
 
 void core_likely_drop(struct core_job *j)
@@ -199,7 +203,7 @@ void core_likely_step(struct core_job *j, int64_t delta_ms)
 {
     struct core_likely *l = j->likely;
     int64_t *const at[] = {l ? &l->told_ms : NULL, l ? &l->said_ms : NULL, l ? &l->at_ms : NULL, l ? &l->from_ms : NULL,
-                           l ? &l->to_ms : NULL};
+                           l ? &l->to_ms : NULL, l ? &l->looked_ms : NULL};
 
     for (uint32_t i = 0; l && i < TD_ARRAY_LEN(at); i++)
         *at[i] += delta_ms;
@@ -236,7 +240,7 @@ int core_likely_restore_job(struct td_core *c, struct core_job *j, const struct 
         return td_fail(err, TD_E_JOURNAL, "snapshot: the likely start of job %u makes no sense", r->job);
     j->likely = td_alloc(sizeof(*j->likely));
     *j->likely = (struct core_likely){.band = r->likely.band, .base_s = r->likely.base_s, .told_ms = r->likely_told_ms,
-                                      .said_ms = r->likely_said_ms, .at_ms = r->likely.at_ms, .from_ms = r->likely.from_ms,
+                                      .said_ms = r->likely_said_ms, .looked_ms = r->likely_said_ms, .at_ms = r->likely.at_ms, .from_ms = r->likely.from_ms,
                                       .to_ms = r->likely.to_ms};
     core_sooner(&c->likely_next_ms, TD_MAX(r->likely.to_ms, r->likely_said_ms + QUIET_MS));
     return 0;

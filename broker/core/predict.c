@@ -102,7 +102,7 @@ static void read_plan(struct td_core *c, const struct td_plan *p, const struct t
     }
 }
 
-static void read_likely(struct td_core *c, const struct td_plan *p, uint32_t job, struct td_submitted *ret)
+static void read_likely(const struct td_core *c, const struct td_plan *p, uint32_t job, struct td_submitted *ret)
 {
     for (uint32_t i = 0; i < p->likely.n; i++) {
         struct td_likely l;

@@ -242,6 +242,7 @@ struct core_likely { /* when a waiting job will start, as it was told */
     uint32_t band, base_s; /* of the first time; band 0: its start teaches nothing */
     int64_t told_ms, said_ms; /* first, and last */
     int64_t at_ms, from_ms, to_ms;
+    int64_t looked_ms; /* soft: whether it has moved was looked at then */
 };
 struct core_likely_band { /* of waits so long as reckoned (the first: of all): log2 of wait / reckoned, in 1/65536 */
     uint32_t n;
@@ -689,7 +690,7 @@ void core_learn_free(struct td_core *c);
 /* likely.c: when waiting jobs will start */
 void core_likely_run(struct td_core *c); /* before a plan */
 /* The interval now; of a job that is not there yet (NULL), too. */
-void core_likely_make(struct td_core *c, const struct core_job *j, const struct td_plan_likely *p, struct td_likely *ret);
+void core_likely_make(const struct td_core *c, const struct core_job *j, const struct td_plan_likely *p, struct td_likely *ret);
 void core_likely_note(struct td_core *c, const struct td_plan *plan);
 void core_likely_apply(struct td_core *c, const struct td_ev_jobs_likely *ev);
 void core_likely_learn(struct td_core *c, const struct core_job *j); /* it starts */

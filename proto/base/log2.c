@@ -45,7 +45,7 @@ uint64_t td_isqrt(uint64_t v)
 {
     uint64_t root = 0;
 
-    for (uint64_t bit = UINT64_C(1) << 62; bit; bit >>= 2) {
+    for (uint64_t bit = UINT64_C(1) << ((63 - __builtin_clzll(v | 1)) & ~1); bit; bit >>= 2) {
         if (v >= root + bit) {
             v -= root + bit;
             root = (root >> 1) + bit;

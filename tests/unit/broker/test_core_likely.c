@@ -211,7 +211,52 @@ static void a_restart_forgets_nothing(void **state)
     assert_int_equal(likely(f, third)->told_ms, told.told_ms);
 }
 
+/* Three one after the other; the second is cancelled, and somebody else comes, for whom the plan makes a list. */
+static uint32_t third_of_three(struct film *f, int64_t after_ms)
+{
+    full_cluster(f);
+    film_submit(f, .cores = 4, .limit_s = 3600);
+    uint32_t second = film_submit(f, .cores = 4, .limit_s = 3600), third = film_submit(f, .cores = 4, .limit_s = 3600);
+    film_advance(f, after_ms);
+    film_cancel(f, film_job(f, second)->uid, second);
+    film_submit(f, .cores = 4, .limit_s = 3600);
+    return third;
+}
+
+static void what_moved_by_much_is_told_anew(void **state)
+{
+    struct film *f = *state;
+    uint32_t third = third_of_three(f, 700 * SEC);
+
+    assert_true(likely(f, third)->said_ms > likely(f, third)->told_ms);
+    assert_true(likely(f, third)->at_ms < likely(f, third)->told_ms + 5400 * SEC);
+    assert_in_range(likely(f, third)->base_s, 7200, 7320); /* what it was told first is what its start teaches of */
+}
+
+static void but_not_at_once(void **state)
+{
+    struct film *f = *state;
+    uint32_t third = third_of_three(f, 60 * SEC);
+
+    assert_true(likely(f, third)->said_ms == likely(f, third)->told_ms);
+}
+
 static void an_interval_that_is_over_is_followed_by_another(void **state)
+{
+    struct film *f = *state;
+
+    full_cluster(f);
+    film_submit(f, .cores = 4, .limit_s = 3600); /* and runs on, beyond its limit */
+    uint32_t waits = film_submit(f, .cores = 4, .limit_s = 3600);
+    struct core_likely was = *likely(f, waits);
+    film_advance(f, 5400 * SEC);
+    film_submit(f, .cores = 1, .limit_s = 600);
+    assert_true(was.to_ms < f->now);
+    assert_true(likely(f, waits)->said_ms > was.to_ms);
+    assert_int_equal(likely(f, waits)->told_ms, was.told_ms);
+}
+
+static void without_any_limit_nothing_is_likely(void **state)
 {
     struct film *f = *state;
 
@@ -288,6 +333,9 @@ int main(void)
         FILM(held_and_released_it_is_told_anew),
         FILM(an_arrays_next_task_takes_what_was_told),
         FILM(a_restart_forgets_nothing),
+        FILM(what_moved_by_much_is_told_anew),
+        FILM(but_not_at_once),
+        FILM(without_any_limit_nothing_is_likely),
         FILM(an_interval_that_is_over_is_followed_by_another),
         FILM(whoever_is_beyond_the_plan_has_a_bound),
         FILM(every_waiting_job_has_a_start_when_asked),
