@@ -67,12 +67,10 @@ static void state(struct block *b, const struct job_row *row, bool detail)
     }
 }
 
-/* Tender's own: of a waiting job whose start is foreseen, how. */
+/* Tender's own: of a waiting job that was told or promised something, or has a bound. */
 static void likely(struct block *b, const struct td_job_info *j)
 {
-    const char *kind = job_start_kind(j);
-
-    if (td_str_equal(kind, "N/A"))
+    if (j->state != TD_JOB_PENDING || (!j->likely_ms && !j->by_ms && !j->start_is_bound))
         return;
     line(b);
     td_buf_puts(b->out, "LikelyStart=");
@@ -83,7 +81,7 @@ static void likely(struct block *b, const struct td_job_info *j)
     put_moment(b->out, j->likely_to_ms, "N/A");
     td_buf_puts(b->out, " PromisedBy=");
     put_moment(b->out, j->by_ms, "N/A");
-    td_buf_putf(b->out, " StartKind=%s", kind);
+    td_buf_putf(b->out, " StartKind=%s", job_start_kind(j));
 }
 
 static void times(struct block *b, const struct job_row *row)
