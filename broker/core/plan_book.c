@@ -16,6 +16,7 @@
 
 #define LOOKS_MAX 4000000u    /* nodes looked at in one pass to place bookings */
 #define WAY_LOOKS_MAX 400000u /* of them to make way */
+#define LOOK_STEPS 8          /* a look at a node costs as much as so many steps of a profile at hand */
 #define WAYS_MAX 8u           /* tries to make way in one pass */
 #define REPLANS_MAX 4u
 #define KILL_MS (INT64_C(30) * 1000) /* what runs to its limit may take so long to be gone */
@@ -983,7 +984,7 @@ int64_t book_guess(struct pass *pass, const struct slot *c, int64_t *cost)
     struct booking k = {.shape = c->shape, .limit_s = c->run_s};
     int64_t at = place(pass, GUESS, c->shape, c->run_s, TD_FOREVER);
 
-    *cost += b->looks - looks;
+    *cost += (int64_t)(b->looks - looks) * LOOK_STEPS;
     b->looks = looks;
     if (at == TD_FOREVER)
         return at;

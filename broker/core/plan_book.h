@@ -57,7 +57,7 @@ void book_promise(struct pass *pass, const struct slot *c);
 int64_t book_at(const struct pass *pass, const struct slot *c);
 /* Another sheet, for likely starts: every node as plan_foretold has it, then what is put on it. Empty from book_guess_begin. */
 void book_guess_begin(struct pass *pass);
-/* Puts one instance where it fits first, to run as foretold; TD_FOREVER: nowhere. *cost grows by what that took. */
+/* Puts one instance where it fits first, to run as foretold; TD_FOREVER: nowhere. *cost grows by what that took, in steps. */
 int64_t book_guess(struct pass *pass, const struct slot *c, int64_t *cost);
 /* The same for one that is asked about, if it is this candidate that is booked. */
 void book_answer(struct pass *pass, const struct slot *c);

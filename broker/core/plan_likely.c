@@ -9,7 +9,7 @@
  * What is made of them, and how far they are off, is the core's (likely.c). Decides nothing.
  *
  * Costs: one list for a pass, only where somebody waits who was not told yet, no longer than to the
- * last of those. A pass is given CREDIT looks; a list may use up what earlier passes saved, and
+ * last of those. A pass is given CREDIT steps; a list may use up what earlier passes saved, and
  * whatever more it used is saved up for again before there is another. So one pass costs at most
  * LIST_MAX, and many of them CREDIT each; whoever comes behind the list's end, or when there is none,
  * has his hole alone. Soft: a restart begins with no credit saved. */
