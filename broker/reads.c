@@ -172,6 +172,15 @@ const struct td_pick *shell_job_pick(struct td_arena *a, const struct td_query_j
     return td_pick_make(a, &td_rec_job_info, see, &q->fields, &left_out);
 }
 
+/* Who names fields pays for a bound only where he looks at it. */
+static bool shows_start(const struct td_query_jobs *q)
+{
+    bool found = q->fields.n == 0;
+    for (uint32_t i = 0; i < q->fields.n && !found; i++)
+        found = q->fields.v[i] == OF(start_ms);
+    return found;
+}
+
 static bool put_job(struct answer *a, const struct td_job_info *row)
 {
     if (!td_core_sees_job_of(a->s->core, row->uid, a->r->from.uid))
@@ -311,6 +320,7 @@ static void read_jobs(struct shell *s, const struct shell_read *r)
         .state_only = q->state_only,
         .expand = q->expand,
         .all = q->all,
+        .bounds = shows_start(q),
         .asker_uid = r->from.uid,
         .asker_operator = a.is_operator,
     };

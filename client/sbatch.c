@@ -293,6 +293,22 @@ struct td_submit submit_message(struct submit *s, const struct script *script, c
     };
 }
 
+/* Tender's own. */
+static void tell_likely(const struct td_submitted *would)
+{
+    struct td_buf at = {0}, from = {0}, to = {0};
+
+    put_moment(&at, would->likely_ms, "");
+    put_moment(&from, would->likely_from_ms, "");
+    put_moment(&to, would->likely_to_ms, "");
+    if (would->likely_ms)
+        say_note("It would likely start at %s; four of five jobs alike start between %s and %s", td_buf_str(&at), td_buf_str(&from),
+                 td_buf_str(&to));
+    td_buf_release(&at);
+    td_buf_release(&from);
+    td_buf_release(&to);
+}
+
 /* Slurm's sentence. */
 static void tell_start(const struct td_submitted *would)
 {
@@ -306,6 +322,7 @@ static void tell_start(const struct td_submitted *would)
         say_note("Job %u could run here; when it would start cannot be foretold (what it needs is held without a time limit, or "
                  "too many wait before it)", would->job);
     td_buf_release(&at);
+    tell_likely(would);
 }
 
 static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)

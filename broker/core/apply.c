@@ -127,6 +127,7 @@ static void apply_split(struct td_core *c, const struct td_ev_task_split *ev)
         c->next_job = ev->job + 1;
         j = copy_of_record(c, a->record, ev->job);
         j->task = ev->task;
+        core_likely_split(j, a->record);
         core_array_put(c, j);
         begin_waiting(c, j);
         core_deps_split(c, j);
@@ -149,6 +150,8 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
     struct core_alloc *a = core_alloc_new(c, j, ev->places.v, ev->places.n);
     a->fenced = ev->fenced;
     int64_t until = core_job_until(j, c->time_ms, j->limit_s);
+    j->run_s = core_foretell(c, j, NULL);
+    core_likely_learn(c, j);
     set_state(c, j, TD_JOB_AWARDED);
     core_job_enqueue(c, j); /* leaves the queue */
     j->reason = TD_REASON_NONE;
@@ -159,6 +162,7 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
         struct core_part *part = &a->parts[i];
         part->state = TD_ALLOC_AWARDED;
         td_ledger_take(c->ledger, part->node->no, j->id, j->attempt, part->place, until);
+        core_part_foretell(c, part, c->time_ms);
         core_part_link(part);
         core_part_due(c, part, c->time_ms);
     }
@@ -201,9 +205,11 @@ static void apply_accepted(struct td_core *c, const struct td_ev_alloc_accepted 
         return;
     set_state(c, j, TD_JOB_RUNNING);
     j->start_ms = c->time_ms;
-    for (uint32_t i = 0; i < j->alloc->nparts; i++)
+    for (uint32_t i = 0; i < j->alloc->nparts; i++) {
         td_ledger_set_until(c->ledger, j->alloc->parts[i].node->no, j->id, j->attempt,
                             core_job_until(j, j->start_ms, j->limit_s));
+        core_part_foretell(c, &j->alloc->parts[i], j->start_ms);
+    }
     core_deps_wake(c, j);
     c->counters.jobs_started++;
 }
@@ -441,8 +447,10 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
     }
     if (j->state != TD_JOB_PENDING)
         return;
-    if (is_set(ch, 2) || is_set(ch, 4) || is_set(ch, 7))
-        j->by_ms = 0; /* that was for another request */
+    if (is_set(ch, 2) || is_set(ch, 4) || is_set(ch, 7)) { /* that was for another request */
+        j->by_ms = 0;
+        core_likely_drop(j);
+    }
     if (is_set(ch, 13)) {
         bool waited = j->deps != NULL;
         core_deps_drop(c, j);
@@ -693,6 +701,9 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         return;
     case TD_EV_JOBS_PROMISED:
         core_promises_apply(c, ev->body);
+        return;
+    case TD_EV_JOBS_LIKELY:
+        core_likely_apply(c, ev->body);
         return;
     case TD_EV_JOBS_PURGED:
         apply_purged(c, ev->body);

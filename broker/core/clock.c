@@ -43,9 +43,10 @@ void core_limits_count(struct td_core *c, int64_t delta_ms)
         int64_t from = j->start_ms ? j->start_ms : c->time_ms + delta_ms;
         for (uint32_t k = 0; k < j->alloc->nparts; k++) {
             const struct core_part *p = &j->alloc->parts[k];
-            if (p->state != TD_ALLOC_GONE)
-                td_ledger_set_until(c->ledger, p->node->no, j->id, j->attempt,
-                                    core_job_until(j, from, j->limit_s));
+            if (p->state == TD_ALLOC_GONE)
+                continue;
+            td_ledger_set_until(c->ledger, p->node->no, j->id, j->attempt, core_job_until(j, from, j->limit_s));
+            core_part_foretell(c, p, from);
         }
     }
 }
@@ -58,6 +59,8 @@ void core_clock_apply(struct td_core *c, const struct td_ev_clock_stepped *ev)
         for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++)
             c->client_keys.v[i].at_ms += ev->delta_ms;
         core_limits_count(c, ev->delta_ms);
+        for (uint32_t i = 0; i < c->jobs.n; i++)
+            core_likely_step(c->jobs.v[i], ev->delta_ms);
     }
     for (uint32_t i = 0; i < c->jobs.n; i++) {
         if (c->jobs.v[i]->state == TD_JOB_PENDING && c->jobs.v[i]->begin_ms)

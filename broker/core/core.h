@@ -109,6 +109,7 @@ struct td_job_query {
     const uint32_t *uids; /* from filter->users */
     uint32_t nuids;
     bool detail, state_only, expand, all;
+    bool bounds; /* where no plan has a start: a bound on it, which costs a walk through the queue */
     uint32_t asker_uid;
     bool asker_operator;
 };

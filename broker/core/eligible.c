@@ -163,6 +163,8 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
     if (j->queued && (!wants || j->ncandidates > 1))
         td_queue_drop(c->queue, j->id);
     j->queued = wants;
+    if (!wants)
+        core_likely_drop(j);
     if (j->state == TD_JOB_DONE) {
         core_job_drop_shapes(c, j);
         core_deps_drop(c, j);
@@ -193,6 +195,7 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
             .limit_min_s = j->spec->body.limit_min_s,
             .run_s = core_foretell(c, j, NULL),
             .by_ms = j->by_ms,
+            .told = j->likely != NULL,
             .since_ms = j->eligible_ms ? j->eligible_ms : j->submit_ms,
         };
         td_queue_put(c->queue, &put);

@@ -71,6 +71,7 @@ void core_job_free(struct td_core *c, struct core_job *j)
     core_job_drop_shapes(c, j);
     core_deps_drop(c, j);
     core_spec_drop(c, &j->spec);
+    core_likely_drop(j);
     td_free(j->detail);
     td_free(j->usage);
     td_free(j->candidates);

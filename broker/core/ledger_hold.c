@@ -349,6 +349,16 @@ void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint3
     note_end(l, node, until);
 }
 
+void td_ledger_foretell(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, int64_t since, uint32_t run_s)
+{
+    TD_ASSERT(node < l->nodes.n);
+    struct holding *h = td_map_get(&l->nodes.v[node].by_attempt, attempt_key(job, attempt));
+
+    TD_ASSERT(h != NULL);
+    h->since = since;
+    h->run_s = run_s;
+}
+
 void node_sort_holdings(struct td_ledger *l, struct node *n)
 {
     /* Ties end in job and attempt, so that the order does not depend on history. Insertion sort: nearly sorted. */

@@ -44,6 +44,8 @@ struct held_gres {
 struct holding {
     uint32_t job, attempt;
     int64_t until;
+    int64_t since;  /* with run_s, as foretold; plan_likely.c */
+    uint32_t run_s;
     uint32_t ncpus;
     uint64_t mem, tmp;
     struct td_bin cpus; /* in the same block */

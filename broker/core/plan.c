@@ -353,7 +353,7 @@ static void run(struct td_ledger *l, const struct td_queue *q, const struct td_p
     pass.lots_max = p->lots_max ? p->lots_max : UINT32_MAX;
     begin_nodes(&pass);
     begin_shapes(&pass);
-    ret->bys.n = 0;
+    ret->bys.n = ret->likely.n = 0;
     ret->next_ms = TD_FOREVER;
     merge_shapes(&pass);
     if (is_booked(p))
@@ -375,7 +375,7 @@ void td_plan_run(struct td_ledger *l, const struct td_queue *q, const struct td_
     }
     /* Without a policy that keeps a book none is kept; of a dry run nothing is left. */
     if (p->dry) {
-        s->book = book_new();
+        s->book = is_booked(p) && policy == p->policy && book_is_used(kept) ? book_copy(kept) : book_new();
         run(l, q, p, ret);
         book_destroy(&s->book);
         s->book = kept;
@@ -394,5 +394,6 @@ void td_plan_release(struct td_plan *p)
     td_vec_release(&p->starts);
     td_vec_release(&p->promises);
     td_vec_release(&p->bys);
+    td_vec_release(&p->likely);
     td_arena_release(&p->arena);
 }

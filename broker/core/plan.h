@@ -45,6 +45,8 @@ void td_ledger_take(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t a
 /* Giving something back also forgets what the node has refused. */
 void td_ledger_give(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt);
 void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, int64_t until);
+/* It runs since then, and is foretold to run so long; for likely starts alone. run_s 0: to its limit. */
+void td_ledger_foretell(struct td_ledger *l, uint32_t node, uint32_t job, uint32_t attempt, int64_t since, uint32_t run_s);
 struct td_ledger_free {
     uint32_t cpus, cpus_total, holdings;
     uint64_t memory_mb, memory_total_mb, tmp_mb;
@@ -94,10 +96,12 @@ struct td_candidate {
     uint32_t run_s;   /* as foretold, within the limit; 0: the limit */
     int64_t since_ms; /* it could run, and waits, since then */
     int64_t by_ms;    /* promised to start by then; 0: not promised yet */
+    bool told;        /* when it is likely to start */
 };
 void td_queue_put(struct td_queue *q, const struct td_candidate *c); /* new, or changed: (job, component, partition) is the key */
 void td_queue_set_run(struct td_queue *q, uint32_t job, uint32_t run_s);
 void td_queue_set_by(struct td_queue *q, uint32_t job, int64_t by_ms); /* of all its candidates */
+void td_queue_set_told(struct td_queue *q, uint32_t job, bool told);   /* of all its candidates */
 void td_queue_drop(struct td_queue *q, uint32_t job); /* all its candidates */
 uint32_t td_queue_length(const struct td_queue *q);
 bool td_queue_check(const struct td_queue *q, struct td_error *err);
@@ -112,7 +116,9 @@ struct td_plan_params {
     int64_t now_ms;
     enum td_policy policy;
     bool free_order;       /* tender: the queue may be reordered */
-    bool dry;              /* tender, conservative: with a book of its own, which is forgotten; the kept one is as it was */
+    bool dry;              /* with a book of its own, which is forgotten: a copy of the kept one where the policy is the one it was
+                            * kept by, else an empty one; the kept one is as it was */
+    uint32_t ask;          /* tender, conservative: a job whose booking is among the promises, whether it is a head or not; 0: none */
     uint32_t depth;        /* heads with a reservation; conservative: bound on them */
     uint32_t starts_max;   /* stop after so many instances planned */
     uint32_t lots_max;     /* at most so many lots */
@@ -138,10 +144,24 @@ struct td_plan_by {
     int64_t by_ms;
     bool moved;
 };
+/* A waiting candidate, as it is reckoned for its likely start (plan_likely.c): where the book has room for it by time
+ * limits, and when it starts if the queue goes on in order and everything runs as long as foretold. TD_FOREVER: not known. */
+struct td_plan_likely {
+    uint32_t job;
+    int64_t hole_ms, list_ms;
+};
+/* When those who wait start at the latest, if all before them use up their limits (plan_bound.c). Borrows ledger and queue,
+ * which must stay as they are. */
+struct td_plan_bounds;
+struct td_plan_bounds *td_plan_bounds_new(struct td_ledger *l, const struct td_queue *q, int64_t now_ms);
+void td_plan_bounds_destroy(struct td_plan_bounds **p);
+int64_t td_plan_bound(struct td_plan_bounds *b, uint32_t job); /* TD_FOREVER: there is none, or it does not wait */
+
 struct td_plan {
     TD_VEC(struct td_plan_start) starts;     /* in rank order */
     TD_VEC(struct td_plan_promise) promises; /* in rank order; the first are the heads */
     TD_VEC(struct td_plan_by) bys;           /* promises made in this pass */
+    TD_VEC(struct td_plan_likely) likely;    /* of those not told, and of others where it was at hand */
     int64_t next_ms;                         /* a booking begins then: plan again; TD_FOREVER: none */
     struct td_arena arena;
     uint32_t examined;                       /* candidates looked at */

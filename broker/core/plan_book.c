@@ -16,6 +16,7 @@
 
 #define LOOKS_MAX 4000000u    /* nodes looked at in one pass to place bookings */
 #define WAY_LOOKS_MAX 400000u /* of them to make way */
+#define LOOK_STEPS 8          /* a look at a node costs as much as so many steps of a profile at hand */
 #define WAYS_MAX 8u           /* tries to make way in one pass */
 #define REPLANS_MAX 4u
 #define KILL_MS (INT64_C(30) * 1000) /* what runs to its limit may take so long to be gone */
@@ -54,30 +55,68 @@ struct book {
     bookings;             /* by promise: (by, key); those without a place first */
     struct td_map at_key; /* place + 1 */
     TD_VEC(struct planned) planned;
-    TD_VEC(struct profile) bare, full, trial;
+    TD_VEC(struct profile) bare, full, trial, guess;
     TD_VEC(struct node_sheet) sheets;
-    TD_VEC(uint32_t) trial_stamp;
+    TD_VEC(uint32_t) trial_stamp, guess_stamp;
     struct td_map started; /* key -> instances, in this pass */
-    uint32_t trial_no, nparts;
+    uint32_t trial_no, guess_no, nparts;
     uint32_t looks, way_looks, ways;
     int64_t given_until; /* the latest end of what was given back since the last pass */
     bool loose;          /* room came free: bookings may move up */
 };
 #define BOOK_GRACE_MS 999 /* a start is settled some milliseconds after it was planned, and ends as much later */
 
-/* Where bookings are placed: the book's own profiles, or the trial's. */
-enum sheet { FULL, TRIAL };
+/* Where bookings are placed: the book's own profiles, or the trial's. GUESS: no bookings, what likely starts are reckoned with. */
+enum sheet { FULL, TRIAL, GUESS };
 
 struct book *book_new(void)
 {
     return td_alloc(sizeof(struct book));
 }
 
+static void index_bookings(struct book *b);
+
 static void release_profiles(struct profile *v, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         profile_release(&v[i]);
     td_free(v);
+}
+
+static void copy_profiles(struct profile *to, const struct profile *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (from[i].n)
+            profile_copy(&to[i], &from[i]);
+}
+
+static void grow_to(struct book *b, uint32_t nodes);
+
+/* Started instances are of one pass, and trials are scratch: neither comes along. */
+struct book *book_copy(const struct book *from)
+{
+    struct book *b = book_new();
+
+    grow_to(b, from->sheets.n);
+    memcpy(b->sheets.v, from->sheets.v, sizeof(*b->sheets.v) * b->sheets.n);
+    copy_profiles(b->bare.v, from->bare.v, from->bare.n);
+    copy_profiles(b->full.v, from->full.v, from->full.n);
+    for (uint32_t i = 0; i < from->bookings.n; i++) {
+        struct booking k = from->bookings.v[i];
+        k.parts = NULL;
+        if (k.nparts) {
+            k.parts = td_alloc(sizeof(*k.parts) * k.nparts);
+            memcpy(k.parts, from->bookings.v[i].parts, sizeof(*k.parts) * k.nparts);
+        }
+        td_vec_push(&b->bookings, k);
+    }
+    index_bookings(b);
+    for (uint32_t i = 0; i < from->planned.n; i++)
+        td_vec_push(&b->planned, from->planned.v[i]);
+    b->nparts = from->nparts;
+    b->given_until = from->given_until;
+    b->loose = from->loose;
+    return b;
 }
 
 bool book_is_used(const struct book *b)
@@ -99,7 +138,9 @@ void book_destroy(struct book **p)
     release_profiles(b->bare.v, b->bare.n);
     release_profiles(b->full.v, b->full.n);
     release_profiles(b->trial.v, b->trial.n);
+    release_profiles(b->guess.v, b->guess.n);
     td_vec_release(&b->trial_stamp);
+    td_vec_release(&b->guess_stamp);
     td_vec_release(&b->sheets);
     td_map_release(&b->started);
     td_free(b);
@@ -225,6 +266,14 @@ static struct profile *profile_of(struct pass *pass, enum sheet sheet, uint32_t 
 
     if (sheet == FULL)
         return &b->full.v[node];
+    if (sheet == GUESS) {
+        if (b->guess_stamp.v[node] != b->guess_no) {
+            plan_foretold(pass, node, &b->guess.v[node]);
+            b->looks += b->guess.v[node].n; /* it costs as much */
+        }
+        b->guess_stamp.v[node] = b->guess_no;
+        return &b->guess.v[node];
+    }
     if (b->trial_stamp.v[node] != b->trial_no) {
         b->trial_stamp.v[node] = b->trial_no;
         profile_copy(&b->trial.v[node], &b->bare.v[node]);
@@ -438,18 +487,18 @@ static void drop_dead(struct pass *pass)
     }
 }
 
-static void grow(struct pass *pass)
+static void grow_to(struct book *b, uint32_t nodes)
 {
-    struct book *b = pass->s->book;
-
-    while (b->bare.n < pass->l->nodes.n) {
+    while (b->bare.n < nodes) {
         struct profile none = {0};
 
         td_vec_push(&b->bare, none);
         td_vec_push(&b->full, none);
         td_vec_push(&b->trial, none);
+        td_vec_push(&b->guess, none);
         struct node_sheet unbuilt = {0};
         td_vec_push(&b->trial_stamp, 0u);
+        td_vec_push(&b->guess_stamp, 0u);
         td_vec_push(&b->sheets, unbuilt);
     }
 }
@@ -603,7 +652,7 @@ void book_begin(struct pass *pass)
 
     td_map_release(&b->started);
     b->looks = b->way_looks = b->ways = 0;
-    grow(pass);
+    grow_to(b, pass->l->nodes.n);
     catch_up(pass);
     drop_dead(pass);
     take_in(pass);
@@ -905,6 +954,44 @@ void book_promise(struct pass *pass, const struct slot *c)
     }
     if (k || pass->p->policy != TD_POLICY_CONSERVATIVE)
         td_vec_push(&pass->out->promises, p);
+}
+
+void book_answer(struct pass *pass, const struct slot *c)
+{
+    const struct booking *k = find(pass->s->book, c);
+
+    if (k && k->placed && !k->started && k->partition == c->partition)
+        book_promise(pass, c);
+}
+
+int64_t book_at(const struct pass *pass, const struct slot *c)
+{
+    const struct booking *k = find(pass->s->book, c);
+
+    return k && k->placed ? k->at : TD_FOREVER;
+}
+
+void book_guess_begin(struct pass *pass)
+{
+    pass->s->book->guess_no++;
+}
+
+int64_t book_guess(struct pass *pass, const struct slot *c, int64_t *cost)
+{
+    struct book *b = pass->s->book;
+    uint32_t looks = b->looks, nparts = b->nparts;
+    struct booking k = {.shape = c->shape, .limit_s = c->run_s};
+    int64_t at = place(pass, GUESS, c->shape, c->run_s, TD_FOREVER);
+
+    *cost += (int64_t)(b->looks - looks) * LOOK_STEPS;
+    b->looks = looks;
+    if (at == TD_FOREVER)
+        return at;
+    write_down(pass, GUESS, &k, at);
+    *cost += b->guess.v[k.parts[0].node].n;
+    td_free(k.parts);
+    b->nparts = nparts;
+    return at;
 }
 
 /* What the booking says, and a little room to move: a twentieth of the limit. Where the queue is

@@ -18,6 +18,7 @@
 struct book;
 struct book *book_new(void);
 void book_destroy(struct book **p);
+struct book *book_copy(const struct book *from);
 bool book_is_used(const struct book *b); /* a pass has been kept in it */
 
 /* What happened since the last pass is taken in, bookings move up where room came free, and the
@@ -52,6 +53,14 @@ bool book_put_off(struct pass *pass, const struct slot *c);
 bool book_keep(struct pass *pass, const struct slot *c);
 /* Its booking becomes a promise of the plan's, for people to see. */
 void book_promise(struct pass *pass, const struct slot *c);
+/* When it is booked, TD_FOREVER: it is not. */
+int64_t book_at(const struct pass *pass, const struct slot *c);
+/* Another sheet, for likely starts: every node as plan_foretold has it, then what is put on it. Empty from book_guess_begin. */
+void book_guess_begin(struct pass *pass);
+/* Puts one instance where it fits first, to run as foretold; TD_FOREVER: nowhere. *cost grows by what that took, in steps. */
+int64_t book_guess(struct pass *pass, const struct slot *c, int64_t *cost);
+/* The same for one that is asked about, if it is this candidate that is booked. */
+void book_answer(struct pass *pass, const struct slot *c);
 /* Promises made and moved are written into the plan. */
 void book_finish(struct pass *pass);
 

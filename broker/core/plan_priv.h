@@ -90,6 +90,7 @@ struct plan_state {
     uint64_t *blocked;  /* fifo: places no lower candidate may use */
     uint32_t nwords;
     struct book *book; /* tender, conservative: kept from pass to pass */
+    int64_t likely_credit; /* what passes may still spend on lists (plan_likely.c) */
     /* work space */
     TD_VEC(const struct slot *) due; /* tender: bookings that begin now */
     TD_VEC(struct ordered) later; /* put off, to be tried in another order than rank's */
@@ -178,6 +179,11 @@ uint32_t plan_try(struct pass *pass, struct try *t, uint32_t want);
 /* plan_tender.c: the candidates in ps->later, in rank order; then those beyond the depth, one by one */
 void plan_booked(struct pass *pass);
 void plan_unbooked(struct pass *pass, const struct slot *c);
+
+/* plan_likely.c: likely starts of the n candidates, in this order, into the plan */
+struct profile;
+void plan_likely(struct pass *pass, const struct ordered *order, uint32_t n);
+void plan_foretold(struct pass *pass, uint32_t node, struct profile *ret); /* the node, holdings ending as foretold */
 
 /* plan.c */
 bool plan_meets_reserved(const struct pass *pass, const struct slot *c); /* a head could use its nodes */

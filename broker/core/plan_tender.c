@@ -105,6 +105,8 @@ static void conservative(struct pass *pass)
 void plan_booked(struct pass *pass)
 {
     struct plan_state *s = pass->s;
+    const struct ordered *order = s->later.v;
+    uint32_t n = s->later.n;
 
     book_begin(pass);
     if (pass->p->policy == TD_POLICY_CONSERVATIVE) {
@@ -114,10 +116,15 @@ void plan_booked(struct pass *pass)
             s->later.v[i] = plan_by_worth(pass, s->later.v[i].slot);
         if (pass->p->free_order)
             plan_sort(s->later.v, s->later.n);
+        order = td_arena_dup(&s->arena, s->later.v, n * sizeof(*order)); /* it is put in another */
         tender(pass);
         book_list_due(pass);
         start_due(pass);
     }
+    plan_likely(pass, order, n);
+    for (uint32_t i = 0; pass->p->ask && i < n; i++)
+        if (order[i].slot->job == pass->p->ask)
+            book_answer(pass, order[i].slot);
     book_finish(pass);
 }
 

@@ -1,13 +1,14 @@
 /* predict.c - sbatch --test-only: when and where a job would start if it were submitted now
  *
  * The job stands in the queue for one pass of the planner and leaves it again: nothing durable is touched. The pass is
- * conservative, so that whoever waits before it has a booking, and dry: it has a book of its own. A round that is being
- * settled asks the plan that was last run (td_plan_allows): the kept book, or else that plan, which is run anew then. */
+ * the next one's where the policy keeps a book, else conservative, so that whoever waits before it has a booking; and dry:
+ * it has a copy of the book, or one of its own. A round that is being settled asks the plan that was last run
+ * (td_plan_allows): the kept book, or else that plan, which is run anew then. */
 #include <string.h>
 
 #include "broker/core/state.h"
 
-#define DEPTH 1000u /* waiting jobs before it that are reckoned with; beyond, no start is foretold */
+#define DEPTH 1000u /* without a book, waiting jobs before it that are reckoned with; beyond, no start is foretold */
 
 struct put { /* shapes it holds meanwhile */
     uint32_t *shapes;
@@ -43,7 +44,8 @@ static void put_candidates(struct td_core *c, const struct td_ev_job_submitted *
                                    .class = core_class(c, p->no, CORE_GIVEN_NOT, 0, ev->spec.nice),
                                    .count = 1,
                                    .limit_s = ev->limit_s,
-                                   .limit_min_s = ev->spec.limit_min_s};
+                                   .limit_min_s = ev->spec.limit_min_s,
+                                   .since_ms = c->now_ms};
         td_queue_put(c->queue, &put);
     }
 }
@@ -101,14 +103,41 @@ static void read_plan(struct td_core *c, const struct td_plan *p, const struct t
     }
 }
 
+static void read_likely(const struct td_core *c, const struct td_plan *p, uint32_t job, struct td_submitted *ret)
+{
+    for (uint32_t i = 0; i < p->likely.n; i++) {
+        struct td_likely l;
+        if (p->likely.v[i].job != job)
+            continue;
+        core_likely_make(c, NULL, &p->likely.v[i], &l);
+        ret->likely_ms = core_civil_ms(c, l.at_ms);
+        ret->likely_from_ms = core_civil_ms(c, l.from_ms);
+        ret->likely_to_ms = core_civil_ms(c, l.to_ms);
+        return;
+    }
+}
+
+static struct td_plan_params params_for(const struct td_core *c, uint32_t job)
+{
+    struct td_plan_params p = core_plan_params(c);
+
+    if (!td_policy_keeps_book(p.policy))
+        p = (struct td_plan_params){.now_ms = c->now_ms, .policy = TD_POLICY_CONSERVATIVE, .depth = DEPTH};
+    p.dry = true;
+    p.ask = job;
+    return p;
+}
+
 void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struct td_submitted *ret)
 {
-    struct td_plan_params params = {.now_ms = c->now_ms, .policy = TD_POLICY_CONSERVATIVE, .depth = DEPTH, .dry = true};
+    struct td_plan_params params = params_for(c, ev->job);
     struct td_plan p = {0};
     struct put put = {0};
     put_candidates(c, ev, &put);
     td_plan_run(c->ledger, c->queue, &params, &p);
     read_plan(c, &p, ev, ret);
+    if (ret->start_ms > c->now_ms && td_policy_keeps_book(core_plan_params(c).policy)) /* else nobody learns from starts */
+        read_likely(c, &p, ev->job, ret);
     td_queue_drop(c->queue, ev->job);
     for (uint32_t i = 0; i < put.n; i++)
         td_ledger_drop_shape(c->ledger, put.shapes[i]);

@@ -275,6 +275,7 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
             s->run_s = run_of(c);
             s->since_ms = c->since_ms;
             s->by_ms = c->by_ms;
+            s->told = c->told;
             list_of(q, s->shape)->limit_floor = TD_MIN(list_of(q, s->shape)->limit_floor, floor_of(s));
             return;
         }
@@ -291,6 +292,7 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
                                       .run_s = run_of(c),
                                       .since_ms = c->since_ms,
                                       .by_ms = c->by_ms,
+                                      .told = c->told,
                                       .next = after,
                                       .component = (uint16_t)c->component,
                                       .partition = (uint16_t)c->partition};
@@ -335,6 +337,12 @@ void td_queue_set_by(struct td_queue *q, uint32_t job, int64_t by_ms)
 {
     for (uint32_t i = first_of_job(q, job); i != NO_SLOT; i = queue_slot(q, i)->next)
         queue_slot(q, i)->by_ms = by_ms;
+}
+
+void td_queue_set_told(struct td_queue *q, uint32_t job, bool told)
+{
+    for (uint32_t i = first_of_job(q, job); i != NO_SLOT; i = queue_slot(q, i)->next)
+        queue_slot(q, i)->told = told;
 }
 
 const struct slot *queue_find(const struct td_queue *q, uint32_t job, uint16_t component, uint16_t partition)

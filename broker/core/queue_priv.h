@@ -23,6 +23,7 @@ struct slot {
     uint16_t component, partition;
     bool dead;
     bool several; /* the job has other candidates: one start must count for all */
+    bool told;    /* when it is likely to start */
 };
 
 struct shape_queue {

@@ -90,10 +90,12 @@ static void plan(struct td_core *c)
     const struct td_plan_params params = core_plan_params(c);
     struct td_plan p = {0};
     core_learned_run(c);
+    core_likely_run(c);
     td_plan_run(c->ledger, c->queue, &params, &p);
     c->counters.plans++;
     core_reasons_note(c, &p);
     core_promises_note(c, &p);
+    core_likely_note(c, &p);
     clear(c);
     if (p.starts.n) {
         uint32_t *lot_of_shape =

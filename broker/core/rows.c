@@ -114,17 +114,29 @@ static void fill_wanted(const struct core_job *j, struct td_arena *a, struct td_
     ret->gres = (struct td_gres_held_list){gres, ngres};
 }
 
+static void fill_likely(const struct core_job *j, struct td_job_info *ret)
+{
+    ret->by_ms = j->by_ms;
+    if (!j->likely)
+        return;
+    ret->likely_ms = j->likely->at_ms;
+    ret->likely_from_ms = j->likely->from_ms;
+    ret->likely_to_ms = j->likely->to_ms;
+}
+
 static void fill_times(const struct core_job *j, struct td_job_info *ret)
 {
     ret->submit_ms = j->submit_ms;
     ret->eligible_ms = j->eligible_ms;
     ret->start_ms = j->start_ms;
     ret->end_ms = j->end_ms;
-    int64_t start_ms = j->promise_ms ? j->promise_ms : j->by_ms;
+    int64_t start_ms = j->promise_ms ? j->promise_ms : j->by_ms ? j->by_ms : j->likely ? j->likely->at_ms : 0;
     if (j->state == TD_JOB_PENDING && (start_ms || j->begin_ms > j->submit_ms)) {
         ret->start_ms = TD_MAX(start_ms, j->begin_ms);
         ret->start_is_prediction = true;
     }
+    if (j->state == TD_JOB_PENDING)
+        fill_likely(j, ret);
     if (j->state == TD_JOB_RUNNING && j->limit_s != TD_INFINITE)
         ret->end_ms = core_job_until(j, j->start_ms, j->limit_s);
 }
@@ -201,7 +213,22 @@ struct reading {
     struct td_arena *arena;
     td_job_visit_fn *visit;
     void *ctx;
+    struct td_plan_bounds **bounds; /* made when one is wanted first; NULL: none is */
 };
+
+/* Of those in the queue for whom no plan has a time. */
+static void fill_bound(const struct reading *r, const struct core_job *j, struct td_job_info *row)
+{
+    if (!r->bounds || !j->queued || row->start_ms || r->q->state_only)
+        return;
+    if (!*r->bounds)
+        *r->bounds = td_plan_bounds_new(r->c->ledger, r->c->queue, r->c->time_ms);
+    int64_t at = td_plan_bound(*r->bounds, j->id);
+    if (at == TD_FOREVER)
+        return;
+    row->start_ms = at;
+    row->start_is_prediction = row->start_is_bound = true;
+}
 
 static bool hidden_partitions(const struct td_core *c, const struct core_job *j)
 {
@@ -226,6 +253,7 @@ static bool expand(const struct reading *r, const struct core_job *j, const stru
     const struct core_array *array = j->array;
     struct td_job_info row;
     fill(r->c, j, r->q->detail, r->q->state_only, r->arena, &row);
+    fill_bound(r, j, &row);
     row.array_tasks = NULL;
     const uint8_t *named = nonly ? core_spans_bits(r->arena, only, nonly, array->nbytes) : NULL;
     for (int64_t t = td_bits_next(array->waiting, array->nbytes, 0); t >= 0;
@@ -257,6 +285,7 @@ static bool show(const struct reading *r, const struct core_job *j, const struct
         return expand(r, j, tasks, ntasks);
     struct td_job_info row;
     fill(r->c, j, q->detail, q->state_only, r->arena, &row);
+    fill_bound(r, j, &row);
     return r->visit(r->ctx, &row);
 }
 
@@ -322,21 +351,21 @@ static void show_named(const struct reading *r)
 void td_core_jobs(const struct td_core *c, const struct td_job_query *q, struct td_arena *a,
                   td_job_visit_fn *visit, void *ctx)
 {
-    struct reading r = {c, q, a, visit, ctx};
-    if (q->filter && q->filter->ids.n) {
+    struct td_plan_bounds *bounds = NULL;
+    struct reading r = {.c = c, .q = q, .arena = a, .visit = visit, .ctx = ctx, .bounds = q->bounds ? &bounds : NULL};
+    bool more = true;
+    if (q->filter && q->filter->ids.n)
         show_named(&r);
-        return;
-    }
-    for (uint32_t i = 0; i < c->jobs.n; i++) {
-        if (!show(&r, c->jobs.v[i], NULL, 0))
-            return;
-    }
+    else
+        for (uint32_t i = 0; i < c->jobs.n && more; i++)
+            more = show(&r, c->jobs.v[i], NULL, 0);
+    td_plan_bounds_destroy(&bounds);
 }
 
 void td_core_jobs_exact(const struct td_core *c, const struct td_job_query *q, const uint32_t *ids,
                         uint32_t n, struct td_arena *a, td_job_visit_fn *visit, void *ctx)
 {
-    struct reading r = {c, q, a, visit, ctx};
+    struct reading r = {.c = c, .q = q, .arena = a, .visit = visit, .ctx = ctx};
     for (uint32_t i = 0; i < n; i++) {
         const struct core_job *j = core_job_find(c, ids[i]);
         if (j && !show(&r, j, NULL, 0))

@@ -126,6 +126,7 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         .deps_any = j->deps && j->deps->any,
         .detail = j->detail,
     };
+    core_likely_fill(j, &r);
     if (r.own_spec)
         r.spec = j->spec->body;
     if (j->usage)
@@ -171,6 +172,7 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
     for (uint32_t i = 0; i < c->nodes.n; i++)
         emit_node(c->nodes.v[i], emit, ctx);
     emit_enrolment(c, emit, ctx);
+    core_likely_snapshot(c, emit, ctx);
     core_learn_snapshot(c, emit, ctx); /* before the jobs, whose run times are foretold as they are queued */
     for (uint32_t i = 0; i < c->arrays.n; i++)
         emit_array(c->arrays.v[i], emit, ctx);
@@ -291,6 +293,7 @@ static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_
             continue;
         int64_t until = core_job_until(j, j->start_ms ? j->start_ms : c->time_ms, j->limit_s);
         td_ledger_take(c->ledger, part->node->no, j->id, j->attempt, part->place, until);
+        core_part_foretell(c, part, j->start_ms ? j->start_ms : c->time_ms);
         core_part_link(part);
         if (part->state != TD_ALLOC_HELD)
             core_part_due(c, part, c->time_ms);
@@ -370,7 +373,9 @@ static int restore_job(struct td_core *c, const struct td_snap_job *r, struct td
         j->usage = td_alloc(sizeof(*j->usage));
         *j->usage = r->usage;
     }
-    int e = r->places.n ? restore_alloc(c, j, r, err) : 0;
+    int e = core_likely_restore_job(c, j, r, err);
+    if (e == 0 && r->places.n)
+        e = restore_alloc(c, j, r, err);
     if (e == 0)
         restore_indexes(c, j, r);
     return e;
@@ -441,6 +446,8 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
     }
     case TD_SNAP_LEARNED:
         return core_learn_restore(c, body, err);
+    case TD_SNAP_LIKELY:
+        return core_likely_restore(c, body, err);
     case TD_SNAP_ARRAY:
         return restore_array(c, body, err);
     case TD_SNAP_JOB:

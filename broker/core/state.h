@@ -155,6 +155,8 @@ struct core_job {
     uint64_t priority;
     int64_t submit_ms, eligible_ms, begin_ms, start_ms, end_ms;
     int64_t by_ms; /* promised to start by then; 0: not promised */
+    struct core_likely *likely; /* in the queue: as it was told; NULL: not told */
+    uint32_t run_s; /* as foretold when it was awarded */
     char *detail;
     struct td_usage *usage;
     struct core_alloc *alloc; /* kept after the end, for show job */
@@ -234,6 +236,19 @@ struct core_node {
     uint32_t lots_expected; /* of the open round, still unanswered */
     uint64_t round;         /* whose offers reached it */
     uint8_t *lots_answered; /* bitmap, in the round's arena */
+};
+
+#define CORE_LIKELY_BANDS 64u
+#define CORE_LIKELY_QUANTILES 3u
+struct core_likely { /* when a waiting job will start, as it was told */
+    uint32_t band, base_s; /* of the first time; band 0: its start teaches nothing */
+    int64_t told_ms, said_ms; /* first, and last */
+    int64_t at_ms, from_ms, to_ms;
+    int64_t looked_ms; /* soft: whether it has moved was looked at then */
+};
+struct core_likely_band { /* of waits so long as reckoned (the first: of all): log2 of wait / reckoned, in 1/65536 */
+    uint32_t n;
+    int64_t q[CORE_LIKELY_QUANTILES]; /* low, middle, high; meaningless while n is 0 */
 };
 
 #define CORE_LEARN_RUNS 8u
@@ -351,6 +366,7 @@ struct td_core {
     TD_VEC(struct core_token) tokens;
     TD_VEC(struct core_learned) learned;
     uint32_t learned_next; /* gives way next, once the table is full */
+    struct core_likely_band likely_bands[CORE_LIKELY_BANDS];
     TD_VEC(struct core_user_key) user_keys;
     /* index */
     struct td_map learned_by_kind; /* place + 1 */
@@ -399,6 +415,7 @@ struct td_core {
     struct core_disturbed disturbed;
     TD_VEC(uint32_t) learned_uids; /* something was learned of their jobs since the last plan */
     int64_t plan_next_ms;          /* a booking begins */
+    int64_t likely_next_ms;        /* no interval is over before; 0: look */
     TD_VEC(struct core_refused) refused;
     int64_t audit_next_ms;
     struct core_acted acted;
@@ -676,6 +693,22 @@ void core_learn_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *c
 int core_learn_restore(struct td_core *c, const struct td_snap_learned *r, struct td_error *err);
 void core_learned_run(struct td_core *c); /* before a plan */
 void core_learn_free(struct td_core *c);
+
+/* likely.c: when waiting jobs will start */
+void core_likely_run(struct td_core *c); /* before a plan */
+/* The interval now; of a job that is not there yet (NULL), too. */
+void core_likely_make(const struct td_core *c, const struct core_job *j, const struct td_plan_likely *p, struct td_likely *ret);
+void core_likely_note(struct td_core *c, const struct td_plan *plan);
+void core_likely_apply(struct td_core *c, const struct td_ev_jobs_likely *ev);
+void core_likely_learn(struct td_core *c, const struct core_job *j); /* it starts */
+void core_likely_drop(struct core_job *j); /* it waits no longer, or for something else */
+void core_likely_split(struct core_job *task, struct core_job *record); /* the record's next task takes what it was told */
+void core_likely_step(struct core_job *j, int64_t delta_ms); /* the clock was set ahead */
+void core_part_foretell(struct td_core *c, const struct core_part *p, int64_t from_ms); /* it runs since then */
+void core_likely_fill(const struct core_job *j, struct td_snap_job *r);
+int core_likely_restore_job(struct td_core *c, struct core_job *j, const struct td_snap_job *r, struct td_error *err);
+void core_likely_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx);
+int core_likely_restore(struct td_core *c, const struct td_snap_likely *r, struct td_error *err);
 
 /* ending.c */
 void core_job_end(struct td_core *c, struct core_job *j,

@@ -1,7 +1,7 @@
 /* notes.c - what a watcher sees of an event: whom it concerns, how things stand after it, and its fields by right
  *
- * Driven by the rows of proto/tbl/events.def: a field called job, jobs or array_job names jobs; what may be seen by whom is
- * the field's own column. A new event needs no line here. */
+ * Driven by the rows of proto/tbl/events.def: a field called job, jobs or array_job names jobs, and a list of records that
+ * have a field called job does; what may be seen by whom is the field's own column. A new event needs no line here. */
 #include <string.h>
 
 #include "broker/front/front.h"
@@ -40,6 +40,30 @@ static void encode(struct td_buf *out, const struct td_record *rec, const void *
     td_wire_put_record(out, rec, copy);
 }
 
+struct records { /* each about a job */
+    const struct td_record *rec;
+    struct {
+        const uint8_t *v;
+        uint32_t n;
+    } *list;
+};
+
+/* The first such list; list NULL: there is none. */
+static struct records records_of(const struct td_record *rec, const void *body)
+{
+    for (uint32_t i = 0; i < rec->n; i++) {
+        const struct td_field *f = &rec->fields[i];
+        if (f->type == TD_T_RECS && field_of(f->sub, body, "job", TD_T_U32))
+            return (struct records){.rec = f->sub, .list = (void *)((uintptr_t)body + f->offset)};
+    }
+    return (struct records){0};
+}
+
+static uint32_t job_of(const struct records *r, uint32_t i)
+{
+    return number_of(r->rec, r->list->v + (size_t)i * r->rec->size, "job");
+}
+
 /* Nobody's: of a job that the core does not hold. */
 static uint32_t owner_of(const struct td_core *core, uint32_t job)
 {
@@ -72,6 +96,9 @@ void front_note_make(const struct td_core *core, const struct td_event *ev, cons
         td_vec_push(&ids, array);
     for (uint32_t i = 0; jobs && i < jobs->n; i++)
         td_vec_push(&ids, jobs->v[i]);
+    const struct records records = records_of(rec, ev->body);
+    for (uint32_t i = 0; records.list && i < records.list->n; i++)
+        td_vec_push(&ids, job_of(&records, i));
     for (uint32_t i = 0; i < ids.n; i++)
         td_vec_push(&uids, leaving->n == ids.n ? leaving->v[i] : owner_of(core, ids.v[i]));
 
@@ -97,6 +124,28 @@ void front_note_release(struct front_note *n)
     *n = (struct front_note){0};
 }
 
+/* uids: of those whose jobs these are, in their order. */
+static void own_ids(struct td_u32s *jobs, const uint32_t *uids, uint32_t uid, struct td_arena *a)
+{
+    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), n = 0;
+    for (uint32_t i = 0; i < jobs->n; i++)
+        if (uids[i] == uid)
+            kept[n++] = jobs->v[i];
+    *jobs = (struct td_u32s){kept, n};
+}
+
+static void own_records(const struct records *r, const uint32_t *uids, uint32_t uid, struct td_arena *a)
+{
+    size_t size = r->rec->size;
+    uint8_t *kept = td_arena_alloc(a, (r->list->n + 1) * size);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->list->n; i++)
+        if (uids[i] == uid)
+            memcpy(kept + n++ * size, r->list->v + i * size, size);
+    r->list->v = kept;
+    r->list->n = n;
+}
+
 /* One that speaks of jobs of several users, less the others'. */
 static struct td_bin own_only(struct td_bin all, const struct front_note *n, uint32_t uid, struct td_arena *a)
 {
@@ -107,14 +156,16 @@ static struct td_bin own_only(struct td_bin all, const struct front_note *n, uin
     if (td_wire_get_record(a, rec, all.v, all.n, body, &ignored) < 0)
         return (struct td_bin){0}; /* ours, encoded above: nothing is shown rather than too much */
     struct td_u32s *jobs = (struct td_u32s *)(uintptr_t)field_of(rec, body, "jobs", TD_T_U32S);
-    if (!jobs)
+    const struct records records = records_of(rec, body);
+    if (!jobs && !records.list)
         return all;
-    TD_ASSERT(jobs->n == n->nids);
-    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), k = 0;
-    for (uint32_t i = 0; i < jobs->n; i++)
-        if (n->uids[i] == uid)
-            kept[k++] = jobs->v[i];
-    *jobs = (struct td_u32s){kept, k};
+    const uint32_t nrecords = records.list ? records.list->n : 0, njobs = jobs ? jobs->n : 0;
+    TD_ASSERT(njobs + nrecords <= n->nids); /* the last of its ids, in this order */
+    const uint32_t *uids = n->uids + (n->nids - njobs - nrecords);
+    if (jobs)
+        own_ids(jobs, uids, uid, a);
+    if (records.list)
+        own_records(&records, uids + njobs, uid, a);
     td_wire_put_record(&out, rec, body);
     const struct td_bin own = {td_arena_dup(a, out.data, out.len), (uint32_t)out.len};
     td_buf_release(&out);

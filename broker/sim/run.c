@@ -119,6 +119,15 @@ static struct sim_job *job_of(struct run *r, uint32_t job)
     return &r->out->jobs[r->places.v[job - 1]];
 }
 
+/* What it was told first is what is measured. */
+static void note_likely(struct sim_job *s, const struct td_likely *l)
+{
+    if (s->likely_to_s >= 0)
+        return;
+    s->likely_from_s = (l->from_ms - T0_MS) / 1000;
+    s->likely_to_s = (l->to_ms - T0_MS) / 1000;
+}
+
 static void note_events(struct run *r)
 {
     uint32_t n;
@@ -140,6 +149,10 @@ static void note_events(struct run *r)
                 if (s->by_s < 0)
                     s->by_s = (p->promises.v[k].by_ms - T0_MS) / 1000;
             }
+        } else if (e[i].id == TD_EV_JOBS_LIKELY) {
+            const struct td_ev_jobs_likely *l = e[i].body;
+            for (uint32_t k = 0; k < l->likely.n; k++)
+                note_likely(job_of(r, l->likely.v[k].job), &l->likely.v[k]);
         } else if (e[i].id == TD_EV_JOB_ENDED) {
             if (++r->out->ended % PROGRESS_EVERY == 0 && r->progress)
                 r->progress(r->ctx, r->out->ended);

@@ -87,6 +87,17 @@ void job_put_command(struct td_buf *out, const struct td_job_info *j)
         td_buf_putf(out, " %s", j->spec.argv.v[i]);
 }
 
+const char *job_start_kind(const struct td_job_info *j)
+{
+    if (j->state != TD_JOB_PENDING || j->start_ms <= 0)
+        return "N/A";
+    if (j->start_is_bound)
+        return "Bound";
+    if (j->start_ms == j->by_ms)
+        return "Promise";
+    return j->start_ms == j->likely_ms ? "Likely" : "Plan";
+}
+
 uint64_t job_elapsed_s(const struct job_row *row)
 {
     const struct td_job_info *j = row->job;

@@ -29,6 +29,9 @@ void job_put_reason(struct td_buf *out, const struct td_job_info *j, char blank)
 void job_put_user(struct td_buf *out, const struct td_job_info *j);
 void job_put_group(struct td_buf *out, const struct td_job_info *j);
 void job_put_command(struct td_buf *out, const struct td_job_info *j);
+/* What the start of a waiting job is: Plan (as planned now), Promise (by then), Likely, Bound (if all before it use up their
+ * limits); N/A: none is known, or it does not wait. */
+const char *job_start_kind(const struct td_job_info *j);
 uint64_t job_elapsed_s(const struct job_row *row);
 const struct td_job_need *job_need(const struct td_job_info *j); /* its first component; never NULL */
 void job_put_tres(struct td_buf *out, const struct td_job_info *j);

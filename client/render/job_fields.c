@@ -59,6 +59,11 @@ PRINT(qos) { put_or_null(out, JOB(row)->spec.qos); }
 PRINT(priority_long) { td_buf_putf(out, "%llu", (unsigned long long)JOB(row)->priority); }
 PRINT(reason) { job_put_reason(out, JOB(row), ' '); }
 PRINT(start) { put_moment(out, JOB(row)->start_ms, "N/A"); }
+PRINT(likely) { put_moment(out, JOB(row)->likely_ms, "N/A"); }
+PRINT(likely_from) { put_moment(out, JOB(row)->likely_from_ms, "N/A"); }
+PRINT(likely_to) { put_moment(out, JOB(row)->likely_to_ms, "N/A"); }
+PRINT(promised) { put_moment(out, JOB(row)->by_ms, "N/A"); }
+PRINT(start_kind) { td_buf_puts(out, job_start_kind(JOB(row))); }
 PRINT(end) { put_moment(out, JOB(row)->end_ms, "N/A"); }
 PRINT(submitted) { put_moment(out, JOB(row)->submit_ms, "N/A"); }
 PRINT(eligible) { put_moment(out, JOB(row)->eligible_ms, "N/A"); }
@@ -163,6 +168,8 @@ COMPARE(by_uid, row->job->uid)
 COMPARE(by_gid, row->job->gid)
 COMPARE(by_nice, row->job->spec.nice)
 COMPARE(by_start, row->job->start_ms ? row->job->start_ms : INT64_MAX)
+COMPARE(by_likely, row->job->likely_ms ? row->job->likely_ms : INT64_MAX)
+COMPARE(by_promise, row->job->by_ms ? row->job->by_ms : INT64_MAX)
 COMPARE(by_end, row->job->end_ms ? row->job->end_ms : INT64_MAX)
 COMPARE(by_submit, row->job->submit_ms)
 COMPARE(by_memory, TD_MAX(job_need(row->job)->mem_mb_per_node, job_need(row->job)->mem_mb_per_cpu))
@@ -200,6 +207,10 @@ static int by_id(const void *a, const void *b)
 
 /* JSON has moments as seconds since 1970 (0: none), a limit as minutes (null: none), as Slurm's readers expect. */
 PRINT(epoch_start) { td_buf_put_i64(out, JOB(row)->start_ms / 1000); }
+PRINT(epoch_likely) { td_buf_put_i64(out, JOB(row)->likely_ms / 1000); }
+PRINT(epoch_likely_from) { td_buf_put_i64(out, JOB(row)->likely_from_ms / 1000); }
+PRINT(epoch_likely_to) { td_buf_put_i64(out, JOB(row)->likely_to_ms / 1000); }
+PRINT(epoch_promised) { td_buf_put_i64(out, JOB(row)->by_ms / 1000); }
 PRINT(epoch_end) { td_buf_put_i64(out, JOB(row)->end_ms / 1000); }
 PRINT(epoch_submitted) { td_buf_put_i64(out, JOB(row)->submit_ms / 1000); }
 PRINT(epoch_eligible) { td_buf_put_i64(out, JOB(row)->eligible_ms / 1000); }
@@ -232,6 +243,10 @@ static const struct field fields[] = {
     {0, NULL, "", "time_limit", JSON_NUMBER, limit_minutes, by_limit, TRAIT_NONE, NULL},
     {0, NULL, "", "start_time", JSON_NUMBER, epoch_start, by_start, TRAIT_NONE, NULL},
     {0, NULL, "", "end_time", JSON_NUMBER, epoch_end, by_end, TRAIT_NONE, NULL},
+    {0, NULL, "", "likely_start_time", JSON_NUMBER, epoch_likely, by_likely, TRAIT_NONE, NULL},
+    {0, NULL, "", "likely_from_time", JSON_NUMBER, epoch_likely_from, NULL, TRAIT_NONE, NULL},
+    {0, NULL, "", "likely_to_time", JSON_NUMBER, epoch_likely_to, NULL, TRAIT_NONE, NULL},
+    {0, NULL, "", "promised_by_time", JSON_NUMBER, epoch_promised, by_promise, TRAIT_NONE, NULL},
     {0, NULL, "", "submit_time", JSON_NUMBER, epoch_submitted, by_submit, TRAIT_NONE, NULL},
     {0, NULL, "", "eligible_time", JSON_NUMBER, epoch_eligible, NULL, TRAIT_NONE, NULL},
     {0, NULL, "", "deadline", JSON_NUMBER, epoch_deadline, NULL, TRAIT_NONE, NULL},
@@ -276,6 +291,12 @@ static const struct field fields[] = {
     {'n', "ReqNodes", "REQ_NODES", "required_nodes", JSON_STRING, req_nodes, NULL, TRAIT_LONG, NULL},
     {'x', "ExcNodes", "EXC_NODES", "excluded_nodes", JSON_STRING, exc_nodes, NULL, TRAIT_LONG, NULL},
     {'S', "StartTime", "START_TIME", NULL, JSON_NONE, start, by_start, TRAIT_NONE, PATHS(OF(start_ms))},
+    /* Tender's own, of waiting jobs */
+    {0, "LikelyStart", "LIKELY_START", NULL, JSON_NONE, likely, by_likely, TRAIT_NONE, PATHS(OF(likely_ms))},
+    {0, "LikelyFrom", "LIKELY_FROM", NULL, JSON_NONE, likely_from, NULL, TRAIT_NONE, PATHS(OF(likely_from_ms))},
+    {0, "LikelyTo", "LIKELY_TO", NULL, JSON_NONE, likely_to, NULL, TRAIT_NONE, PATHS(OF(likely_to_ms))},
+    {0, "PromisedBy", "PROMISED_BY", NULL, JSON_NONE, promised, by_promise, TRAIT_NONE, PATHS(OF(by_ms))},
+    {0, "StartKind", "START_KIND", "start_kind", JSON_STRING, start_kind, NULL, TRAIT_NONE, PATHS(OF(state), OF(start_ms), OF(start_is_bound), OF(by_ms), OF(likely_ms))},
     {'e', "EndTime", "END_TIME", NULL, JSON_NONE, end, by_end, TRAIT_NONE, PATHS(OF(end_ms))},
     {'V', "SubmitTime", "SUBMIT_TIME", NULL, JSON_NONE, submitted, by_submit, TRAIT_NONE, PATHS(OF(submit_ms))},
     {0, "EligibleTime", "ELIGIBLE_TIME", NULL, JSON_NONE, eligible, NULL, TRAIT_NONE, PATHS(OF(eligible_ms))},

@@ -67,6 +67,23 @@ static void state(struct block *b, const struct job_row *row, bool detail)
     }
 }
 
+/* Tender's own: of a waiting job that was told or promised something, or has a bound. */
+static void likely(struct block *b, const struct td_job_info *j)
+{
+    if (j->state != TD_JOB_PENDING || (!j->likely_ms && !j->by_ms && !j->start_is_bound))
+        return;
+    line(b);
+    td_buf_puts(b->out, "LikelyStart=");
+    put_moment(b->out, j->likely_ms, "N/A");
+    td_buf_puts(b->out, " LikelyFrom=");
+    put_moment(b->out, j->likely_from_ms, "N/A");
+    td_buf_puts(b->out, " LikelyTo=");
+    put_moment(b->out, j->likely_to_ms, "N/A");
+    td_buf_puts(b->out, " PromisedBy=");
+    put_moment(b->out, j->by_ms, "N/A");
+    td_buf_putf(b->out, " StartKind=%s", job_start_kind(j));
+}
+
 static void times(struct block *b, const struct job_row *row)
 {
     const struct td_job_info *j = row->job;
@@ -96,6 +113,7 @@ static void times(struct block *b, const struct job_row *row)
     put_moment(b->out, j->end_ms, "Unknown");
     td_buf_puts(b->out, " Deadline=");
     put_moment(b->out, j->spec.deadline_ms, "N/A");
+    likely(b, j);
     line(b);
     td_buf_puts(b->out, "SuspendTime=None SecsPreSuspend=0 LastSchedEval=N/A Scheduler=Main");
 }

@@ -134,6 +134,7 @@ uint64_t td_mix_str(uint64_t h, const char *s); /* NULL mixes as "" */
 
 /* The same on every machine: log2 in 1/65536 of v > 0; square root, rounded down. */
 int64_t td_log2_fixed(uint64_t v);
+uint64_t td_exp2_fixed(int64_t x); /* its inverse, 2^(x / 65536), to the nearest; 0 below 0, the most there is from 64 on */
 uint64_t td_isqrt(uint64_t v);
 
 /* Random numbers as values: splitmix64 (Steele, Lea, Flood 2014). */

@@ -217,6 +217,60 @@ static void a_run_is_the_same_twice(void **state TD_UNUSED)
     trace_release(&t);
 }
 
+/* Nine of ten processors are used in the long run; who asks for an hour mostly runs for minutes. */
+static void busy_trace(struct trace *t, uint64_t seed, uint32_t n)
+{
+    struct td_rng rng = {seed};
+    int64_t at = 0;
+
+    *t = (struct trace){.procs_max = 64};
+    for (uint32_t i = 0; i < n; i++) {
+        struct trace_job j = {.id = i + 1, .procs = 1u << td_rng_below(&rng, 6), .user = 1 + td_rng_below(&rng, 20)};
+        at += td_rng_below(&rng, 4) ? td_rng_below(&rng, 200) : td_rng_below(&rng, 1000);
+        j.submit_s = at;
+        j.limit_s = 600 * (1 + td_rng_below(&rng, j.user));
+        j.run_s = td_rng_below(&rng, 3) ? 1 + td_rng_below(&rng, 1 + j.limit_s / 3) : 1 + td_rng_below(&rng, j.limit_s);
+        td_vec_push(&t->jobs, j);
+    }
+}
+
+static void four_of_five_start_when_they_likely_do(void **state TD_UNUSED)
+{
+    struct trace t;
+    struct sim_result r;
+    struct sim_metrics m;
+
+    for (int free_order = 0; free_order < 2; free_order++) {
+        busy_trace(&t, 11, 6000);
+        simulate(&t, "tender", free_order, &r);
+        sim_metrics_make(&t, r.jobs, &m);
+        print_message("%s: %.3f of the likely intervals hold, half of them are shorter than %.0f s; %u waited\n",
+                      free_order ? "by worth" : "by rank", m.likely_coverage, m.likely_width, m.promises_given);
+        assert_true(m.promises_given > 1000);
+        assert_true(m.likely_coverage >= 0.75 && m.likely_coverage <= 0.85);
+        assert_true(m.likely_width > 0);
+        sim_result_release(&r);
+        simulate(&t, "easy", false, &r); /* keeps no book, and says nothing */
+        sim_metrics_make(&t, r.jobs, &m);
+        assert_true(m.likely_coverage < 0);
+        sim_result_release(&r);
+        trace_release(&t);
+    }
+}
+
+static void a_trace_may_count_from_1970(void **state TD_UNUSED)
+{
+    struct td_error err = {0};
+    struct trace t;
+    struct sim_result r;
+
+    assert_int_equal(read_text("; MaxProcs: 4\n1 1641021254 -1 100 4 -1 -1 4 100\n2 1641021264 -1 1 4 -1 -1 4 10\n", 0, &t, &err), 0);
+    simulate(&t, "tender", false, &r);
+    assert_int_equal(r.jobs[1].start_s, 1641021354);
+    sim_result_release(&r);
+    trace_release(&t);
+}
+
 static void figures_of_three_jobs(void **state TD_UNUSED)
 {
     struct td_error err = {0};
@@ -327,6 +381,9 @@ static void tender_is_better(void **state TD_UNUSED)
         assert_true(rank.avebsld <= rows[i].by_rank && worth.avebsld <= rows[i].by_worth);
         assert_true(worth.p99_wait <= 1.15 * easy.p99_wait && worth.max_wait <= 1.5 * easy.max_wait);
         assert_true(rank.promises_kept == rank.promises_given && worth.promises_kept == worth.promises_given);
+        print_message("%s: %.3f of the likely intervals hold by rank, %.3f by worth\n", rows[i].trace, rank.likely_coverage, worth.likely_coverage);
+        assert_true(rank.likely_coverage >= 0.75 && rank.likely_coverage <= 0.85);
+        assert_true(worth.likely_coverage >= 0.75 && worth.likely_coverage <= 0.85);
         assert_true(rank.promise_slack <= 1.5 * conservative.promise_slack && worth.promise_slack <= 1.5 * conservative.promise_slack);
         trace_release(&t);
     }
@@ -340,6 +397,8 @@ int main(void)
         cmocka_unit_test(easy_is_what_the_books_say),
         cmocka_unit_test(promises_are_kept_by_all_who_make_them),
         cmocka_unit_test(a_run_is_the_same_twice),
+        cmocka_unit_test(four_of_five_start_when_they_likely_do),
+        cmocka_unit_test(a_trace_may_count_from_1970),
         cmocka_unit_test(figures_of_three_jobs),
         cmocka_unit_test(published_figures_come_out),
         cmocka_unit_test(tender_is_better),

@@ -99,6 +99,31 @@ static void a_field_looks_at_what_its_paths_name(void **state TD_UNUSED)
     td_arena_release(&a);
 }
 
+static void a_start_says_what_it_is(void **state TD_UNUSED)
+{
+    static const struct {
+        struct td_job_info job;
+        const char *kind;
+        bool line; /* in scontrol show job */
+    } rows[] = {
+        {{.state = TD_JOB_PENDING, .start_ms = 9000, .start_is_prediction = true}, "Plan", false},
+        {{.state = TD_JOB_PENDING, .start_ms = 9000, .by_ms = 9000}, "Promise", true},
+        {{.state = TD_JOB_PENDING, .start_ms = 8000, .by_ms = 9000, .likely_ms = 7000}, "Plan", true},
+        {{.state = TD_JOB_PENDING, .start_ms = 7000, .likely_ms = 7000}, "Likely", true},
+        {{.state = TD_JOB_PENDING, .start_ms = 9000, .start_is_bound = true}, "Bound", true},
+        {{.state = TD_JOB_PENDING}, "N/A", false},
+        {{.state = TD_JOB_RUNNING, .start_ms = 9000, .by_ms = 9000, .likely_ms = 7000}, "N/A", false},
+    };
+
+    for (size_t i = 0; i < TD_ARRAY_LEN(rows); i++) {
+        struct td_buf out = {0};
+        assert_string_equal(job_start_kind(&rows[i].job), rows[i].kind);
+        job_text(&out, &(struct job_row){.job = &rows[i].job}, false, false);
+        assert_int_equal(strstr(td_buf_str(&out), "LikelyStart=") != NULL, rows[i].line);
+        td_buf_release(&out);
+    }
+}
+
 static void a_field_without_paths_looks_at_nothing(void **state TD_UNUSED)
 {
     static const struct td_job_info nothing;
@@ -426,6 +451,7 @@ int main(void)
         cmocka_unit_test(every_field_of_a_node_prints),
         cmocka_unit_test(a_field_looks_at_what_its_paths_name),
         cmocka_unit_test(a_field_without_paths_looks_at_nothing),
+        cmocka_unit_test(a_start_says_what_it_is),
         cmocka_unit_test(what_the_default_listing_asks_for),
         cmocka_unit_test(every_letter_of_slurm_is_there),
         cmocka_unit_test(names_that_other_programs_ask_for),

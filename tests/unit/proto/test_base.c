@@ -132,6 +132,22 @@ static void digest_depends_on_order_and_border(void **state)
     assert_true(td_mix_str(0, NULL) == td_mix_str(0, ""));
 }
 
+static void logarithms_and_powers_undo_each_other(void **state)
+{
+    (void)state;
+    for (uint64_t v = 1; v < UINT64_C(1) << 50; v += 1 + v / 7) {
+        uint64_t back = td_exp2_fixed(td_log2_fixed(v));
+        assert_in_range(back, v - v / 32768 - (v > 1), v + v / 32768 + 1);
+    }
+    assert_int_equal(td_exp2_fixed(0), 1);
+    assert_int_equal(td_exp2_fixed(10 << 16), 1024);
+    assert_int_equal(td_exp2_fixed((10 << 16) + (1 << 15)), 1448); /* 1024 * sqrt 2 */
+    assert_int_equal(td_exp2_fixed((INT64_C(63) << 16)), UINT64_C(1) << 63);
+    assert_int_equal(td_exp2_fixed((INT64_C(64) << 16)), UINT64_MAX);
+    assert_int_equal(td_exp2_fixed(-1), 0);
+    assert_int_equal(td_isqrt(UINT64_MAX), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +159,7 @@ int main(void)
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(distance_finds_the_nearest_name),
         cmocka_unit_test(digest_depends_on_order_and_border),
+        cmocka_unit_test(logarithms_and_powers_undo_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
