@@ -318,7 +318,7 @@ static int tell_quote(const struct submit *s, const struct td_submitted *would, 
     if (s->json)
         quote_json(out, &would->forms);
     else
-        quote_text(out, &would->forms, client_now_ms(), STDOUT_FILENO);
+        quote_text(out, &would->forms, would->now_ms, STDOUT_FILENO);
     return 0;
 }
 

@@ -212,6 +212,8 @@ void core_explain_nodes(struct td_core *c, const struct core_job *j, const struc
         }
         name_classes(&k, p, from);
     }
+    for (uint32_t i = 0; i < k.n && td_core_hides(c, TD_PRIVATE_NODES, uid); i++)
+        k.v[i].nodes = k.v[i].reason = NULL; /* how many, and how they stand, is of the job */
     ret->classes = (struct td_explain_class_list){k.v, k.n};
     ret->nodes_more = k.more;
     ret->may_start = k.starts;

@@ -2,7 +2,7 @@
  *
  * A form is the request with one thing changed: a shorter limit, fewer devices, its tasks on more nodes, another partition.
  * Each passes the checks of a submission, or is refused in their words. Nothing is guessed: what is told was foretold by a
- * pass with that form in the queue (predict.c). Bounded by QUOTE_FORMS and, as a pass costs with nodes and waiting jobs, by
+ * pass with that form in the queue (predict.c). Bounded by QUOTE_FORMS and PASSES_MAX and, as a pass costs with nodes and waiting jobs, by
  * PASS_UNITS. */
 #include <string.h>
 
@@ -10,7 +10,9 @@
 
 #define MINUTE_S 60u
 #define PARTITIONS_TRIED 4u
-#define PASS_UNITS 1000000u /* nodes and waiting jobs that all passes of one request may go over */
+#define HALVINGS 3u
+#define PASSES_MAX 16u
+#define PASS_UNITS 200000u /* nodes and waiting jobs that all passes of one request may go over */
 
 struct forms {
     struct td_core *c;
@@ -18,6 +20,7 @@ struct forms {
     struct td_quote_form *v;
     uint32_t n, tried, tries_max;
     int64_t gaps[2];
+    bool only_sooner; /* of those tried now, as of the question */
     bool cut;
 };
 
@@ -113,7 +116,7 @@ static void try(struct forms *f, const char *name, const char *change, const str
             f->tried++;
         }
     }
-    if (f->q->only_sooner && !is_sooner(f, &form))
+    if (f->only_sooner && !is_sooner(f, &form))
         return;
     f->v[f->n++] = form;
 }
@@ -130,21 +133,66 @@ static void try_limit(struct forms *f, uint32_t limit_s)
     try(f, "shorter limit", core_text(&f->c->wake, "--time=%s", duration(f->c, limit_s)), &spec, spec.needs.v[0]);
 }
 
-/* Into the time before somebody else begins; or what the partition takes; or half of it. */
+/* A shorter one would start at last when somebody lets go: as long as it may be then, before the next begins. */
+static void try_longer(struct forms *f)
+{
+    uint32_t n = f->n;
+    for (uint32_t i = 1; i < n; i++) {
+        const struct td_quote_form *is = &f->v[i];
+        for (uint32_t k = 0; k < 2 && !is->code && is_sooner(f, is) && is->start_ms > f->c->now_ms; k++) {
+            int64_t room_s = f->gaps[k] == TD_FOREVER ? 0 : (f->gaps[k] - is->start_ms) / 1000 / MINUTE_S * MINUTE_S;
+            if (room_s <= (int64_t)is->limit_s)
+                continue;
+            try_limit(f, (uint32_t)TD_MIN(room_s, (int64_t)TD_INFINITE - 1));
+            return;
+        }
+    }
+}
+
+/* Of those that start together the longest is told. */
+static void drop_shorter(struct forms *f)
+{
+    uint32_t n = 1;
+    for (uint32_t i = 1; i < f->n; i++) {
+        bool worse = false;
+        for (uint32_t k = 1; k < f->n && !worse; k++)
+            worse = f->v[k].start_ms == f->v[i].start_ms && f->v[k].limit_s > f->v[i].limit_s;
+        if (!worse)
+            f->v[n++] = f->v[i];
+    }
+    f->n = n;
+}
+
+/* Into the time before somebody else begins: from now on, or when somebody lets go, which is found by halving. */
+static void try_gaps(struct forms *f)
+{
+    uint32_t before = f->n;
+    f->only_sooner = true;
+    for (uint32_t i = 0; i < 2 && f->v[0].start_ms != f->c->now_ms; i++) {
+        int64_t room_s = f->gaps[i] == TD_FOREVER ? 0 : (f->gaps[i] - f->c->now_ms) / 1000 / MINUTE_S * MINUTE_S;
+        try_limit(f, (uint32_t)TD_MIN(room_s, (int64_t)TD_INFINITE - 1));
+        for (uint32_t k = 0; k < HALVINGS && f->n == before && i == 0; k++) {
+            room_s = room_s / 2 / MINUTE_S * MINUTE_S;
+            try_limit(f, (uint32_t)TD_MIN(room_s, (int64_t)TD_INFINITE - 1));
+        }
+    }
+    try_longer(f);
+    drop_shorter(f);
+    f->only_sooner = f->q->only_sooner;
+}
+
+/* And what the partition takes, or half of it. */
 static void try_limits(struct forms *f)
 {
     const struct td_ev_job_submitted *ev = f->q->ev;
     const struct core_partition *p = core_partition_find(f->c, ev->spec.needs.v[0].partition);
-    uint32_t last_s = 0;
-    for (uint32_t i = 0; i < 2 && f->v[0].start_ms != f->c->now_ms; i++) {
-        int64_t room_s = f->gaps[i] == TD_FOREVER ? 0 : (f->gaps[i] - f->c->now_ms) / 1000 / MINUTE_S * MINUTE_S;
-        last_s = (uint32_t)TD_MIN(room_s, (int64_t)TD_INFINITE - 1);
-        try_limit(f, last_s);
-    }
+    try_gaps(f);
     if (p && p->conf.max_s && p->conf.max_s < ev->limit_s)
         try_limit(f, p->conf.max_s);
-    if (ev->limit_s != TD_INFINITE && ev->limit_s / 2 / MINUTE_S * MINUTE_S != last_s)
+    if (ev->limit_s != TD_INFINITE)
         try_limit(f, ev->limit_s / 2 / MINUTE_S * MINUTE_S);
+    if (f->q->only_sooner)
+        drop_shorter(f);
 }
 
 enum devices_of { OF_NODE, OF_JOB, OF_TASK };
@@ -250,8 +298,9 @@ struct td_quote_form_list core_quote(struct td_core *c, const struct core_quote 
 {
     struct forms f = {.c = c, .q = q, .v = td_arena_alloc(&c->wake, TD_MAX_QUOTE_FORMS * sizeof(*f.v))};
     struct td_quote_form *as_is = &f.v[f.n++];
-    f.tries_max = TD_MIN(PASS_UNITS / (c->nodes.n + td_queue_length(c->queue) + 1) + 2, TD_MAX_QUOTE_FORMS + 0u);
+    f.tries_max = TD_MIN(PASS_UNITS / (c->nodes.n + td_queue_length(c->queue) + 1) + 2, PASSES_MAX);
     f.gaps[0] = f.gaps[1] = TD_FOREVER;
+    f.only_sooner = q->only_sooner;
     *as_is = (struct td_quote_form){.form = "as asked"};
     if (!is_blocked(&f, q->ev, as_is)) {
         core_predict(c, &(struct core_wish){.ev = q->ev, .in_front = q->in_front}, as_is, f.gaps);

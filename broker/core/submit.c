@@ -339,7 +339,7 @@ static void foretell(struct td_core *c, const struct td_input *in, const struct 
                      const struct td_strs *warnings)
 {
     static const char *const cut = "not every form was tried: so many nodes and waiting jobs make it too long a calculation";
-    struct td_submitted would = {.job = c->next_job, .seq = c->seq, .warnings = *warnings};
+    struct td_submitted would = {.job = c->next_job, .seq = c->seq, .warnings = *warnings, .now_ms = core_civil_ms(c, c->now_ms)};
     struct td_quote_form form = {0};
     bool is_cut = false;
     ev->job = c->next_job;

@@ -15,9 +15,10 @@ void explain_json(struct td_buf *out, const struct td_explain_info *info);
 void quote_text(struct td_buf *out, const struct td_quote_form_list *forms, int64_t now_ms, int fd);
 void quote_json(struct td_buf *out, const struct td_quote_form_list *forms);
 
-/* Pieces: "3 jobs"; "2026-11-28T12:30:00 (in 0:10:00)", or "now". */
+/* Pieces: "3 jobs"; "2026-11-28T12:30:00 (in 10:00)", or "now"; the same behind "at ". */
 void explain_count(struct td_buf *out, uint64_t n, const char *one, const char *many);
 void explain_moment(struct td_buf *out, int64_t at_ms, int64_t now_ms);
+void explain_at(struct td_buf *out, int64_t at_ms, int64_t now_ms);
 /* explain_waits.c: of a job that waits */
 void explain_waits(struct td_buf *out, const struct explain_row *row);
 void explain_nodes(struct td_buf *out, const struct explain_row *row);

@@ -13,9 +13,20 @@ void explain_count(struct td_buf *out, uint64_t n, const char *one, const char *
     td_buf_putf(out, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
 }
 
+static bool is_now(int64_t at_ms, int64_t now_ms)
+{
+    return at_ms > now_ms - 1000 && at_ms < now_ms + 1000;
+}
+
+void explain_at(struct td_buf *out, int64_t at_ms, int64_t now_ms)
+{
+    td_buf_puts(out, is_now(at_ms, now_ms) ? "" : "at ");
+    explain_moment(out, at_ms, now_ms);
+}
+
 void explain_moment(struct td_buf *out, int64_t at_ms, int64_t now_ms)
 {
-    if (at_ms >= now_ms && at_ms < now_ms + 1000) {
+    if (is_now(at_ms, now_ms)) {
         td_buf_puts(out, "now");
         return;
     }
@@ -97,8 +108,8 @@ static void put_runs(struct td_buf *out, const struct explain_row *row)
     explain_moment(out, j->start_ms, row->now_ms);
     td_buf_puts(out, ".\n");
     if (j->end_ms) {
-        td_buf_puts(out, "By its time limit it ends at ");
-        explain_moment(out, j->end_ms, row->now_ms);
+        td_buf_puts(out, "By its time limit it ends ");
+        explain_at(out, j->end_ms, row->now_ms);
         td_buf_puts(out, " at the latest.\n");
     } else {
         td_buf_puts(out, "It has no time limit: nobody knows when it ends.\n");
@@ -106,8 +117,8 @@ static void put_runs(struct td_buf *out, const struct explain_row *row)
     if (foretold_s && j->start_ms + (int64_t)foretold_s * 1000 > row->now_ms) {
         td_buf_puts(out, "Jobs like it ran ");
         td_elapsed_print(foretold_s, out);
-        td_buf_puts(out, ": so it would end at ");
-        explain_moment(out, j->start_ms + (int64_t)foretold_s * 1000, row->now_ms);
+        td_buf_puts(out, ": so it would end ");
+        explain_at(out, j->start_ms + (int64_t)foretold_s * 1000, row->now_ms);
         td_buf_puts(out, "; that is a guess.\n");
     } else if (foretold_s) {
         td_buf_puts(out, "Jobs like it ran ");
@@ -173,8 +184,8 @@ static void put_ended(struct td_buf *out, const struct explain_row *row)
     const struct td_job_info *j = &row->info->job;
 
     put_outcome(out, j);
-    td_buf_puts(out, ", at ");
-    explain_moment(out, j->end_ms, row->now_ms);
+    td_buf_puts(out, ", ");
+    explain_at(out, j->end_ms, row->now_ms);
     if (j->start_ms && j->end_ms >= j->start_ms && j->nodelist && *j->nodelist) {
         td_buf_puts(out, ", after it had run ");
         td_elapsed_print((uint64_t)(j->end_ms - j->start_ms) / 1000, out);

@@ -145,7 +145,8 @@ static void put_reason(struct td_buf *out, const struct explain_row *row)
         for (uint32_t i = 0; i < e->partitions.n; i++)
             put_partition(out, j, &e->partitions.v[i]);
         if (!e->partitions.n || !e->partitions.v[0].blocked)
-            td_buf_putf(out, "It waits: %s.\n", td_reason_word(j->reason));
+            td_buf_putf(out, "It waits for this reason: %s (%s).\n", td_reason_words(j->reason) ? td_reason_words(j->reason) : "unknown",
+                        td_reason_word(j->reason));
     }
 }
 
@@ -357,6 +358,16 @@ static bool held_for_ever(const struct td_explain_info *e)
     return false;
 }
 
+/* What it needs is free before it starts: the time between is booked. */
+static bool booked_meanwhile(const struct td_explain_info *e)
+{
+    int64_t last_ms = 0;
+
+    for (uint32_t i = 0; i < e->holders.n; i++)
+        last_ms = TD_MAX(last_ms, e->holders.v[i].end_ms);
+    return e->ahead && e->planned_ms && !held_for_ever(e) && e->planned_ms > last_ms + 1000;
+}
+
 static void put_promise(struct td_buf *out, const struct explain_row *row)
 {
     if (!row->info->by_ms)
@@ -371,16 +382,18 @@ static void put_forecast(struct td_buf *out, const struct explain_row *row)
 {
     const struct td_explain_info *e = row->info;
 
+    if (booked_meanwhile(e))
+        td_buf_putf(out, "%s jobs before it are booked on its nodes.\n", e->holders.n ? "After that" : "Now");
     if (e->forecast_ms) {
-        td_buf_putf(out, "%sBy the plan it starts at ", say_colour(row->fd, SAY_BOLD));
-        explain_moment(out, e->forecast_ms, row->now_ms);
+        td_buf_putf(out, "%sBy the plan it starts ", say_colour(row->fd, SAY_BOLD));
+        explain_at(out, e->forecast_ms, row->now_ms);
         td_buf_putf(out, "%s%s%s.%s", e->planned_ms && !td_str_empty(e->planned_nodes) ? " on " : "",
                     e->planned_ms && !td_str_empty(e->planned_nodes) ? e->planned_nodes : "", "", say_colour(row->fd, SAY_PLAIN));
         td_buf_puts(out, " That is by time limits: it comes earlier when jobs end before theirs, later only when somebody gets a "
                          "better rank or a node is lost.\n");
     } else if (e->planned_ms) {
-        td_buf_putf(out, "%sIt starts at ", say_colour(row->fd, SAY_BOLD));
-        explain_moment(out, e->planned_ms, row->now_ms);
+        td_buf_putf(out, "%sIt starts ", say_colour(row->fd, SAY_BOLD));
+        explain_at(out, e->planned_ms, row->now_ms);
         td_buf_putf(out, "%s%s if everybody before it starts in turn and uses all of his time limit.%s Usually it is earlier; "
                          "jobs that come later with a better rank can make it later.\n",
                     td_str_empty(e->planned_nodes) ? "" : " on ", td_str_empty(e->planned_nodes) ? "" : e->planned_nodes,

@@ -102,6 +102,15 @@ const char *td_reason_word(uint32_t number)
     SWITCH_END
 }
 
+const char *td_reason_words(uint32_t number)
+{
+    SWITCH_BEGIN
+#define REASON(name, num, word, help) case num: return help;
+#include "tbl/states.def"
+#undef REASON
+    SWITCH_END
+}
+
 const char *td_refusal_name(uint32_t number)
 {
     SWITCH_BEGIN

@@ -234,6 +234,7 @@ const char *td_job_state_compact(uint32_t state, uint32_t outcome); /* "PD", "TO
 /* Long or short word of a state or outcome, any case; returns false if unknown. *ret_outcome 0 = any. */
 bool td_job_state_parse(const char *word, uint32_t *ret_state, uint32_t *ret_outcome);
 const char *td_reason_word(uint32_t reason);     /* "Resources" */
+const char *td_reason_words(uint32_t reason);    /* "first in line; nothing it needs is free" */
 const char *td_moved_name(uint32_t cause);       /* "node" */
 const char *td_moved_words(uint32_t cause);      /* "a node was lost, drained or changed" */
 const char *td_standing_name(uint32_t standing); /* "short" */

@@ -6,6 +6,7 @@ cd "$WORK" || exit 1
 cat >slurm.conf <<'CONF'
 ClusterName=explain
 GresTypes=gpu
+MinJobAge=10
 NodeName=n[1-2] CPUs=8 Gres=gpu:4
 PartitionName=main Nodes=ALL Default=YES MaxTime=10:00:00 State=UP
 PartitionName=two Nodes=n2 MaxTime=1:00:00 State=UP
@@ -78,7 +79,7 @@ scancel "$g"
 like "$(why "$g")" "^It was cancelled by its own user, .*; it had not started\.$" "cancelled"
 m=$(sub -t 10 -c 1 -w n1 --wrap 'exit 3')
 wait_until "one fails" job_is "$m" FAILED
-like "$(why "$m")" "^Its script ended with exit status 3, at .* on n1\.$" "failed"
+like "$(why "$m")" "^Its script ended with exit status 3, .* on n1\.$" "failed"
 why 4711 >out
 is "$?" 1 "an unknown job is an error"
 is "$(cat out)" "tender explain: error: Invalid job id specified: 4711" "in words"
@@ -88,7 +89,7 @@ is "$?" 1 "of no job"
 like "$(why x)" "Invalid job id specified" "what is no number"
 
 # quotes
-before=$(squeue -h -a -r -t all -o '%i %t %r %l %Q' | sort)
+before=$(squeue -h -a -r -o '%i %l' | sort)
 scontrol update nodename=n2 state=resume
 sbatch --quote -t 1:30:00 --gres=gpu:4 -w n1 --wrap true >out 2>err
 is "$?" 0 "a quote"
@@ -99,7 +100,7 @@ like "$(cat out)" "^shorter limit +--time=00:45:00 +" "with a shorter limit"
 like "$(cat out)" "^other partition +--partition=two +refused: " "in another partition, or why not"
 is "$(sbatch --quote --json -t 10 --gres=gpu:4 -w n1 --wrap true | python3 -c 'import json,sys; f=json.load(sys.stdin)["forms"]; print(f[0]["form"], len(f) <= 10)')" \
    "as asked True" "as JSON"
-is "$(squeue -h -a -r -t all -o '%i %t %r %l %Q' | sort | cut -d' ' -f1)" "$(echo "$before" | cut -d' ' -f1)" "nothing was queued"
+is "$(squeue -h -a -r -o '%i %l' | sort)" "$before" "nothing was queued"
 n=$(sub -t 10 -c 1 -H --wrap true)
 is "$n" $((m + 1)) "no number was used up"
 sbatch --quote --wait --wrap true 2>err
@@ -109,4 +110,6 @@ sbatch --quote --gres=gpu:9 --wrap true 2>err
 is "$?" 1 "what never could is refused"
 like "$(tender manual explain)" "tried on the plan|tried" "a page"
 like "$(tender completion)" "explain" "and completion"
+wait_until "a job is forgotten" sh -c "! scontrol show job $g"
+like "$(why "$g")" "^It was cancelled by its own user, .*; it had not started\.$" "and the history still tells of it"
 done_testing

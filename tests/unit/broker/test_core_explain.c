@@ -186,6 +186,23 @@ static void what_would_help_is_so(void **state)
     film_expect(f, first, "PENDING");
 }
 
+/* Nothing shorter would start it now: the longest limit with which it starts when the first lets go, before another begins. */
+static void the_longest_limit_that_helps(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    film_worker(f, "n2", 4, 0);
+    uint32_t soon = film_submit(f, .cores = 3, .limit_s = 600), late = film_submit(f, .cores = 3, .limit_s = 2400);
+    film_submit(f, .nodes = 2, .tasks = 2, .cores = 2, .limit_s = 600);
+    uint32_t waits = film_submit(f, .cores = 4, .limit_s = 36000);
+    const struct td_explain_info *e = explain(f, 1000, waits);
+    assert_int_equal(e->forms.n, 1);
+    assert_string_equal(e->forms.v[0].change, "--time=00:30:00");
+    assert_int_equal(e->forms.v[0].start_ms / SEC, (film_job(f, soon)->start_ms + 600 * SEC) / SEC);
+    assert_true(e->planned_ms > film_job(f, late)->start_ms + 2400 * SEC);
+}
+
 static void what_keeps_a_job_out_of_the_queue(void **state)
 {
     struct film *f = *state;
@@ -395,6 +412,7 @@ int main(void)
         FILM(a_higher_tier_goes_before),
         FILM(nodes_that_take_no_work),
         FILM(what_would_help_is_so),
+        FILM(the_longest_limit_that_helps),
         FILM(what_keeps_a_job_out_of_the_queue),
         FILM(hidden_and_unknown_jobs_are_alike),
         FILM(jobs_that_run_or_are_over),
