@@ -113,7 +113,7 @@ static const char *policy_name(enum td_policy p)
 }
 
 /* Changes of this one job that the planner says would start it earlier. */
-static void fill_forms(struct td_core *c, const struct core_job *j, struct td_explain_info *ret)
+static void fill_forms(struct td_core *c, const struct core_job *j, uint32_t depth, struct td_explain_info *ret)
 {
     const struct td_input his = {.kind = TD_IN_REQUEST, .uid = j->uid, .gid = j->gid};
     struct td_ev_job_submitted ev = {.job = c->next_job, .spec = j->spec->body, .priority = j->priority, .limit_s = j->limit_s};
@@ -124,7 +124,7 @@ static void fill_forms(struct td_core *c, const struct core_job *j, struct td_ex
     ev.spec.begin_ms = ev.spec.nice = 0;
     const struct td_job_spec asked = ev.spec;
     struct td_quote_form_list all =
-        core_quote(c, &(struct core_quote){.in = &his, .spec = &asked, .ev = &ev, .in_front = true, .only_sooner = true}, &cut);
+        core_quote(c, &(struct core_quote){.in = &his, .spec = &asked, .ev = &ev, .depth = depth, .in_front = true, .only_sooner = true}, &cut);
     if (all.n > 1)
         ret->forms = (struct td_quote_form_list){all.v + 1, all.n - 1};
 }
@@ -163,13 +163,26 @@ static void fill(struct td_core *c, const struct core_pick *p, const struct td_p
         fill_waiting(c, j, dry, uid, ret);
 }
 
-static bool any_queued(const core_picks *picks, uint32_t n)
+/* What ranks behind the last of them does not matter to a dry pass: so many candidates do. 0: none of them is in the queue. */
+static uint32_t depth_of(const struct td_core *c, const core_picks *picks, uint32_t n)
 {
+    uint64_t last = 0;
+    uint32_t deep = 0;
+    bool any = false;
     for (uint32_t i = 0; i < n; i++) {
-        if (picks->v[i].job->state == TD_JOB_PENDING && picks->v[i].job->queued)
-            return true;
+        const struct core_job *j = picks->v[i].job;
+        const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
+        for (uint32_t k = 0; j->state == TD_JOB_PENDING && j->queued && k < j->ncandidates; k++)
+            last = TD_MAX(last, core_job_rank(c, j, cand[k].partition));
+        any |= j->state == TD_JOB_PENDING && j->queued;
     }
-    return false;
+    for (uint32_t i = 0; any && i < c->jobs.n; i++) {
+        const struct core_job *j = c->jobs.v[i];
+        const struct core_candidate *cand = j->candidates ? j->candidates : &j->candidate;
+        for (uint32_t k = 0; j->state == TD_JOB_PENDING && j->queued && k < j->ncandidates; k++)
+            deep += core_job_rank(c, j, cand[k].partition) <= last;
+    }
+    return deep;
 }
 
 void core_request_explain(struct td_core *c, const struct td_input *in, const struct td_query_explain *m)
@@ -179,15 +192,15 @@ void core_request_explain(struct td_core *c, const struct td_input *in, const st
     struct td_plan dry = {0};
     core_pick_ids(c, m->ids.v, m->ids.n, in->uid, &picks, &e);
     uint32_t n = TD_MIN(picks.n, (uint32_t)TD_MAX_EXPLAIN_JOBS);
-    bool queued = any_queued(&picks, n);
+    uint32_t deep = depth_of(c, &picks, n);
     struct td_explain_info *v = td_arena_alloc(&c->wake, (n + 1) * sizeof(*v));
-    if (queued)
-        core_dry_plan(c, &dry);
+    if (deep)
+        core_dry_plan(c, deep, &dry);
     for (uint32_t i = 0; i < n; i++)
         fill(c, &picks.v[i], &dry, in->uid, &v[i]);
-    if (queued && picks.n == 1 && !v[0].may_start && !v[0].too_deep && core_job_is_mine(c, picks.v[0].job, in->uid))
-        fill_forms(c, picks.v[0].job, &v[0]);
-    else if (queued)
+    if (deep && picks.n == 1 && !v[0].may_start && !v[0].too_deep && core_job_is_mine(c, picks.v[0].job, in->uid))
+        fill_forms(c, picks.v[0].job, deep, &v[0]);
+    else if (deep)
         core_dry_over(c);
     const struct td_explained yes = {.rows = {v, n},
                                      .errors = {e.v.v, TD_MIN(e.v.n, (uint32_t)TD_MAX_EXPLAIN_JOBS)},

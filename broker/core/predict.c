@@ -142,9 +142,12 @@ bool core_nodes_of(const struct td_core *c, const char *partition, const uint32_
     return false;
 }
 
-void core_dry_plan(struct td_core *c, struct td_plan *ret)
+void core_dry_plan(struct td_core *c, uint32_t depth, struct td_plan *ret)
 {
-    const struct td_plan_params params = {.now_ms = c->now_ms, .policy = TD_POLICY_CONSERVATIVE, .depth = CORE_DRY_DEPTH, .dry = true};
+    const struct td_plan_params params = {.now_ms = c->now_ms,
+                                          .policy = TD_POLICY_CONSERVATIVE,
+                                          .depth = depth ? TD_MIN(depth, CORE_DRY_DEPTH) : CORE_DRY_DEPTH,
+                                          .dry = true};
     td_plan_run(c->ledger, c->queue, &params, ret);
 }
 
@@ -159,10 +162,11 @@ void core_dry_over(struct td_core *c)
 }
 
 /* A promise has a little room to move where the policy is tender's: its own pass says how much. */
-static void promised(struct td_core *c, const struct td_plan *p, uint32_t job, struct td_quote_form *ret)
+static void promised(struct td_core *c, const struct td_plan *p, const struct core_wish *wish, struct td_quote_form *ret)
 {
     struct td_plan_params params = core_plan_params(c);
     struct td_plan own = {0};
+    uint32_t job = wish->ev->job;
     if (!td_policy_keeps_book(params.policy))
         return;
     if (params.policy == TD_POLICY_CONSERVATIVE) {
@@ -182,9 +186,9 @@ void core_predict(struct td_core *c, const struct core_wish *wish, struct td_quo
     struct td_plan p = {0};
     struct put put = {0};
     put_candidates(c, wish, &put);
-    core_dry_plan(c, &p);
+    core_dry_plan(c, wish->depth ? wish->depth + put.n : 0, &p);
     read_plan(c, &p, ev, ret);
-    promised(c, &p, ev->job, ret);
+    promised(c, &p, wish, ret);
     if (ret_gaps)
         read_gaps(c, &p, &put, ev->job, ret_gaps);
     td_queue_drop(c->queue, ev->job);

@@ -2,8 +2,8 @@
  *
  * A form is the request with one thing changed: a shorter limit, fewer devices, its tasks on more nodes, another partition.
  * Each passes the checks of a submission, or is refused in their words. Nothing is guessed: what is told was foretold by a
- * pass with that form in the queue (predict.c). Bounded by QUOTE_FORMS and PASSES_MAX and, as a pass costs with nodes and waiting jobs, by
- * PASS_UNITS. */
+ * pass with that form in the queue (predict.c). Bounded by QUOTE_FORMS, PASSES_MAX and, as a pass
+ * costs with nodes and waiting jobs, PASS_UNITS. */
 #include <string.h>
 
 #include "broker/core/state.h"
@@ -12,7 +12,7 @@
 #define PARTITIONS_TRIED 4u
 #define HALVINGS 3u
 #define PASSES_MAX 16u
-#define PASS_UNITS 200000u /* nodes and waiting jobs that all passes of one request may go over */
+#define PASS_UNITS 4000000u /* nodes times waiting jobs, of all passes of one request: some 0.1 s for a million */
 
 struct forms {
     struct td_core *c;
@@ -112,7 +112,7 @@ static void try(struct forms *f, const char *name, const char *change, const str
         ev.spec = as;
         ev.spec.needs = (struct td_job_need_list){&settled, 1};
         if (!is_blocked(f, &ev, &form)) {
-            core_predict(c, &(struct core_wish){.ev = &ev, .in_front = f->q->in_front}, &form, NULL);
+            core_predict(c, &(struct core_wish){.ev = &ev, .in_front = f->q->in_front, .depth = f->q->depth}, &form, NULL);
             f->tried++;
         }
     }
@@ -294,16 +294,24 @@ static void try_partitions(struct forms *f)
     }
 }
 
+static uint32_t passes_max(const struct td_core *c, const struct core_quote *q)
+{
+    uint64_t deep = TD_MIN(td_queue_length(c->queue), q->depth ? q->depth : CORE_DRY_DEPTH) + 1;
+    bool twice = core_plan_params(c).policy == TD_POLICY_TENDER;
+    uint64_t n = PASS_UNITS / (((uint64_t)c->nodes.n + 1) * deep * (twice ? 2 : 1));
+    return (uint32_t)TD_MAX(TD_MIN(n, (uint64_t)PASSES_MAX), UINT64_C(2));
+}
+
 struct td_quote_form_list core_quote(struct td_core *c, const struct core_quote *q, bool *ret_cut)
 {
     struct forms f = {.c = c, .q = q, .v = td_arena_alloc(&c->wake, TD_MAX_QUOTE_FORMS * sizeof(*f.v))};
     struct td_quote_form *as_is = &f.v[f.n++];
-    f.tries_max = TD_MIN(PASS_UNITS / (c->nodes.n + td_queue_length(c->queue) + 1) + 2, PASSES_MAX);
+    f.tries_max = passes_max(c, q);
     f.gaps[0] = f.gaps[1] = TD_FOREVER;
     f.only_sooner = q->only_sooner;
     *as_is = (struct td_quote_form){.form = "as asked"};
     if (!is_blocked(&f, q->ev, as_is)) {
-        core_predict(c, &(struct core_wish){.ev = q->ev, .in_front = q->in_front}, as_is, f.gaps);
+        core_predict(c, &(struct core_wish){.ev = q->ev, .in_front = q->in_front, .depth = q->depth}, as_is, f.gaps);
         f.tried++;
     }
     try_limits(&f);

@@ -498,9 +498,10 @@ const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12"
 struct core_wish {
     const struct td_ev_job_submitted *ev;
     bool in_front;
+    uint32_t depth; /* so many candidates of the queue have a better rank, and no others matter; 0: as many as may be */
 };
 void core_predict(struct td_core *c, const struct core_wish *wish, struct td_quote_form *ret, int64_t ret_gaps[2]);
-void core_dry_plan(struct td_core *c, struct td_plan *ret); /* of the queue as it is: everybody is booked in turn */
+void core_dry_plan(struct td_core *c, uint32_t depth, struct td_plan *ret); /* of the queue as it is: so many are booked in turn */
 void core_dry_over(struct td_core *c);
 const char *core_promise_nodes(struct td_core *c, const struct td_plan_promise *m); /* in the wake arena */
 bool core_nodes_of(const struct td_core *c, const char *partition, const uint32_t *nodes, uint32_t n); /* one is in it */
@@ -509,6 +510,7 @@ struct core_quote {
     const struct td_input *in; /* on whose behalf */
     const struct td_job_spec *spec; /* as it was asked for */
     const struct td_ev_job_submitted *ev; /* and settled */
+    uint32_t depth;             /* as of a wish */
     bool in_front, only_sooner; /* only those that would start before the request as it is, by a minute at least */
 };
 /* In the wake arena, the request as it is first. *ret_cut: the queue is too long, or the cluster too large, to try them all. */

@@ -19,7 +19,8 @@ void quote_json(struct td_buf *out, const struct td_quote_form_list *forms);
 void explain_count(struct td_buf *out, uint64_t n, const char *one, const char *many);
 void explain_moment(struct td_buf *out, int64_t at_ms, int64_t now_ms);
 void explain_at(struct td_buf *out, int64_t at_ms, int64_t now_ms);
-/* explain_waits.c: of a job that waits */
+void explain_put_id(struct td_buf *out, uint32_t job, uint32_t array_job, uint32_t task); /* 12, 8_3, 8_* */
+/* explain_waits.c, explain_when.c: of a job that waits */
 void explain_waits(struct td_buf *out, const struct explain_row *row);
 void explain_nodes(struct td_buf *out, const struct explain_row *row);
 void explain_when(struct td_buf *out, const struct explain_row *row);
