@@ -8,6 +8,7 @@
 
 #define NODES_TEXT_MAX 2048u
 #define NO_CLASS UINT8_MAX
+#define BIDS_KEPT 64u /* of one lot */
 
 struct keeper { /* who is booked first on a node, of those before the job */
     uint32_t job;
@@ -21,8 +22,8 @@ struct classes {
     const struct keeper *keepers;
     bool starts; /* nothing keeps the job */
     bool multi;
-    const struct td_round_info *round; /* the last that offered this shape; NULL: not among those kept */
-    uint32_t lot;
+    const struct td_round_bid *bids[BIDS_KEPT]; /* for this shape in the last round that offered it, if that is kept */
+    uint32_t nbids;
     struct td_explain_class *v;
     uint8_t *of; /* by place in the partition */
     uint32_t n, more;
@@ -62,26 +63,35 @@ static bool is_out(const struct core_node *n, struct td_explain_class *ret)
 /* What a node says of this moment ("my shepherd is away") is not remembered for the shape: its last bid says it. */
 static const struct td_round_bid *last_refusal(const struct classes *k, const struct core_node *n)
 {
-    for (uint32_t i = 0; k->round && i < k->round->bids.n; i++) {
-        const struct td_round_bid *b = &k->round->bids.v[i];
-        if (b->lot == k->lot && td_str_equal(b->node, n->name))
-            return b->fits == 0 && b->refusal ? b : NULL;
+    for (uint32_t i = 0; i < k->nbids; i++) {
+        if (td_str_equal(k->bids[i]->node, n->name))
+            return k->bids[i]->fits == 0 && k->bids[i]->refusal ? k->bids[i] : NULL;
     }
     return NULL;
 }
 
+static bool find_bids(struct classes *k, const struct td_round_info *info, uint32_t shape)
+{
+    uint32_t lot = UINT32_MAX;
+    for (uint32_t i = 0; i < info->lots.n && lot == UINT32_MAX; i++) {
+        if (info->lots.v[i].shape_id == shape)
+            lot = info->lots.v[i].lot;
+    }
+    for (uint32_t i = 0; lot != UINT32_MAX && i < info->bids.n && k->nbids < BIDS_KEPT; i++) {
+        if (info->bids.v[i].lot == lot)
+            k->bids[k->nbids++] = &info->bids.v[i];
+    }
+    return lot != UINT32_MAX;
+}
+
 static void find_round(struct classes *k, uint32_t shape)
 {
-    k->round = NULL;
-    for (uint64_t no = k->c->rounds; no > 0 && no + TD_MAX_ROUNDS_KEPT > k->c->rounds && !k->round; no--) {
+    bool found = false;
+    k->nbids = 0;
+    for (uint64_t no = k->c->rounds; no > 0 && no + TD_MAX_ROUNDS_KEPT > k->c->rounds && !found; no--) {
         const struct td_round_info *info = &k->c->kept[no % TD_MAX_ROUNDS_KEPT].info;
-        bool ours = info->round == no && info->at_ms >= k->job->submit_ms; /* before, another shape may have had the number */
-        for (uint32_t i = 0; ours && i < info->lots.n; i++) {
-            if (info->lots.v[i].shape_id != shape)
-                continue;
-            k->round = info;
-            k->lot = info->lots.v[i].lot;
-        }
+        if (info->round == no && info->at_ms >= k->job->submit_ms) /* before, another shape may have had the number */
+            found = find_bids(k, info, shape);
     }
 }
 
@@ -89,16 +99,17 @@ static void judge_room(const struct classes *k, const struct core_node *n, const
                        struct td_explain_class *ret)
 {
     const struct keeper *kept = &k->keepers[n->no];
+    const struct td_round_bid *bid = last_refusal(k, n);
     if (w->said) {
         ret->standing = TD_STANDING_REFUSES;
         ret->refusal = w->said;
         ret->shortage = w->shortage;
     } else if (w->nlacks) {
         ret->standing = TD_STANDING_SHORT;
-    } else if (last_refusal(k, n)) {
+    } else if (bid) {
         ret->standing = TD_STANDING_REFUSES;
-        ret->refusal = last_refusal(k, n)->refusal;
-        ret->shortage = last_refusal(k, n)->shortage;
+        ret->refusal = bid->refusal;
+        ret->shortage = bid->shortage;
     } else if (k->starts || (k->multi && !kept->job)) {
         ret->standing = TD_STANDING_FREE;
     } else {

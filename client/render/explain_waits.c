@@ -75,7 +75,9 @@ static void put_partition(struct td_buf *out, const struct td_job_info *j, const
             td_elapsed_print(j->limit_s, out);
         td_buf_puts(out, " is over the ");
         td_elapsed_print(p->max_s, out);
-        td_buf_putf(out, " that partition %s allows (MaxTime).\n", p->name);
+        td_buf_putf(out, " that partition %s allows (MaxTime). scontrol update jobid=%u timelimit=", p->name, j->job);
+        td_duration_print(p->max_s, out);
+        td_buf_puts(out, " lets it in.\n");
         return;
     case TD_REASON_PARTITION_NODE_LIMIT:
         td_buf_putf(out, "It wants %u nodes, and partition %s takes jobs of %u to %u (MinNodes, MaxNodes).\n", j->nodes, p->name,
@@ -198,6 +200,11 @@ void explain_waits(struct td_buf *out, const struct explain_row *row)
 
     put_reason(out, row);
     put_none_there(out, e);
+    if (e->job.attempt) {
+        td_buf_puts(out, "It is back in the queue: it was given nodes ");
+        explain_count(out, e->job.attempt, "time", "times");
+        td_buf_puts(out, " before.\n");
+    }
     put_before(out, row);
     if (e->job.held && e->job.reason != TD_REASON_HELD_USER && e->job.reason != TD_REASON_HELD_ADMIN &&
         e->job.reason != TD_REASON_LAUNCH_HELD)

@@ -39,6 +39,9 @@ is "$(why --json "$c" | fact 'e["forecast_ms"]//1000 == e["holders"][0]["end_ms"
 like "$(why "$c")" "with --gres=gpu:1 it would start now on n" "what would help, tried"
 is "$(why "$c" | grep -c "$(printf '\033')")" 0 "no colours in a pipe"
 
+python3 "$HERE/terminal.py" 24 200 -- tender explain "$c" >out 2>&1 </dev/null
+is "$(grep -c "$(printf '\033')" out | sed 's/^[1-9][0-9]*$/some/')" some "and some on a terminal"
+
 # behind others
 d=$(sub -t 600 -c 1 --gres=gpu:4 --wrap true)
 wait_until "it is behind" sh -c "squeue -h -j $d -o %r | grep -q Priority"
@@ -54,7 +57,7 @@ like "$(why "$f")" "^It waits for its begin time, .* \(in (1:59:|2:00:00)" "a be
 g=$(sub -c 1 -t 10 -H --wrap true)
 like "$(why "$g")" "^It is held by its user\. scontrol release $g lets it go\.$" "held"
 h=$(sub -c 1 -t 2:00:00 -p two --wrap true)
-like "$(why "$h")" "^Its time limit of 2:00:00 is over the 1:00:00 that partition two allows \(MaxTime\)\.$" "a limit"
+like "$(why "$h")" "^Its time limit of 2:00:00 is over the 1:00:00 that partition two allows \(MaxTime\)\. scontrol update jobid=$h timelimit=01:00:00 lets it in\.$" "a limit"
 scontrol update jobid="$h" timelimit=10:00 && wait_until "it waits for nothing more" job_is "$h" COMPLETED
 k=$(sub -a 1-4%1 -c 1 -t 10 --wrap 'sleep 600')
 wait_until "a task runs" sh -c "squeue -h -r -t R -j $k -o %i | grep -q ${k}_1"

@@ -270,6 +270,70 @@ static void hidden_and_unknown_jobs_are_alike(void **state)
     assert_int_equal(e->holders.v[0].job, runs);
 }
 
+/* Nodes that are private are counted, and how they stand is told; their names and reasons are not. */
+static void private_nodes_have_no_names(void **state)
+{
+    struct film *f = *state;
+    f->settings.private_data = TD_PRIVATE_NODES;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    film_worker(f, "n2", 4, 0);
+    film_update_node(f, "n2", "DRAIN", "secret");
+    film_submit(f, .cores = 4, .limit_s = 600);
+    uint32_t waits = film_submit(f, .cores = 4, .limit_s = 600);
+    const struct td_explain_info *e = explain(f, 1000, waits);
+    assert_int_equal(e->classes.n, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(td_str_empty(e->classes.v[i].nodes) && td_str_empty(e->classes.v[i].reason));
+        assert_int_equal(e->classes.v[i].count, 1);
+    }
+    assert_string_equal(class_of(explain(f, 77, waits), "n2")->reason, "secret");
+}
+
+static void tasks_of_an_array_and_several_partitions(void **state)
+{
+    struct film *f = *state;
+    film_partition(f, (struct td_partition_conf){.name = "main", .nodes = "ALL", .is_default = true, .state = "UP"});
+    film_partition(f, (struct td_partition_conf){.name = "down", .nodes = "ALL", .state = "DOWN"});
+    film_partition(f, (struct td_partition_conf){.name = "other", .nodes = "ALL", .state = "UP"});
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    uint32_t array = film_submit(f, .cores = 4, .array = "0-9", .limit_s = 600, .partition = "main,down,other");
+    struct td_span one = {4, 4, 1};
+    struct td_job_sel sel = {.job = array, .tasks = {&one, 1}};
+    struct td_query_explain q = {.ids = {&sel, 1}};
+    film_request(f, 1000, TD_MSG_QUERY_EXPLAIN, &q);
+    assert_int_equal(f->explained.rows.n, 1);
+    const struct td_explain_info *e = f->explained.rows.v;
+    assert_int_equal(e->job.array_job, array);
+    assert_int_equal(e->job.array_task, 4);
+    assert_int_equal(e->partitions.n, 3);
+    assert_int_equal(e->partitions.v[1].blocked, TD_REASON_PARTITION_DOWN);
+    assert_int_equal(e->classes.n, 2); /* of main and of other */
+    assert_string_equal(e->classes.v[1].partition, "other");
+    assert_int_equal(e->holders.v[0].array_task, 0);
+    one = (struct td_span){11, 11, 1};
+    film_request(f, 1000, TD_MSG_QUERY_EXPLAIN, &q);
+    assert_int_equal(f->explained.rows.n, 0);
+    assert_int_equal(f->explained.errors.v[0].code, TD_E_INVALID_JOB);
+}
+
+/* As many as one answer holds; who names more is told how many are left out. */
+static void so_many_in_one_answer(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    film_worker(f, "n1", 4, 0);
+    uint32_t array = film_submit(f, .cores = 1, .array = "0-19", .limit_s = 60);
+    for (uint32_t i = 0; i < 4; i++) /* each task that ran is a job of its own */
+        for (uint32_t job = array; job < array + 21; job++)
+            if (film_job(f, job) && film_job(f, job)->state == TD_JOB_RUNNING)
+                film_exit(f, job, 0);
+    assert_null(explain(f, 1000, array));
+    assert_int_equal(f->explained.rows.n, TD_MAX_EXPLAIN_JOBS);
+    assert_true(f->explained.left_out > 0);
+}
+
 static void jobs_that_run_or_are_over(void **state)
 {
     struct film *f = *state;
@@ -415,6 +479,9 @@ int main(void)
         FILM(the_longest_limit_that_helps),
         FILM(what_keeps_a_job_out_of_the_queue),
         FILM(hidden_and_unknown_jobs_are_alike),
+        FILM(private_nodes_have_no_names),
+        FILM(tasks_of_an_array_and_several_partitions),
+        FILM(so_many_in_one_answer),
         FILM(jobs_that_run_or_are_over),
         FILM(forms_of_a_request),
         FILM(tasks_on_more_nodes),

@@ -45,6 +45,11 @@ static void out_of_the_queue(void **state TD_UNUSED)
     e.job = job_in(TD_JOB_PENDING, TD_REASON_PARTITION_DOWN);
     p.blocked = TD_REASON_PARTITION_DOWN;
     EXPECT(&e, "Partition main is down: ");
+    e.job = job_in(TD_JOB_PENDING, TD_REASON_PARTITION_TIME_LIMIT);
+    e.job.attempt = 2;
+    p = (struct td_explain_partition){.name = "main", .blocked = TD_REASON_PARTITION_TIME_LIMIT, .max_s = 300};
+    EXPECT(&e, "Its time limit of 10:00 is over the 5:00 that partition main allows (MaxTime). scontrol update jobid=12 timelimit=00:05:00 lets it in.\n",
+           "It is back in the queue: it was given nodes 2 times before.\n");
     e = (struct td_explain_info){.job = job_in(TD_JOB_PENDING, TD_REASON_LICENSES)};
     EXPECT(&e, "It waits for this reason: waits for licences (Licenses).\n");
 }
