@@ -310,11 +310,23 @@ static void tell_start(const struct td_submitted *would)
     td_buf_release(&at);
 }
 
+/* What no pass of the planner knows of. */
+static void tell_what_is_not_reckoned(const struct td_job_spec *s)
+{
+    if (!td_str_empty(s->array))
+        say_note("the starts are of the array's first task");
+    if (s->hold)
+        say_note("the starts are as if it were released at once (--hold)");
+    if (!td_str_empty(s->dependency))
+        say_note("the starts are as if what it waits for had happened (--dependency)");
+}
+
 /* A broker of before quotes answers as to --test-only. */
 static int tell_quote(const struct submit *s, const struct td_submitted *would, struct td_buf *out, struct td_error *err)
 {
     if (!would->forms.n)
         return td_fail(err, TD_E_NOT_SUPPORTED, "the broker is of an earlier version and knows no quotes: try --test-only");
+    tell_what_is_not_reckoned(&s->spec);
     if (s->json)
         quote_json(out, &would->forms);
     else

@@ -48,10 +48,13 @@ static void put_uid(struct td_buf *out, uint32_t uid)
 
 static void put_limit(struct td_buf *out, uint32_t limit_s)
 {
-    if (limit_s == TD_INFINITE || limit_s == 0)
+    if (limit_s == TD_INFINITE || limit_s == 0) {
         td_buf_puts(out, "without a time limit");
-    else
-        td_buf_puts(out, "for "), td_elapsed_print(limit_s, out), td_buf_puts(out, " at most");
+        return;
+    }
+    td_buf_puts(out, "for ");
+    td_elapsed_print(limit_s, out);
+    td_buf_puts(out, " at most");
 }
 
 static void put_head(struct td_buf *out, const struct explain_row *row)

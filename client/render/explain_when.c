@@ -63,32 +63,43 @@ static void put_promise(struct td_buf *out, const struct explain_row *row)
                      "its limit can, and is then named as the cause.\n", say_colour(row->fd, SAY_PLAIN));
 }
 
+static void put_where(struct td_buf *out, const struct td_explain_info *e)
+{
+    if (e->planned_ms && !td_str_empty(e->planned_nodes))
+        td_buf_putf(out, " on %s", e->planned_nodes);
+}
+
+static void put_unknown(struct td_buf *out, const struct td_explain_info *e)
+{
+    const char *why = e->too_deep          ? "too many wait before it"
+                      : held_for_ever(e) ? "what it needs is held without a time limit"
+                                         : "not enough of its nodes are there to be planned with";
+
+    if (e->classes.n && !e->may_start)
+        td_buf_putf(out, "When it starts cannot be foretold: %s.\n", why);
+}
+
 static void put_forecast(struct td_buf *out, const struct explain_row *row)
 {
     const struct td_explain_info *e = row->info;
 
+    if (!e->forecast_ms && !e->planned_ms) {
+        put_unknown(out, e);
+        return;
+    }
     if (booked_meanwhile(e))
         td_buf_putf(out, "%s jobs before it are booked on its nodes.\n", e->holders.n ? "After that" : "Now");
-    if (e->forecast_ms) {
-        td_buf_putf(out, "%sBy the plan it starts ", say_colour(row->fd, SAY_BOLD));
-        explain_at(out, e->forecast_ms, row->now_ms);
-        td_buf_putf(out, "%s%s%s.%s", e->planned_ms && !td_str_empty(e->planned_nodes) ? " on " : "",
-                    e->planned_ms && !td_str_empty(e->planned_nodes) ? e->planned_nodes : "", "", say_colour(row->fd, SAY_PLAIN));
-        td_buf_puts(out, " That is by time limits: it comes earlier when jobs end before theirs, later only when somebody gets a "
-                         "better rank or a node is lost.\n");
-    } else if (e->planned_ms) {
-        td_buf_putf(out, "%sIt starts ", say_colour(row->fd, SAY_BOLD));
-        explain_at(out, e->planned_ms, row->now_ms);
-        td_buf_putf(out, "%s%s if everybody before it starts in turn and uses all of his time limit.%s Usually it is earlier; "
-                         "jobs that come later with a better rank can make it later%s.\n",
-                    td_str_empty(e->planned_nodes) ? "" : " on ", td_str_empty(e->planned_nodes) ? "" : e->planned_nodes,
+    td_buf_putf(out, "%s%s ", say_colour(row->fd, SAY_BOLD), e->forecast_ms ? "By the plan it starts" : "It starts");
+    explain_at(out, e->forecast_ms ? e->forecast_ms : e->planned_ms, row->now_ms);
+    put_where(out, e);
+    if (e->forecast_ms)
+        td_buf_putf(out, ".%s That is by time limits: it comes earlier when jobs end before theirs, later only when somebody gets a "
+                         "better rank or a node is lost.\n",
+                    say_colour(row->fd, SAY_PLAIN));
+    else
+        td_buf_putf(out, " if everybody before it starts in turn and uses all of his time limit.%s Usually it is earlier; jobs that "
+                         "come later with a better rank can make it later%s.\n",
                     say_colour(row->fd, SAY_PLAIN), e->by_ms ? ", up to the promise" : "");
-    } else if (e->too_deep) {
-        td_buf_puts(out, "When it starts cannot be foretold: too many wait before it.\n");
-    } else if (e->classes.n && !e->may_start) {
-        td_buf_putf(out, "When it starts cannot be foretold: %s.\n",
-                    held_for_ever(e) ? "what it needs is held without a time limit" : "not enough of its nodes are there to be planned with");
-    }
 }
 
 static void put_rule(struct td_buf *out, const struct td_explain_info *e)

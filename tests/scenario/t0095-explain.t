@@ -106,6 +106,8 @@ is "$(sbatch --quote --json -t 10 --gres=gpu:4 -w n1 --wrap true | python3 -c 'i
 is "$(squeue -h -a -r -o '%i %l' | sort)" "$before" "nothing was queued"
 n=$(sub -t 10 -c 1 -H --wrap true)
 is "$n" $((m + 1)) "no number was used up"
+sbatch --quote -a 1-5 -H -t 10 --wrap true >out 2>err
+is "$(sort err | tr '\n' '|')" "sbatch: the starts are as if it were released at once (--hold)|sbatch: the starts are of the array's first task|" "what it does not reckon with is said"
 sbatch --quote --wait --wrap true 2>err
 is "$?" 255 "--wait does not go with it"
 like "$(cat err)" "queues nothing: it does not go with --wait" "in words"
