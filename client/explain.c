@@ -136,9 +136,11 @@ const struct command explain_command = {
              "\n"
              "Of a job that runs: where, since when and until when. Of one that is over: how it ended, and by whom.\n"
              "\n"
-             "JOB is 12, 12_3 or 12_[1-3]. A job that one may not see is as one that is not there, and is not named in what is\n"
-             "said of others. The broker answers: what nodes refused and what the plan keeps for whom is known nowhere else.\n"
-             "squeue shows the reason in one word, scontrol show job with the times; sbatch --quote asks before there is a job.",
+             "JOB is 12, 12_3 or 12_[1-3]. The exit status is 1 where one of them is not there. A job that one may not see is as one\n"
+             "that is not there, and is not named in what is said of others.\n"
+             "\n"
+             "The broker answers: what nodes refused and what the plan keeps for whom is known nowhere else. squeue shows the reason in\n"
+             "one word, scontrol show job with the times; sbatch --quote asks before there is a job.",
     .options = options,
     .usage_exit = 1,
     .run = run,
