@@ -360,8 +360,11 @@ static void foretell(struct td_core *c, const struct td_input *in, const struct 
     core_reply(c, in, TD_MSG_SUBMITTED, &would);
 }
 
-void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s)
+void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *asked)
 {
+    struct td_submit is = *asked, *s = &is;
+    s->spec.limit_s = core_limit_rounded(c, s->spec.limit_s);
+    s->spec.limit_min_s = core_limit_rounded(c, s->spec.limit_min_s);
     if (c->low_space) {
         core_refuse_space(c, in);
         return;
