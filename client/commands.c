@@ -8,6 +8,6 @@ const struct command *const commands[] = {
     &scontrol_command, &tender_command,  &up_command,      &down_command,       &status_command,   &token_command,
     &rounds_command,  &protocol_command, &doctor_command,  &journal_command, &sim_command,    &manual_command,   &completion_command,
     &version_command, &help_command,     &events_command,  &tokens_command,   &keys_command,
-    &remote_command,
+    &remote_command,   &explain_command,
     NULL,
 };

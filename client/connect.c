@@ -126,6 +126,7 @@ static bool is_repeatable(uint32_t id, const void *body)
     case TD_MSG_QUERY_CONFIG:
     case TD_MSG_QUERY_STATUS:
     case TD_MSG_QUERY_ROUNDS:
+    case TD_MSG_QUERY_EXPLAIN:
     case TD_MSG_QUERY_SCRIPT:
     case TD_MSG_QUERY_TOKENS:
     case TD_MSG_QUERY_KEYS:

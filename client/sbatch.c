@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "connect.h"
+#include "render/explain.h"
 #include "render/value.h"
 #include "say.h"
 #include "submit.h"
@@ -289,7 +290,8 @@ struct td_submit submit_message(struct submit *s, const struct script *script, c
         .script = {.v = (const uint8_t *)script->text, .n = (uint32_t)script->len},
         .env = {.v = env->data, .n = (uint32_t)env->len},
         .client_key = random_key(s->arena),
-        .test_only = s->test_only,
+        .test_only = s->test_only || s->quote,
+        .quote = s->quote,
     };
 }
 
@@ -325,6 +327,30 @@ static void tell_start(const struct td_submitted *would)
     tell_likely(would);
 }
 
+/* What no pass of the planner knows of. */
+static void tell_what_is_not_reckoned(const struct td_job_spec *s)
+{
+    if (!td_str_empty(s->array))
+        say_note("the starts are of the array's first task");
+    if (s->hold)
+        say_note("the starts are as if it were released at once (--hold)");
+    if (!td_str_empty(s->dependency))
+        say_note("the starts are as if what it waits for had happened (--dependency)");
+}
+
+/* A broker of before quotes answers as to --test-only. */
+static int tell_quote(const struct submit *s, const struct td_submitted *would, struct td_buf *out, struct td_error *err)
+{
+    if (!would->forms.n)
+        return td_fail(err, TD_E_NOT_SUPPORTED, "the broker is of an earlier version and knows no quotes: try --test-only");
+    tell_what_is_not_reckoned(&s->spec);
+    if (s->json)
+        quote_json(out, &would->forms);
+    else
+        quote_text(out, &would->forms, would->now_ms, STDOUT_FILENO);
+    return 0;
+}
+
 static int send_it(struct submit *s, const struct script *script, const struct td_buf *env, struct td_error *err)
 {
     struct client c = {0};
@@ -342,14 +368,16 @@ static int send_it(struct submit *s, const struct script *script, const struct t
     const struct td_submitted *done = body;
     for (uint32_t i = 0; i < done->warnings.n; i++)
         say_warning("%s", done->warnings.v[i]);
-    if (s->test_only)
+    if (s->quote)
+        r = tell_quote(s, done, &out, err);
+    else if (s->test_only)
         tell_start(done);
     else if (s->parsable)
         td_buf_putf(&out, "%u\n", done->job);
     else if (!s->quiet)
         td_buf_putf(&out, "Submitted batch job %u\n", done->job);
     say_out(&out);
-    if (s->wait && !s->test_only)
+    if (s->wait && !s->test_only && !s->quote)
         r = wait_for_end(&c, done->job, done->seq, err);
     td_buf_release(&out);
     client_close(&c);
@@ -404,10 +432,22 @@ int submit_gather(struct submit *s, int argc, char **argv, struct script *script
     if (r == 0 && p.words.n > skip)
         s->spec.argv = (struct td_strs){.v = td_arena_dup(s->arena, p.words.v + skip, (p.words.n - skip) * sizeof(char *)),
                                         .n = p.words.n - skip};
+    if (r == 0 && s->by_program && (s->quote || s->json))
+        r = td_fail(err, TD_E_NOT_SUPPORTED, "--quote prints a table: sbatch does that");
     *ret_path = path;
     option_parse_release(&first);
     option_parse_release(&p);
     return r;
+}
+
+/* It queues nothing: what speaks of a job in the queue does not go with it. */
+static int check_quote(const struct submit *s, struct td_error *err)
+{
+    if (s->json && !s->quote)
+        return td_fail(err, TD_E_USAGE, "--json is for --quote");
+    if (s->quote && (s->wait || s->parsable))
+        return td_fail(err, TD_E_USAGE, "--quote queues nothing: it does not go with %s", s->wait ? "--wait" : "--parsable");
+    return 0;
 }
 
 static int run(int argc, char **argv)
@@ -421,6 +461,8 @@ static int run(int argc, char **argv)
     bool sent = false;
     int r = submit_gather(&s, argc, argv, &script, &path, &err);
 
+    if (r == 0)
+        r = check_quote(&s, &err);
     if (r == 0)
         r = submit_settle(&s, path, environ, &env, &err);
     if (r == 0) {
@@ -454,7 +496,12 @@ const struct command sbatch_command = {
     .about = "sbatch queues a script and prints the number of the job. The script comes from a file, from standard\n"
              "input, or from --wrap. Options are taken from its #SBATCH lines (up to the first command), over them from\n"
              "SBATCH_ variables, over them from the command line. What is asked for and not supported is refused or\n"
-             "warned about by name.",
+             "warned about by name.\n"
+             "\n"
+             "--quote queues nothing. It prints when the request would start as it is, and in other forms: with a shorter limit,\n"
+             "with fewer devices, with its tasks on more nodes, in other partitions. START is by time limits: then, or before, if\n"
+             "whatever runs and waits before it ends sooner. BY is the promise it would get, where the policy promises. Each form\n"
+             "is tried by a pass of the planner with the queue as it is; one that would be refused says why. With --json as JSON.",
     .options = sbatch_options,
     .usage_exit = 255,
     .run = run,

@@ -196,7 +196,8 @@ const struct command scontrol_command = {
     .synopsis = "[OPTIONS] WORD [ARGUMENTS...]",
     .summary = "look at and change jobs, nodes and the cluster",
     .about = "scontrol shows jobs, nodes, partitions and the configuration in full, holds, releases, requeues and updates\n"
-             "jobs, and sets the state of nodes. scontrol help lists its words; they may be shortened.",
+             "jobs, and sets the state of nodes. scontrol help lists its words; they may be shortened.\n"
+             "What the Reason of a waiting job comes from, tender explain JOB tells in sentences with numbers.",
     .options = options,
     .usage_exit = 1,
     .run = run,

@@ -453,6 +453,7 @@ const struct command squeue_command = {
     .about = "squeue shows jobs that wait, run or are being ended. Without -t, jobs that are over are left out.\n"
              "With -s it shows their steps and scripts, ordered by their numbers.\n"
              "The default order is by partition, then state, then priority: waiting jobs stand above running ones.\n"
+             "Why a job waits is one word here; tender explain JOB tells it in sentences.\n"
              "Every letter of -o and every name of -O that is not known is named on standard error.",
     .options = options,
     .usage_exit = 1,

@@ -11,7 +11,7 @@ struct submit {
     struct td_job_spec spec;       /* needs are filled in at the end, from need */
     struct td_job_need need;
     bool by_program;               /* libtender: the script is given, variables of sbatch's are not read */
-    bool parsable, test_only, wait, quiet, get_user_env;
+    bool parsable, test_only, quote, json, wait, quiet, get_user_env;
     bool in_job;                   /* the environment is a step's: what describes its job stays */
     uint32_t verbose;
     const char *wrap, *export, *export_file, *chdir, *propagate;

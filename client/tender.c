@@ -19,6 +19,7 @@ static const struct word {
     {"token", &tokens_command, "create, list and revoke such tokens"},
     {"key", &keys_command, "list the keys of nodes, give them others, or take them back"},
     {"remote", &remote_command, "use a cluster from a host that is none of its own"},
+    {"explain", &explain_command, "why a job waits, where it runs, how it ended"},
     {"rounds", &rounds_command, "the last rounds of bidding"},
     {"events", &events_command, "what happens, as it happens: one JSON object a line"},
     {"journal", &journal_command, "dump, verify or replay the journal"},

@@ -79,6 +79,17 @@ bool td_ledger_lacks_nodes(const struct td_ledger *l, uint32_t shape);
  * hold at most, and how many nodes could hold a part of it. */
 uint64_t td_ledger_together(const struct td_ledger *l, uint32_t shape, uint32_t *ret_nodes);
 
+/* How a node stands to one instance of a shape, or to the smallest part of one on several nodes; for people (ledger_why.c).
+ * Lists what is lacking: of what is free, or, where it never could, of all it has. Strings are in the arena. */
+struct td_ledger_why {
+    uint32_t never;    /* enum td_refusal: why it could not even when empty */
+    uint32_t said;     /* enum td_refusal: it was asked, and its answer is remembered */
+    uint64_t shortage; /* with it, as the node said */
+    uint32_t nlacks;
+    struct td_explain_lack lacks[TD_MAX_EXPLAIN_LACKS];
+};
+void td_ledger_why(const struct td_ledger *l, uint32_t shape, uint32_t node, struct td_arena *a, struct td_ledger_why *ret);
+
 struct td_queue;
 struct td_queue *td_queue_new(void);
 void td_queue_destroy(struct td_queue **p);

@@ -715,7 +715,7 @@ void book_settle(struct pass *pass, const struct slot *c, bool starts)
         return;
     if (starts)
         k->started = true;
-    else if (k->placed && k->lifted)
+    else if (k->placed && k->lifted && !k->started) /* another partition's candidate may have started some of it */
         put(pass, k);
 }
 

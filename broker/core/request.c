@@ -327,6 +327,9 @@ static bool take(struct td_core *c, const struct td_input *in)
     case TD_MSG_SUBMIT:
         core_request_submit(c, in, in->body);
         return true;
+    case TD_MSG_QUERY_EXPLAIN:
+        core_request_explain(c, in, in->body);
+        return true;
     case TD_MSG_CANCEL:
         core_request_cancel(c, in, in->body);
         return true;

@@ -27,6 +27,7 @@ enum core_given { CORE_GIVEN_NOT, CORE_GIVEN_BEFORE, CORE_GIVEN_BEHIND };
 #define CORE_STARTS_MAX 8192
 #define CORE_EFFECTS_MAX 100000
 #define CORE_NO_SHAPE UINT32_MAX
+#define CORE_DRY_DEPTH 1000u /* waiting jobs that a dry pass reckons with; beyond, no start is foretold */
 
 /* One submission, shared by every task of its array: a million tasks hold one. Counted, because a
  * task may outlive the array's record and the other way round, and an update gives a task a
@@ -512,8 +513,30 @@ int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */
 
-/* sbatch --test-only, in predict.c: job, start, nodes, partition and CPUs of the answer; the event is not emitted */
-void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struct td_submitted *ret);
+/* predict.c: passes of the planner of which nothing is left. The event of a wish is not emitted; in_front: it stands right
+ * before whoever has its priority. Fills in start, by, nodes, partition, CPUs and limit; gaps (may be NULL): the next two
+ * moments at which somebody else is booked to start on nodes of its partitions. core_dry_over comes after the last pass. */
+struct core_wish {
+    const struct td_ev_job_submitted *ev;
+    bool in_front;
+    bool as_next;   /* as the next pass will be: by the policy's own book, with a likely start */
+    uint32_t depth; /* so many candidates of the queue have a better rank, and no others matter; 0: as many as may be */
+};
+void core_predict(struct td_core *c, const struct core_wish *wish, struct td_quote_form *ret, int64_t ret_gaps[2]);
+void core_dry_plan(struct td_core *c, uint32_t depth, struct td_plan *ret); /* of the queue as it is: so many are booked in turn */
+void core_dry_over(struct td_core *c);
+const char *core_promise_nodes(struct td_core *c, const struct td_plan_promise *m); /* in the wake arena */
+bool core_nodes_of(const struct td_core *c, const char *partition, const uint32_t *nodes, uint32_t n); /* one is in it */
+/* quote.c: other forms of a request that passed its checks, tried one by one */
+struct core_quote {
+    const struct td_input *in; /* on whose behalf */
+    const struct td_job_spec *spec; /* as it was asked for */
+    const struct td_ev_job_submitted *ev; /* and settled */
+    uint32_t depth;             /* as of a wish */
+    bool in_front, only_sooner; /* only those that would start before the request as it is, by a minute at least */
+};
+/* In the wake arena, the request as it is first. *ret_cut: the queue is too long, or the cluster too large, to try them all. */
+struct td_quote_form_list core_quote(struct td_core *c, const struct core_quote *q, bool *ret_cut);
 struct td_plan_params core_plan_params(const struct td_core *c); /* of the rounds' own plans */
 
 /* queue membership, in eligible.c */
@@ -630,8 +653,18 @@ int core_text_sane(const struct td_record *rec, const void *body, struct td_erro
 int core_spec_sane(const struct td_job_spec *s, struct td_error *err);
 int core_change_sane(const struct td_job_change *ch, struct td_error *err);
 
+/* explain.c, explain_nodes.c, explain_others.c: why a job is as it is */
+void core_request_explain(struct td_core *c, const struct td_input *in, const struct td_query_explain *m);
+void core_explain_nodes(struct td_core *c, const struct core_job *j, const struct td_plan *dry, uint32_t uid,
+                        struct td_explain_info *ret);
+void core_explain_others(struct td_core *c, const struct core_job *j, const struct td_plan *dry, uint32_t uid,
+                         struct td_explain_info *ret);
+
 /* submit.c */
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s);
+/* All that a request must pass; the need and the event's limit and tasks come out. */
+int core_submit_check(struct td_core *c, const struct td_input *in, const struct td_job_spec *s, struct td_ev_job_submitted *ev,
+                      struct td_job_need *need, struct td_error *err);
 int core_submit_partition(struct td_core *c, const char *names, const struct td_job_need *need,
                           uint32_t uid, const struct td_job_spec *spec, const char **ret_resolved,
                           struct td_error *err);

@@ -298,16 +298,16 @@ static int check_array(struct td_core *c, const struct td_job_spec *s,
     return r;
 }
 
-static int check(struct td_core *c, const struct td_input *in, const struct td_submit *s,
-                 struct td_ev_job_submitted *ev, struct td_job_need *need, struct td_error *err)
+int core_submit_check(struct td_core *c, const struct td_input *in, const struct td_job_spec *s, struct td_ev_job_submitted *ev,
+                      struct td_job_need *need, struct td_error *err)
 {
-    int r = check_supported(&s->spec, err);
+    int r = check_supported(s, err);
     if (r < 0)
         return r;
-    r = core_spec_sane(&s->spec, err);
+    r = core_spec_sane(s, err);
     if (r < 0)
         return r;
-    *need = s->spec.needs.v[0];
+    *need = s->needs.v[0];
     r = core_gpus_settle(need, err);
     if (r < 0)
         return r;
@@ -315,13 +315,13 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     r = check_need(c, need, err);
     if (r < 0)
         return r;
-    r = core_deps_validate(c, NULL, s->spec.dependency, in->uid, err);
+    r = core_deps_validate(c, NULL, s->dependency, in->uid, err);
     if (r < 0)
         return r;
-    if (s->spec.nice < 0 && !td_core_is_operator(c, in->uid))
+    if (s->nice < 0 && !td_core_is_operator(c, in->uid))
         return td_fail(err, TD_E_DENIED, "a negative nice value is for operators");
     uint64_t tasks;
-    r = check_array(c, &s->spec, ev, &tasks, err);
+    r = check_array(c, s, ev, &tasks, err);
     if (r < 0)
         return r;
     if (c->settings.max_jobs &&
@@ -331,11 +331,40 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     if (c->next_job > UINT32_MAX - 2 * (uint32_t)TD_MAX_ARRAY_TASKS)
         return td_fail(err, TD_E_TOO_MANY_JOBS, "job ids are used up");
     const char *resolved = NULL;
-    r = core_submit_partition(c, need->partition, need, in->uid, &s->spec, &resolved, err);
+    r = core_submit_partition(c, need->partition, need, in->uid, s, &resolved, err);
     if (r < 0)
         return r;
     need->partition = resolved;
-    return check_limit(c, &s->spec, resolved, &ev->limit_s, err);
+    return check_limit(c, s, resolved, &ev->limit_s, err);
+}
+
+/* --test-only, --quote: nothing is queued, and no number is used up. */
+static void foretell(struct td_core *c, const struct td_input *in, const struct td_submit *s, struct td_ev_job_submitted *ev,
+                     const struct td_strs *warnings)
+{
+    static const char *const cut = "not every form was tried: so many nodes and waiting jobs make it too long a calculation";
+    struct td_submitted would = {.job = c->next_job, .seq = c->seq, .warnings = *warnings, .now_ms = core_civil_ms(c, c->now_ms)};
+    struct td_quote_form form = {0};
+    bool is_cut = false;
+    ev->job = c->next_job;
+    ev->priority = priority_of(c, &s->spec);
+    if (s->quote) {
+        would.forms = core_quote(c, &(struct core_quote){.in = in, .spec = &s->spec, .ev = ev}, &is_cut);
+        form = would.forms.v[0];
+    } else {
+        core_predict(c, &(struct core_wish){.ev = ev, .as_next = true}, &form, NULL);
+        core_dry_over(c);
+    }
+    would.start_ms = form.start_ms;
+    would.nodes = form.nodes;
+    would.partition = form.partition;
+    would.cpus = form.cpus;
+    would.likely_ms = form.likely_ms;
+    would.likely_from_ms = form.likely_from_ms;
+    would.likely_to_ms = form.likely_to_ms;
+    if (is_cut && would.warnings.n == 0)
+        would.warnings = (struct td_strs){(const char **)(uintptr_t)&cut, 1};
+    core_reply(c, in, TD_MSG_SUBMITTED, &would);
 }
 
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *asked)
@@ -358,19 +387,15 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     struct td_strs warnings = {0};
     struct td_job_need need;
     struct td_error err = {0};
-    if (check(c, in, s, &ev, &need, &err) < 0) {
+    if (core_submit_check(c, in, &s->spec, &ev, &need, &err) < 0) {
         core_refuse_error(c, in, &err);
         return;
     }
     settle_tasks(c, &need, &warnings);
     if (s->test_only) {
-        struct td_submitted would = {.seq = c->seq, .warnings = warnings};
-        ev.job = c->next_job;
         ev.spec = s->spec;
         ev.spec.needs.v = &need;
-        ev.priority = priority_of(c, &s->spec);
-        core_predict(c, &ev, &would);
-        core_reply(c, in, TD_MSG_SUBMITTED, &would);
+        foretell(c, in, s, &ev, &warnings);
         return;
     }
     ev.job = c->next_job;

@@ -102,6 +102,15 @@ const char *td_reason_word(uint32_t number)
     SWITCH_END
 }
 
+const char *td_reason_words(uint32_t number)
+{
+    SWITCH_BEGIN
+#define REASON(name, num, word, help) case num: return help;
+#include "tbl/states.def"
+#undef REASON
+    SWITCH_END
+}
+
 const char *td_refusal_name(uint32_t number)
 {
     SWITCH_BEGIN
@@ -135,6 +144,69 @@ const char *td_moved_words(uint32_t number)
 #define MOVED(name, num, word, help) case num: return help;
 #include "tbl/states.def"
 #undef MOVED
+    SWITCH_END
+}
+
+const char *td_standing_name(uint32_t number)
+{
+    SWITCH_BEGIN
+#define STANDING(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef STANDING
+    SWITCH_END
+}
+
+const char *td_standing_words(uint32_t number)
+{
+    SWITCH_BEGIN
+#define STANDING(name, num, word, help) case num: return help;
+#include "tbl/states.def"
+#undef STANDING
+    SWITCH_END
+}
+
+const char *td_before_name(uint32_t number)
+{
+    SWITCH_BEGIN
+#define BEFORE(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef BEFORE
+    SWITCH_END
+}
+
+const char *td_before_words(uint32_t number)
+{
+    SWITCH_BEGIN
+#define BEFORE(name, num, word, help) case num: return help;
+#include "tbl/states.def"
+#undef BEFORE
+    SWITCH_END
+}
+
+const char *td_depend_word(uint32_t number)
+{
+    SWITCH_BEGIN
+#define DEPEND(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef DEPEND
+    SWITCH_END
+}
+
+const char *td_depend_words(uint32_t number)
+{
+    SWITCH_BEGIN
+#define DEPEND(name, num, word, help) case num: return help;
+#include "tbl/states.def"
+#undef DEPEND
+    SWITCH_END
+}
+
+const char *td_depend_state_word(uint32_t number)
+{
+    SWITCH_BEGIN
+#define DEPEND_STATE(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef DEPEND_STATE
     SWITCH_END
 }
 

@@ -176,6 +176,26 @@ enum td_moved {
 #include "tbl/states.def"
 #undef MOVED
 };
+enum td_depend {
+#define DEPEND(name, number, word, help) TD_DEPEND_##name = number,
+#include "tbl/states.def"
+#undef DEPEND
+};
+enum td_depend_state {
+#define DEPEND_STATE(name, number, word, help) TD_DEPEND_STATE_##name = number,
+#include "tbl/states.def"
+#undef DEPEND_STATE
+};
+enum td_standing {
+#define STANDING(name, number, word, help) TD_STANDING_##name = number,
+#include "tbl/states.def"
+#undef STANDING
+};
+enum td_before {
+#define BEFORE(name, number, word, help) TD_BEFORE_##name = number,
+#include "tbl/states.def"
+#undef BEFORE
+};
 enum td_report_kind {
 #define REPORT(name, number, help) TD_REPORT_##name = number,
 #include "tbl/states.def"
@@ -214,8 +234,16 @@ const char *td_job_state_compact(uint32_t state, uint32_t outcome); /* "PD", "TO
 /* Long or short word of a state or outcome, any case; returns false if unknown. *ret_outcome 0 = any. */
 bool td_job_state_parse(const char *word, uint32_t *ret_state, uint32_t *ret_outcome);
 const char *td_reason_word(uint32_t reason);     /* "Resources" */
+const char *td_reason_words(uint32_t reason);    /* "first in line; nothing it needs is free" */
 const char *td_moved_name(uint32_t cause);       /* "node" */
 const char *td_moved_words(uint32_t cause);      /* "a node was lost, drained or changed" */
+const char *td_standing_name(uint32_t standing); /* "short" */
+const char *td_standing_words(uint32_t standing); /* "others hold too much of it" */
+const char *td_before_name(uint32_t why);        /* "priority" */
+const char *td_before_words(uint32_t why);       /* "its priority is higher" */
+const char *td_depend_word(uint32_t kind);       /* "afterok" */
+const char *td_depend_words(uint32_t kind);      /* "all of it is over, with exit status 0" */
+const char *td_depend_state_word(uint32_t state); /* "unfulfilled" */
 const char *td_refusal_name(uint32_t refusal);   /* "CPUS" */
 const char *td_refusal_words(uint32_t refusal);  /* "not enough free CPUs" */
 const char *td_node_state_name(uint32_t state);  /* "UP" */

@@ -48,7 +48,7 @@ for c in 'scancel @' 'scancel -v @' 'scancel -Q @' 'scancel -s USR1 @' 'scancel 
     'scontrol hold @' 'scontrol uhold @' 'scontrol release @' 'scontrol requeue @' 'scontrol requeuehold @' \
     'scontrol update jobid=@ comment=x' 'scontrol update jobid=@ timelimit=1' 'scontrol update jobid=@ timelimit=+1' \
     'scontrol update jobid=@ priority=0' 'scontrol show job @' 'scontrol -d show job @' 'scontrol show step @' 'scontrol show step @.0' \
-    'scontrol write batch_script @ -' 'squeue -h -j @' 'squeue -h -j @,1' 'squeue -h -s -j @' 'squeue -h -a -t all -j @'; do
+    'scontrol write batch_script @ -' 'tender explain @' 'tender explain --json @' 'squeue -h -j @' 'squeue -h -j @,1' 'squeue -h -s -j @' 'squeue -h -a -t all -j @'; do
     # shellcheck disable=SC2086
     same "$c:" $c
 done

@@ -4,6 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Every twentieth run keeps a book of promises, every second of those conservatively. */
+static const char *policy(const struct sim *s)
+{
+    if (s->seed % 20 == 16)
+        return s->seed % 40 == 16 ? "tender" : "conservative";
+    return s->seed % 5 == 0 ? "fifo" : "easy";
+}
+
 static void conf_make(struct sim *s, struct td_arena *a, struct td_ev_conf_loaded *ret)
 {
     static const uint32_t admins[] = {0};
@@ -18,7 +26,7 @@ static void conf_make(struct sim *s, struct td_arena *a, struct td_ev_conf_loade
     *ret = (struct td_ev_conf_loaded){
         .settings = {.cluster = "sim", .lease_ms = 10000, .node_timeout_s = 60, .min_job_age_s = 1000000, .kill_wait_s = 5, .requeue = true,
                      .first_job = 1, .depth = 1, .core_is_unit = (s->seed & 1) != 0, .memory_counts = (s->seed & 2) != 0,
-                     .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = s->seed % 5 == 0 ? "fifo" : "easy"},
+                     .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = policy(s)},
         .nodes = {node, 1},
         .partitions = {parts, 2},
     };

@@ -10,7 +10,8 @@ static uint32_t rnd(struct sim *s, uint32_t n)
 
 void sim_request_add(struct sim *s, uint32_t id, const void *body)
 {
-    struct sim_request r = {.id = id, .is_submit = id == TD_MSG_SUBMIT, .is_step = id == TD_MSG_STEP_CREATE};
+    bool submits = id == TD_MSG_SUBMIT && !((const struct td_submit *)body)->test_only;
+    struct sim_request r = {.id = id, .is_submit = submits, .is_step = id == TD_MSG_STEP_CREATE};
 
     td_wire_put_frame(&r.frame, id, s->requests.n + 1, body);
     td_vec_push(&s->requests, r);
@@ -101,6 +102,24 @@ static void submit(struct sim *s)
     sim_request_add(s, TD_MSG_SUBMIT, &m);
 }
 
+/* Every tenth run, the one with a book of promises among them, has users who only ask: why a job is as it is, and what a
+ * request would get. */
+static bool asks_why(const struct sim *s)
+{
+    return s->seed % 20 == 18 || s->seed % 20 == 16;
+}
+
+static void ask_why(struct sim *s, const struct td_job_sel *sel)
+{
+    struct td_gres_need gres = {.name = "gpu", .count = 2};
+    struct td_job_need need = {.ntasks = 1 + s->requests.n % 5, .gres = {&gres, s->requests.n % 2}};
+    const struct td_submit quote = {.spec = {.name = "ask", .needs = {&need, 1}, .limit_s = 600}, .test_only = true, .quote = true};
+    const struct td_query_explain why = {.ids = {sel, 1}};
+
+    sim_request_add(s, TD_MSG_QUERY_EXPLAIN, &why);
+    sim_request_add(s, TD_MSG_SUBMIT, &quote);
+}
+
 static uint32_t some_job(struct sim *s)
 {
     return s->acknowledged.n ? s->acknowledged.v[rnd(s, s->acknowledged.n)] : 1 + rnd(s, 5);
@@ -112,6 +131,8 @@ void sim_client_act(struct sim *s)
     struct td_job_sel sel = {.job = some_job(s)};
     uint32_t what = rnd(s, 20);
 
+    if (asks_why(s))
+        ask_why(s, &sel);
     if (sim_deletes(s) && rnd(s, 3) == 0) {
         char node[16];
         snprintf(node, sizeof(node), "n%u", 1 + rnd(s, s->nnodes));

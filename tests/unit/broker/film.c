@@ -711,6 +711,9 @@ static void take_reply(struct film *f, const struct td_effect *e)
         snprintf(f->text, sizeof(f->text), "%s", r->text ? r->text : "");
     } else if (e->id == TD_MSG_SUBMITTED) {
         f->job = ((const struct td_submitted *)e->body)->job;
+        td_record_copy(&f->arena, &td_rec_submitted, e->body, &f->submitted);
+    } else if (e->id == TD_MSG_EXPLAINED) {
+        td_record_copy(&f->arena, &td_rec_explained, e->body, &f->explained);
     } else if (e->id == TD_MSG_DONE) {
         const struct td_done *d = e->body;
         f->count = d->count;

@@ -88,6 +88,8 @@ struct film {
     uint64_t epoch;
     /* what the last request was answered */
     uint32_t reply, code, job, count, nerrors;
+    struct td_explained explained; /* in the film's arena */
+    struct td_submitted submitted; /* likewise */
     char text[512];
     TD_VEC(struct film_answer) asked;
     uint32_t wakes;

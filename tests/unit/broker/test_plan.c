@@ -499,6 +499,25 @@ static void a_promise_fills_the_hole_before_another(void **state)
     film_close(&f);
 }
 
+/* Some of an array starts in one partition; the other finds no room, and has no booking to put back. */
+static void an_array_that_starts_in_one_of_two_partitions_is_booked_no_more(void **state)
+{
+    struct film f;
+
+    (void)state;
+    film_open(&f);
+    film_node(&f, (struct film_node){.cpus = 2, .partition = 0});
+    film_node(&f, (struct film_node){.cpus = 2, .partition = 1});
+    film_hold(&f, 1, 900, 0, 2, 100);
+    film_submit(&f, 1, (struct film_job){.partition = 0, .rank = 5, .count = 5, .limit = 50});
+    film_submit(&f, 1, (struct film_job){.partition = 1, .rank = 6, .count = 5, .limit = 50});
+    f.params.policy = TD_POLICY_CONSERVATIVE;
+    f.params.depth = 10;
+    film_plan(&f);
+    assert_int_equal(film_starts(&f, 1), 2);
+    film_close(&f);
+}
+
 static void a_dry_run_leaves_the_book_as_it_was(void **state)
 {
     struct film f;
@@ -1043,6 +1062,7 @@ int main(void)
         cmocka_unit_test(a_head_that_no_node_serves_holds_nobody_up),
         cmocka_unit_test(fifo_lets_nothing_pass_on_the_heads_nodes),
         cmocka_unit_test(conservative_promises_everybody),
+        cmocka_unit_test(an_array_that_starts_in_one_of_two_partitions_is_booked_no_more),
         cmocka_unit_test(a_dry_run_leaves_the_book_as_it_was),
         cmocka_unit_test(a_promise_fills_the_hole_before_another),
         cmocka_unit_test(all_nodes_or_none),
