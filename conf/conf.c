@@ -368,6 +368,7 @@ static int settings(struct loading *ld, struct td_error *err)
     s->over_time_s = num(ld, KEY_SLURM_OverTimeLimit);
     s->shard_nodes = num(ld, KEY_TENDER_ShardNodes);
     s->backfill = backfill_policy(ld);
+    s->free_order = option_has_word(&ld->values.v[KEY_TENDER_QueueOrder], "free");
 
     r = exclude(ld, KEY_SLURM_DefMemPerCPU, KEY_SLURM_DefMemPerNode, err);
     if (r == 0 && conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimits) &&

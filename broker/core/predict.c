@@ -41,6 +41,7 @@ static void put_candidates(struct td_core *c, const struct core_wish *wish, stru
                                    .partition = p->no,
                                    .shape = no,
                                    .rank = rank - (wish->in_front && rank),
+                                   .class = core_class(c, p->no, CORE_GIVEN_NOT, 0, ev->spec.nice),
                                    .count = 1,
                                    .limit_s = ev->limit_s,
                                    .limit_min_s = ev->spec.limit_min_s};

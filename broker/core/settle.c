@@ -131,12 +131,6 @@ struct choice {
     struct td_placement place;
 };
 
-static uint64_t whole_of(const struct td_shape *shape)
-{
-    uint64_t shared = td_shape_shared(shape);
-    return shared ? shared : shape->ntasks;
-}
-
 /* Smallest set in the order of preference: the largest parts first when `wide`, else best score first. */
 static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot,
                        const struct td_shape *shape, bool wide, struct choice *ret,
@@ -145,7 +139,7 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     struct core_job *j = core_job_find(c, s->job);
     int64_t until = core_job_until(j, c->now_ms, s->limit_s);
     uint32_t most = TD_MAX(shape->nodes_max, shape->nodes_min), n = 0;
-    uint64_t sum = 0, whole = whole_of(shape);
+    uint64_t sum = 0, whole = core_whole_of(shape);
 
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];

@@ -260,10 +260,14 @@ static int check_limit(const struct td_core *c, const struct td_job_spec *s, con
     return 0;
 }
 
+uint64_t core_priority_next(const struct td_core *c)
+{
+    return CORE_PRIORITY_FIRST - c->submitted % (CORE_PRIORITY_FIRST - 1);
+}
+
 static uint64_t priority_of(const struct td_core *c, const struct td_job_spec *s)
 {
-    int64_t p = (int64_t)CORE_PRIORITY_FIRST - (int64_t)(c->submitted % (CORE_PRIORITY_FIRST - 1)) -
-                s->nice;
+    int64_t p = (int64_t)core_priority_next(c) - s->nice;
     return p < 1 ? 1 : TD_MIN((uint64_t)p, (uint64_t)UINT32_MAX);
 }
 
