@@ -247,7 +247,7 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
                      "        tender) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
                      "        scancel) COMPREPLY=($(compgen -W \"$(squeue -h --me -o %A 2>/dev/null)\" -- \"$cur\")) ;;\n"
                      "        'tender manual') COMPREPLY=($(compgen -W \"$pages\" -- \"$cur\")) ;;\n"
-                     "        'tender journal') COMPREPLY=($(compgen -W 'dump verify' -- \"$cur\")) ;;\n"
+                     "        'tender journal') COMPREPLY=($(compgen -W 'dump verify replay' -- \"$cur\")) ;;\n"
                      "        sbatch|srun|salloc) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
                      "        esac ;;\n"
                      "    esac\n}\n"

@@ -5,10 +5,12 @@
 #include "option.h"
 
 struct sim_options {
-    uint32_t procs;
-    const char *policy, *order, *estimates, *swf;
-    bool metrics, compare, quiet;
+    uint32_t procs, gpus_from;
+    struct td_strs topology;
+    const char *policy, *order, *estimates, *swf, *plot, *part, *conf, *partition, *qos;
+    bool metrics, compare, json, quiet, rl_backfill;
 };
 extern const struct option sim_option_rows[];
+extern const char sim_synopsis[], sim_about[];
 
 #endif

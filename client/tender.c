@@ -21,7 +21,7 @@ static const struct word {
     {"remote", &remote_command, "use a cluster from a host that is none of its own"},
     {"rounds", &rounds_command, "the last rounds of bidding"},
     {"events", &events_command, "what happens, as it happens: one JSON object a line"},
-    {"journal", &journal_command, "dump or verify the journal"},
+    {"journal", &journal_command, "dump, verify or replay the journal"},
     {"sim", &sim_command, "schedule a recorded workload on virtual time"},
     {"doctor", &doctor_command, "look for what is wrong, and say what mends it"},
     {"protocol", &protocol_command, "print the protocol's page"},
@@ -302,10 +302,12 @@ static int run_journal(int argc TD_UNUSED, char **argv)
 
 const struct command journal_command = {
     .name = "tender journal",
-    .synopsis = "dump|verify [--dir DIR] [--from SEQ]",
+    .synopsis = "dump|verify|replay [--dir DIR] [--from SEQ]",
     .summary = "print or prove the journal",
-    .about = "dump prints one JSON object a line for each event; verify replays snapshots and events and compares digests.\n"
-             "Both read only, beside a running broker or without one.",
+    .about = "dump prints one JSON object a line for each event; verify replays snapshots and events and compares digests, and where\n"
+             "there is an input log (InputLog=yes in tender.conf) gives the inputs of the last reign to a fresh core, which must decide\n"
+             "the same again, event for event: the first that differs is named. replay is the same, but an error where the inputs\n"
+             "for it are not there. All read only, beside a running broker or without one.",
     .options = journal_options,
     .usage_exit = 1,
     .run = run_journal,

@@ -92,6 +92,7 @@ static struct core_job *copy_of_record(struct td_core *c, struct core_job *r, ui
     j->held = r->held;
     j->limit_s = r->limit_s;
     j->priority = r->priority;
+    j->given = r->given;
     j->submit_ms = r->submit_ms;
     j->eligible_ms = r->eligible_ms;
     j->begin_ms = r->begin_ms;
@@ -414,8 +415,10 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
         int64_t p = (int64_t)j->priority + nice_was - ch->nice;
         j->priority = p < 1 ? 1 : (uint64_t)p;
     }
-    if (is_set(ch, 6))
+    if (is_set(ch, 6)) {
         j->priority = ch->priority;
+        j->given = ch->priority > core_priority_next(c) ? CORE_GIVEN_BEFORE : CORE_GIVEN_BEHIND;
+    }
     if (is_set(ch, 2)) {
         j->limit_s = ch->limit_s;
         for (uint32_t i = 0; j->state != TD_JOB_DONE && j->alloc && i < j->alloc->nparts; i++) {

@@ -21,6 +21,18 @@ uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32
     return core_rank(c, j->priority, partition);
 }
 
+/* Where the queue may be reordered: the partition's tier, then a priority that somebody gave (before or behind all that
+ * have their own), then nice. */
+uint64_t core_class(const struct td_core *c, uint32_t partition, enum core_given given, uint64_t priority, int64_t nice)
+{
+    uint64_t tier = core_rank(c, 0, partition) >> 48;
+    uint32_t value = (uint32_t)(nice + (INT64_C(1) << 31));
+
+    if (given)
+        value = UINT32_MAX - (uint32_t)TD_MIN(priority, (uint64_t)UINT32_MAX);
+    return tier << 48 | (uint64_t)(given == CORE_GIVEN_BEFORE ? 0 : 1 + given) << 40 | value;
+}
+
 uint32_t core_partition_blocked(const struct core_partition *p, const struct core_tally *t, uint32_t limit_s)
 {
     if (p->gone || p->state == PARTITION_INACTIVE)
@@ -177,6 +189,7 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
             .partition = cand[i].partition,
             .shape = cand[i].shape,
             .rank = core_job_rank(c, j, cand[i].partition),
+            .class = core_class(c, cand[i].partition, j->given, j->priority, j->spec->body.nice),
             .count = startable(j),
             .limit_s = j->limit_s,
             .limit_min_s = j->spec->body.limit_min_s,

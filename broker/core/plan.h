@@ -90,6 +90,7 @@ struct td_candidate {
     uint32_t partition;
     uint32_t shape;
     uint64_t rank;
+    uint64_t class; /* smaller goes first, also where the queue may be reordered; within a class worth decides there */
     uint32_t count;
     uint32_t limit_s, limit_min_s;
     uint32_t run_s;   /* as foretold, within the limit; 0: the limit */
@@ -176,5 +177,7 @@ bool td_plan_allows(const struct td_ledger *l, uint32_t node, uint32_t job, cons
 /* Nodes (bitmap by node number) that could take at least one instance of the shape now, by counts, windows and
  * remembered refusals: whom to offer to. Returns how many. */
 uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit_s, int64_t now_ms, uint8_t *bits, uint32_t nbytes);
+/* How much of a job of this shape, which may spread, such a node could take now by counts: tasks, or devices its nodes share. */
+uint32_t td_plan_part(const struct td_ledger *l, uint32_t shape, uint32_t node);
 
 #endif

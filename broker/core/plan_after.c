@@ -208,6 +208,12 @@ uint32_t td_plan_nodes(const struct td_ledger *l, uint32_t shape, uint32_t limit
     return n;
 }
 
+uint32_t td_plan_part(const struct td_ledger *l, uint32_t shape, uint32_t node)
+{
+    TD_ASSERT(shape < l->shapes.n && l->shapes.v[shape] && node < l->nodes.n);
+    return shape_fit_part(l->shapes.v[shape], &l->nodes.v[node], &l->nodes.v[node].free);
+}
+
 /* --- invariant ---------------------------------------------------------------------------------------------------- */
 
 /* What tender keeps for its heads gives way to what is due: its promises are the book's. */

@@ -615,8 +615,7 @@ static bool replan(struct pass *pass)
 
     for (uint32_t i = 0; i < b->bookings.n; i++)
         if (b->bookings.v[i].placed)
-            order[n++] = (struct ordered){.key = -plan_worth(pass, b->bookings.v[i].slot),
-                                          .slot = b->bookings.v[i].slot};
+            order[n++] = plan_by_worth(pass, b->bookings.v[i].slot);
     plan_sort(order, n);
     for (uint32_t turn = 0; turn <= REPLANS_MAX && b->looks < LOOKS_MAX; turn++) {
         uint32_t i = 0;

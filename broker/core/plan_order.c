@@ -1,14 +1,12 @@
 /* plan_order.c - in which order candidates are tried where rank is not all: sjbf and tender
  *
- * sjbf: behind the heads, the shortest limit first. tender: behind the heads, the shortest foretold
- * run first; where the queue may be reordered, all of it by worth:
+ * sjbf: behind the heads, the shortest limit first. tender: behind the heads, the shortest foretold run first. Where the
+ * queue may be reordered all of it goes by class (partition's tier, a priority that somebody set, nice), and in a class by
  *
- *     worth = log2(wait + 600 s) - 0.7 log2(foretold run) - 0.1 log2(CPUs) + log2(1 + (wait / 1.5
- * days)^3)
+ *     worth = log2(wait + 600 s) + log2(64^3 + (64 wait / 15 h)^3) - 0.9 log2(foretold run) + 0.1 log2(CPUs)
  *
- * the logarithm of a slowdown that counts processors a little, and of an age that outgrows
- * everything: who waits long, runs short and needs little comes first, and nobody starves. In fixed
- * point (law 9): log2 in 1/65536. Ties end in rank. */
+ * the logarithm of a slowdown that counts processors a little, and of an age that outgrows everything: who waits long and
+ * runs short comes first, and nobody starves. In fixed point (law 9): log2 in 1/65536. Ties end in rank. */
 #include "plan_priv.h"
 
 #include <string.h>
@@ -28,7 +26,7 @@ uint64_t plan_cpus(const struct shape *s)
     return tasks * TD_MAX(s->cpus_per_task, 1u);
 }
 
-int64_t plan_worth(const struct pass *pass, const struct slot *c)
+static int64_t worth(const struct pass *pass, const struct slot *c)
 {
     int64_t wait_s = TD_MIN(TD_MAX((pass->p->now_ms - c->since_ms) / 1000, INT64_C(0)), WAIT_MAX_S);
     uint64_t age = (uint64_t)wait_s * 64 / AGE_S;
@@ -39,8 +37,15 @@ int64_t plan_worth(const struct pass *pass, const struct slot *c)
            SIZE_WEIGHT * td_log2_fixed(plan_cpus(pass->l->shapes.v[c->shape]));
 }
 
+struct ordered plan_by_worth(const struct pass *pass, const struct slot *c)
+{
+    return (struct ordered){.class = c->class, .key = -worth(pass, c), .slot = c};
+}
+
 static bool before(const struct ordered *a, const struct ordered *b)
 {
+    if (a->class != b->class)
+        return a->class < b->class;
     return a->key != b->key ? a->key < b->key : slot_before(a->slot, b->slot);
 }
 

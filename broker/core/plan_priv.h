@@ -56,8 +56,9 @@ struct late { /* fifo: a start after some blocked heads */
     uint32_t job, blocks;
 };
 
-/* A candidate in another order than rank's: the smallest key first. */
+/* A candidate in another order than rank's: the smallest class first, in it the smallest key. */
 struct ordered {
+    uint64_t class;
     int64_t key;
     const struct slot *slot;
 };
@@ -190,7 +191,7 @@ void plan_join_reserved(struct pass *pass, const struct slot *c);
 
 /* plan_order.c */
 uint64_t plan_cpus(const struct shape *s);
-int64_t plan_worth(const struct pass *pass, const struct slot *c); /* the larger, the sooner */
+struct ordered plan_by_worth(const struct pass *pass, const struct slot *c);
 void plan_sort(struct ordered *v, uint32_t n);
 
 /* plan_multi.c */

@@ -1,19 +1,18 @@
 /* plan_tender.c - the passes that keep a book: tender and conservative
  *
- * conservative: everybody has a booking, in rank order, and starts when it begins, or before, where
- * that takes nothing from another; when something ends early, bookings move up (Mu'alem & Feitelson
- * 2001 §2).
+ * conservative: everybody has a booking, in rank order, and starts when it begins, or before, where that takes nothing
+ * from another; when something ends early, bookings move up (Mu'alem & Feitelson 2001, section 2).
  *
- * tender: the book only says what must not happen. Who starts is decided in order, by rank or,
- * where the queue may be reordered, by worth (plan_order.c):
+ * tender: the book only says what must not happen. Who starts is decided in order, by rank or, where the queue may be
+ * reordered, by worth (plan_order.c):
  *
- *   heads     The first that cannot start, and the first of each further set of nodes: what EASY
- * keeps for it is kept. Where the queue may be reordered, one that only the book holds back is a
- * head too, for when it is booked. behind    By rank: the shortest foretold run first, with the
- * head's time kept by limits. By worth: in that order, and whoever is foretold to end in time
- * counts as ending in time, while the head has not waited long: a wrong guess delays the head,
- * never a promise. due       A booking that begins now starts, by rank. By worth it moves to the
- * last moment its promise allows, for the order has better use of now; then it starts. */
+ *   heads   The first that cannot start, and the first of each further set of nodes: what EASY keeps for it is kept. Where
+ *           the queue may be reordered, one that only the book holds back is a head too, for when it is booked.
+ *   behind  By rank: the shortest foretold run first, with the head's time kept by limits. By worth: in that order, and
+ *           whoever is foretold to end in time counts as ending in time, while the head has not waited long: a wrong guess
+ *           delays the head, never a promise.
+ *   due     A booking that begins now starts, by rank. By worth it moves to the last moment its promise allows, for the
+ *           order has better use of now; then it starts. */
 #include "plan_book.h"
 
 #define HEAD_PATIENCE_MS (INT64_C(216000) * 1000) /* two and a half days */
@@ -114,7 +113,7 @@ void plan_booked(struct pass *pass)
         conservative(pass);
     } else {
         for (uint32_t i = 0; pass->p->free_order && i < s->later.n; i++)
-            s->later.v[i].key = -plan_worth(pass, s->later.v[i].slot);
+            s->later.v[i] = plan_by_worth(pass, s->later.v[i].slot);
         if (pass->p->free_order)
             plan_sort(s->later.v, s->later.n);
         order = td_arena_dup(&s->arena, s->later.v, n * sizeof(*order)); /* it is put in another */

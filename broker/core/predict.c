@@ -41,6 +41,7 @@ static void put_candidates(struct td_core *c, const struct td_ev_job_submitted *
                                    .partition = p->no,
                                    .shape = no,
                                    .rank = core_rank(c, ev->priority, p->no),
+                                   .class = core_class(c, p->no, CORE_GIVEN_NOT, 0, ev->spec.nice),
                                    .count = 1,
                                    .limit_s = ev->limit_s,
                                    .limit_min_s = ev->spec.limit_min_s,

@@ -268,6 +268,7 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
         struct slot *s = queue_slot(q, old);
 
         if (s->shape == c->shape && s->rank == c->rank) {
+            s->class = c->class;
             s->count = c->count;
             s->limit_s = limit_of(c->limit_s);
             s->limit_min_s = c->limit_min_s;
@@ -282,6 +283,7 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
     }
     uint32_t i = slot_new(q);
     *queue_slot(q, i) = (struct slot){.rank = c->rank,
+                                      .class = c->class,
                                       .job = c->job,
                                       .shape = c->shape,
                                       .count = c->count,

@@ -12,7 +12,7 @@
 #define NO_SLOT UINT32_MAX
 
 struct slot {
-    uint64_t rank;
+    uint64_t rank, class;
     uint32_t job;
     uint32_t shape;
     uint32_t count;

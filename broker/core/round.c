@@ -122,28 +122,45 @@ static bool answers(const struct core_node *n)
     return n->usable && n->probed;
 }
 
+/* Nodes of a shard that a lot counts on, and what of a job that spreads they could hold. */
+static uint64_t count_shard(const struct td_core *c, const struct core_lot *lot, uint32_t first, uint32_t end, uint64_t *parts)
+{
+    const struct core_partition *p = c->partitions.v[lot->partition];
+    uint64_t here = 0;
+    for (uint32_t i = first; i < end; i++) {
+        uint32_t node = p->nodes.v[i];
+        if (!td_bits_get(lot->nodes, lot->nodes_bytes, node) || !answers(c->nodes.v[node]))
+            continue;
+        here++;
+        if (lot->multi)
+            *parts += td_plan_part(c->ledger, lot->shape, node);
+    }
+    return here;
+}
+
 /* A lot goes to the shards of nodes that could take it, as many as it needs twice over: what they
- * refuse is remembered, and the next round asks others. */
+ * refuse is remembered, and the next round asks others. Nodes that are not asked are not counted on. */
 static void choose_shards(struct td_core *c, uint32_t lot_no, topics_t *topics)
 {
     struct core_lot *lot = &c->round.lots.v[lot_no];
     const struct core_partition *p = c->partitions.v[lot->partition];
+    const struct td_shape *shape = td_ledger_get_shape(c->ledger, lot->shape);
     uint32_t size = shard_size(c);
-    uint64_t want = 2 * (uint64_t)lot->count *
-                    TD_MAX(td_ledger_get_shape(c->ledger, lot->shape)->nodes_min, 1u);
-    uint64_t found = 0;
+    uint64_t want = 2 * (uint64_t)lot->count * TD_MAX(shape->nodes_min, 1u), found = 0;
+    uint64_t parts_want = lot->multi ? 2 * (uint64_t)lot->count * core_whole_of(shape) : 0, parts = 0;
 
     uint32_t nbytes = lot->nodes_bytes = c->nodes.n / 8 + 1;
     uint8_t *bits = lot->nodes = td_arena_alloc(&c->round.arena, nbytes);
     td_plan_nodes(c->ledger, lot->shape, lot->limit_s, c->now_ms, bits, nbytes);
-    for (uint32_t first = 0; first < p->nodes.n && found < want; first += size) {
-        uint32_t end = TD_MIN(first + size, p->nodes.n), here = 0;
-        for (uint32_t i = first; i < end; i++)
-            here += td_bits_get(bits, nbytes, p->nodes.v[i]) && answers(c->nodes.v[p->nodes.v[i]]);
-        if (here == 0)
-            continue;
+    for (uint32_t first = 0; first < p->nodes.n; first += size) {
+        uint32_t end = TD_MIN(first + size, p->nodes.n);
+        bool ask = found < want || parts < parts_want;
+        uint64_t here = ask ? count_shard(c, lot, first, end, &parts) : 0;
         found += here;
-        td_vec_push(&topic_of(topics, lot->partition, first / size)->lots, lot_no);
+        if (here)
+            td_vec_push(&topic_of(topics, lot->partition, first / size)->lots, lot_no);
+        for (uint32_t i = first; i < end && !here; i++)
+            td_bits_clear(bits, p->nodes.v[i]);
     }
 }
 

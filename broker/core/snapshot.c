@@ -114,6 +114,7 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         .cancel_uid = j->cancel_uid,
         .partition = j->alloc ? c->partitions.v[j->partition]->name : NULL,
         .priority = j->priority,
+        .given = j->given,
         .submit_ms = j->submit_ms,
         .eligible_ms = j->eligible_ms,
         .begin_ms = j->begin_ms,
@@ -357,6 +358,7 @@ static int restore_job(struct td_core *c, const struct td_snap_job *r, struct td
     j->restarts = r->restarts;
     j->cancel_uid = r->cancel_uid;
     j->priority = r->priority;
+    j->given = (uint8_t)r->given;
     j->submit_ms = r->submit_ms;
     j->eligible_ms = r->eligible_ms;
     j->begin_ms = r->begin_ms;

@@ -23,6 +23,7 @@
 #define CORE_DEADLINE_MS_MAX 200
 #define CORE_DEADLINE_MS_FIRST 100
 #define CORE_PRIORITY_FIRST 4294901760u
+enum core_given { CORE_GIVEN_NOT, CORE_GIVEN_BEFORE, CORE_GIVEN_BEHIND };
 #define CORE_STARTS_MAX 8192
 #define CORE_EFFECTS_MAX 100000
 #define CORE_NO_SHAPE UINT32_MAX
@@ -143,6 +144,7 @@ struct core_job {
     uint8_t state, outcome, reason;
     uint8_t held; /* 0, TD_REASON_HELD_USER, TD_REASON_HELD_ADMIN */
     uint8_t session_state;
+    uint8_t given; /* enum core_given: its priority */
     uint8_t exit_code, signal;
     bool requeue_after, hold_after; /* ENDING: then back to the queue */
     struct core_deps *deps;         /* PENDING: what keeps it from starting */
@@ -304,9 +306,10 @@ struct core_token {
 struct core_refused { /* audit.c: one user's refusals of one kind */
     uint32_t uid, job, count; /* count: not told yet */
     bool bus, others;
+    bool stranger; /* nobody vouches for what it says it is */
     int64_t from_ms; /* when it was last told */
-    char *request, *node; /* what tells it from others */
-    char *said_node, *text; /* of the last one */
+    char *request, *node, *address; /* what tells it from others */
+    char *said_node, *said_address, *text; /* of the last one */
 };
 struct core_acted { /* of the request at hand: what it did to jobs of others */
     uint32_t jobs[64], count, owner;
@@ -504,6 +507,7 @@ void core_part_unlink(struct core_part *p);
 void core_ids_sort(uint32_t *v, uint32_t n);
 bool core_job_live(const struct core_job *j); /* AWARDED, RUNNING or ENDING */
 bool core_job_is_record(const struct core_job *j);
+uint32_t core_limit_rounded(const struct td_core *c, uint32_t limit_s); /* a limit as asked, in the cluster's units */
 int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s);
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */
@@ -513,6 +517,8 @@ void core_predict(struct td_core *c, const struct td_ev_job_submitted *ev, struc
 struct td_plan_params core_plan_params(const struct td_core *c); /* of the rounds' own plans */
 
 /* queue membership, in eligible.c */
+uint64_t core_priority_next(const struct td_core *c); /* of the next job, but for nice */
+uint64_t core_class(const struct td_core *c, uint32_t partition, enum core_given given, uint64_t priority, int64_t nice);
 uint64_t core_rank(const struct td_core *c, uint64_t priority, uint32_t partition);
 uint64_t core_job_rank(const struct td_core *c, const struct core_job *j, uint32_t partition);
 struct core_tally;
@@ -544,6 +550,7 @@ int core_gpus_settle(struct td_job_need *need, struct td_error *err); /* nodes a
 void core_gpus_spread(struct td_core *c, const char *partitions, struct td_job_need *need);
 
 /* trim.c */
+uint64_t core_whole_of(const struct td_shape *shape); /* what the parts of its nodes must add up to */
 uint64_t core_part_of(const struct td_shape *shape, const struct td_placement *p); /* tasks, or the shared devices */
 /* So many tasks and, where the nodes share devices, so many of them stay. */
 void core_part_trim(struct td_core *c, const struct td_shape *shape, uint32_t node, struct td_placement *p,

@@ -260,10 +260,14 @@ static int check_limit(const struct td_core *c, const struct td_job_spec *s, con
     return 0;
 }
 
+uint64_t core_priority_next(const struct td_core *c)
+{
+    return CORE_PRIORITY_FIRST - c->submitted % (CORE_PRIORITY_FIRST - 1);
+}
+
 static uint64_t priority_of(const struct td_core *c, const struct td_job_spec *s)
 {
-    int64_t p = (int64_t)CORE_PRIORITY_FIRST - (int64_t)(c->submitted % (CORE_PRIORITY_FIRST - 1)) -
-                s->nice;
+    int64_t p = (int64_t)core_priority_next(c) - s->nice;
     return p < 1 ? 1 : TD_MIN((uint64_t)p, (uint64_t)UINT32_MAX);
 }
 
@@ -334,8 +338,11 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     return check_limit(c, &s->spec, resolved, &ev->limit_s, err);
 }
 
-void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s)
+void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *asked)
 {
+    struct td_submit is = *asked, *s = &is;
+    s->spec.limit_s = core_limit_rounded(c, s->spec.limit_s);
+    s->spec.limit_min_s = core_limit_rounded(c, s->spec.limit_min_s);
     if (c->low_space) {
         core_refuse_space(c, in);
         return;

@@ -11,6 +11,12 @@ static bool is_kind(const struct td_gres_need *need, const struct td_gres_held *
     return td_str_equal(need->name, held->name) && (td_str_empty(need->type) || td_str_equal(need->type, held->type));
 }
 
+uint64_t core_whole_of(const struct td_shape *shape)
+{
+    uint64_t shared = td_shape_shared(shape);
+    return shared ? shared : shape->ntasks;
+}
+
 uint64_t core_part_of(const struct td_shape *shape, const struct td_placement *p)
 {
     uint64_t sum = 0;

@@ -122,6 +122,7 @@ struct verify {
     uint64_t stop;         /* replay so far; 0 = to the end */
     uint64_t applied, compared;
     uint64_t at;           /* event that is being applied */
+    bool again;            /* decisions must be made again: without the inputs for it there is nothing to say */
 };
 
 static void *decode(struct verify *v, const struct td_record *rec, const uint8_t *data, size_t len)
@@ -416,6 +417,15 @@ static bool reign_within_reach(const struct verify *v, const struct reign *g)
     return v->first == 1 || (v->snapshots.n && v->snapshots.v[0].seq <= g->seq);
 }
 
+/* No inputs to give again: a remark of verify, the end of replay. */
+static int not_again(struct verify *v, const char *why, const char *way)
+{
+    if (v->again)
+        return td_fail(v->err, TD_E_JOURNAL, "decisions cannot be made again: %s (%s)", why, way);
+    td_buf_putf(v->report, "inputs: %s: decisions not made again\n", why);
+    return 0;
+}
+
 static int verify_inputs(struct verify *v)
 {
     struct reign g = {.err = v->err};
@@ -423,14 +433,10 @@ static int verify_inputs(struct verify *v)
     td_arena_release(&g.arena);
     if (r < 0 || g.r < 0)
         return r < 0 ? r : g.r;
-    if (!g.count) {
-        td_buf_puts(v->report, "inputs: none kept (InputLog is off): decisions not made again\n");
-        return 0;
-    }
-    if (!g.seed || !reign_within_reach(v, &g)) {
-        td_buf_puts(v->report, "inputs: they do not reach back to the beginning of a reign: decisions not made again\n");
-        return 0;
-    }
+    if (!g.count)
+        return not_again(v, "none kept (InputLog is off)", "set InputLog=yes in tender.conf and start the broker again");
+    if (!g.seed || !reign_within_reach(v, &g))
+        return not_again(v, "they do not reach back to the beginning of a reign", "they do after the broker's next start");
     if (g.seq) {
         r = state_make(v, g.seed, g.seq);
     } else {
@@ -481,9 +487,17 @@ static int replay_both(struct verify *v)
     return r < 0 ? r : verify_inputs(v);
 }
 
-int td_journal_verify(const char *dir, struct td_buf *report, struct td_error *err)
+static void unsay_check(struct td_error *err)
+{
+    char *at = strstr(err->text, TD_STORE_CHECK);
+    if (at)
+        memmove(at, at + strlen(TD_STORE_CHECK), strlen(at + strlen(TD_STORE_CHECK)) + 1);
+}
+
+static int verify(const char *dir, bool again, struct td_buf *report, struct td_error *err)
 {
     struct verify *v = td_alloc(sizeof(*v)); /* not on the stack: it must outlive the jump */
+    v->again = again;
     v->report = report;
     v->err = err;
     int r = ops->open(dir, true, &v->s, err);
@@ -515,5 +529,21 @@ int td_journal_verify(const char *dir, struct td_buf *report, struct td_error *e
     td_vec_release(&v->snapshots);
     ops->close(&v->s);
     td_free(v);
+    return r;
+}
+
+int td_journal_verify(const char *dir, struct td_buf *report, struct td_error *err)
+{
+    int r = verify(dir, false, report, err);
+    if (r < 0)
+        unsay_check(err);
+    return r;
+}
+
+int td_journal_replay(const char *dir, struct td_buf *report, struct td_error *err)
+{
+    int r = verify(dir, true, report, err);
+    if (r < 0)
+        unsay_check(err);
     return r;
 }

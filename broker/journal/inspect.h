@@ -19,5 +19,7 @@ int td_journal_dump(const char *dir, uint64_t from_seq, enum td_see see, FILE *o
  * the beginning of the last reign, its inputs are given again and must make the same events. The report says line by line
  * what was found good. Errors: JOURNAL with the first thing that is wrong. */
 int td_journal_verify(const char *dir, struct td_buf *report, struct td_error *err);
+/* The same, for whoever wants the decisions made again: it is an error that the inputs for it are not there. */
+int td_journal_replay(const char *dir, struct td_buf *report, struct td_error *err);
 
 #endif

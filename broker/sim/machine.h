@@ -27,6 +27,9 @@ struct sim_machine_ops {
     void (*deliver)(struct sim_machine *m, int64_t now_ms, const struct td_effect *e, struct sim_outbox *o);
     /* The job's script ends: all its nodes report. Attempt as awarded. */
     void (*end)(struct sim_machine *m, int64_t now_ms, uint32_t job, struct sim_outbox *o);
+    /* When somebody there wants to be woken, INT64_MAX = never; and that time has come. */
+    int64_t (*deadline)(const struct sim_machine *m);
+    void (*tick)(struct sim_machine *m, int64_t now_ms, struct sim_outbox *o);
     void (*destroy)(struct sim_machine *m);
 };
 struct sim_machine {
@@ -35,5 +38,14 @@ struct sim_machine {
 
 /* One node of so many processors. */
 struct sim_machine *sim_plain_new(uint32_t procs);
+
+/* Nodes whose workers' cores bid. The inventories are copied. */
+struct sim_node {
+    const char *name;
+    const struct td_inventory *inv;
+};
+struct sim_machine *sim_agents_new(const struct sim_node *nodes, uint32_t n);
+/* Of a machine of sim_agents_new: nodes that the broker would not have, and its words to the first; "" for none. Borrowed. */
+uint32_t sim_agents_turned_away(const struct sim_machine *m, const char **ret_words);
 
 #endif

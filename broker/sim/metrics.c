@@ -13,17 +13,21 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Nearest rank: the smallest value that at least so many of 100 are not above. Sorted. */
-static double percentile(const int64_t *v, uint32_t n, uint32_t percent)
+void sim_sort(int64_t *v, uint32_t n)
+{
+    qsort(v, n, sizeof(*v), by_value);
+}
+
+double sim_percentile(const int64_t *v, uint32_t n, uint32_t percent)
 {
     uint64_t rank = ((uint64_t)n * percent + 99) / 100;
 
     return n ? (double)v[rank ? rank - 1 : 0] : 0;
 }
 
-static double slowdown(const struct trace_job *j, int64_t wait)
+double sim_slowdown(uint32_t run_s, int64_t wait_s)
 {
-    double s = ((double)wait + j->run_s) / (double)TD_MAX(j->run_s, (uint32_t)BOUND_S);
+    double s = ((double)wait_s + run_s) / (double)TD_MAX(run_s, (uint32_t)BOUND_S);
 
     return TD_MAX(s, 1.0);
 }
@@ -41,8 +45,8 @@ static void promises(const struct trace *t, const struct sim_job *jobs, int64_t 
         m->promises_excused += s->start_s > s->by_s && s->excused;
         work[n++] = s->by_s - s->start_s;
     }
-    qsort(work, n, sizeof(*work), by_value);
-    m->promise_slack = percentile(work, n, 50);
+    sim_sort(work, n);
+    m->promise_slack = sim_percentile(work, n, 50);
     n = 0;
     for (uint32_t i = 0; i < t->jobs.n; i++) {
         const struct sim_job *s = &jobs[i];
@@ -52,9 +56,9 @@ static void promises(const struct trace *t, const struct sim_job *jobs, int64_t 
         hit += s->start_s >= s->likely_from_s && s->start_s <= s->likely_to_s;
         work[n++] = s->likely_to_s - s->likely_from_s;
     }
-    qsort(work, n, sizeof(*work), by_value);
+    sim_sort(work, n);
     m->likely_coverage = given ? (double)hit / given : -1;
-    m->likely_width = percentile(work, n, 50);
+    m->likely_width = sim_percentile(work, n, 50);
 }
 
 void sim_metrics_make(const struct trace *t, const struct sim_job *jobs, struct sim_metrics *ret)
@@ -67,7 +71,7 @@ void sim_metrics_make(const struct trace *t, const struct sim_job *jobs, struct 
     for (uint32_t i = 0; i < n; i++) {
         const struct trace_job *j = &t->jobs.v[i];
         waits[i] = jobs[i].start_s - j->submit_s;
-        double s = slowdown(j, waits[i]);
+        double s = sim_slowdown(j->run_s, waits[i]);
         bsld += s;
         m.max_bsld = TD_MAX(m.max_bsld, s);
         wait += (double)waits[i];
@@ -82,9 +86,9 @@ void sim_metrics_make(const struct trace *t, const struct sim_job *jobs, struct 
         m.makespan = (double)(last - t->jobs.v[0].submit_s);
         m.utilisation = m.makespan > 0 ? work / (m.makespan * t->procs_max) : 0;
     }
-    qsort(waits, n, sizeof(*waits), by_value);
-    m.p95_wait = percentile(waits, n, 95);
-    m.p99_wait = percentile(waits, n, 99);
+    sim_sort(waits, n);
+    m.p95_wait = sim_percentile(waits, n, 95);
+    m.p99_wait = sim_percentile(waits, n, 99);
     m.max_wait = n ? (double)waits[n - 1] : 0;
     promises(t, jobs, waits, &m);
     td_free(waits);

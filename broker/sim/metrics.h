@@ -18,6 +18,10 @@ struct sim_metrics {
     double likely_coverage; /* share of the likely intervals that the start fell into; -1: none was given */
     double likely_width;    /* s, median */
 };
+double sim_slowdown(uint32_t run_s, int64_t wait_s);
+/* Nearest rank of sorted values: the smallest that at least so many of 100 are not above; 0 of none. */
+double sim_percentile(const int64_t *v, uint32_t n, uint32_t percent);
+void sim_sort(int64_t *v, uint32_t n);
 void sim_metrics_make(const struct trace *t, const struct sim_job *jobs, struct sim_metrics *ret);
 /* One JSON object in one line. */
 void sim_metrics_print(const struct sim_metrics *m, struct td_buf *out);

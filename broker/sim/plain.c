@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NODE "machine"
+#define HEARTBEAT_MS (INT64_C(1000000) * 1000) /* a fourth of the lease: years may pass in a trace without a word */
 
 struct held {
     uint32_t attempt;
@@ -22,6 +23,7 @@ struct plain {
     TD_VEC(struct held *) held; /* by job, whose ids are small */
     uint32_t incarnation;
     uint64_t version, report_no;
+    int64_t said_ms; /* last word of it */
     /* of the bid being made */
     uint64_t *taken;
     uint32_t taken_free, taken_low;
@@ -37,9 +39,10 @@ void sim_post(struct sim_outbox *o, const char *node, uint32_t id, const void *b
     td_vec_push(&o->v, m);
 }
 
-static void hello(struct sim_machine *m, int64_t now_ms TD_UNUSED, struct sim_outbox *o)
+static void hello(struct sim_machine *m, int64_t now_ms, struct sim_outbox *o)
 {
     struct plain *p = (struct plain *)m;
+    p->said_ms = now_ms;
     uint8_t *all = td_arena_alloc(&o->arena, p->nbytes);
 
     for (uint32_t i = 0; i < p->procs; i++)
@@ -169,9 +172,10 @@ static void take(struct plain *p, const struct td_award_batch *m, struct sim_out
     report(p, v, m->awards.n, o);
 }
 
-static void end(struct sim_machine *m, int64_t now_ms TD_UNUSED, uint32_t job, struct sim_outbox *o)
+static void end(struct sim_machine *m, int64_t now_ms, uint32_t job, struct sim_outbox *o)
 {
     struct plain *p = (struct plain *)m;
+    p->said_ms = now_ms;
     TD_ASSERT(job < p->held.n && p->held.v[job]);
     struct held *h = p->held.v[job];
     struct td_report v[] = {{.no = ++p->report_no, .kind = TD_REPORT_EXITED, .job = job, .attempt = h->attempt, .step = TD_STEP_BATCH},
@@ -210,6 +214,20 @@ static void deliver(struct sim_machine *m, int64_t now_ms, const struct td_effec
     }
 }
 
+static int64_t deadline(const struct sim_machine *m)
+{
+    return ((const struct plain *)m)->said_ms + HEARTBEAT_MS;
+}
+
+static void tick(struct sim_machine *m, int64_t now_ms, struct sim_outbox *o)
+{
+    struct plain *p = (struct plain *)m;
+    struct td_heartbeat h = {.incarnation = p->incarnation, .at_ms = now_ms};
+
+    sim_post(o, NODE, TD_MSG_HEARTBEAT, &h);
+    p->said_ms = now_ms;
+}
+
 static void destroy(struct sim_machine *m)
 {
     struct plain *p = (struct plain *)m;
@@ -224,7 +242,7 @@ static void destroy(struct sim_machine *m)
 
 struct sim_machine *sim_plain_new(uint32_t procs)
 {
-    static const struct sim_machine_ops ops = {hello, deliver, end, destroy};
+    static const struct sim_machine_ops ops = {hello, deliver, end, deadline, tick, destroy};
     struct plain *p = td_alloc(sizeof(*p));
 
     *p = (struct plain){.is = {&ops}, .procs = procs, .nbytes = (procs + 7) / 8, .nwords = (procs + 63) / 64, .nfree = procs, .version = 1};

@@ -10,7 +10,7 @@
 #include <zlib.h>
 
 #define LINE_BYTES 4096
-#define FIELDS 18
+#define FIELDS TRACE_FIELDS_MAX
 
 enum field { JOB, SUBMIT, WAIT, RUN, USED, CPU, MEMORY, WANTED, LIMIT, WANTED_MEMORY, STATUS, USER, GROUP, APP };
 
@@ -54,13 +54,17 @@ static uint32_t capped(int64_t v, uint32_t most)
     return v < 0 ? 0 : v > (int64_t)most ? most : (uint32_t)v;
 }
 
-static void take(struct trace *t, const int64_t v[FIELDS])
+static void take(struct trace *t, const struct trace_ask *ask, const int64_t v[FIELDS])
 {
     struct trace_job j = {.submit_s = v[SUBMIT], .id = capped(v[JOB], UINT32_MAX)};
     int64_t procs = v[WANTED] > 0 ? v[WANTED] : v[USED];
 
     if (v[SUBMIT] < 0 || v[RUN] < 0) {
         t->negative++;
+        return;
+    }
+    if (v[SUBMIT] > TRACE_SUBMIT_S_MAX) {
+        t->too_late++;
         return;
     }
     if (procs <= 0) {
@@ -78,6 +82,10 @@ static void take(struct trace *t, const int64_t v[FIELDS])
     j.limit_s = TD_MAX(TD_MAX(j.limit_s, j.run_s), 1u);
     j.user = capped(v[USER], UINT32_MAX - 1);
     j.app = capped(v[APP], UINT32_MAX - 1);
+    j.wait_s = v[WAIT] < 0 ? TRACE_UNKNOWN : capped(v[WAIT], TRACE_UNKNOWN - 1);
+    j.mem_kb = capped(v[WANTED_MEMORY], UINT32_MAX);
+    if (ask->gpus_field)
+        j.gpus = capped(v[ask->gpus_field - 1], UINT32_MAX);
     td_vec_push(&t->jobs, j);
 }
 
@@ -137,9 +145,10 @@ static int drop_too_large(const char *path, struct trace *t, uint32_t procs, str
     return 0;
 }
 
-static int read_lines(const char *path, gzFile f, struct trace *t, struct td_error *err)
+static int read_lines(const char *path, gzFile f, const struct trace_ask *ask, struct trace *t, struct td_error *err)
 {
     char line[LINE_BYTES];
+    uint32_t most = ask->jobs_max ? ask->jobs_max : TRACE_JOBS_MAX;
 
     while (gzgets(f, line, sizeof(line))) {
         int64_t v[FIELDS];
@@ -159,9 +168,9 @@ static int read_lines(const char *path, gzFile f, struct trace *t, struct td_err
         if (n <= RUN || n <= USED)
             return td_fail(err, TD_E_INVALID_REQUEST, n < 0 ? "%s: line %u has something that is no number"
                                                            : "%s: line %u has fewer than 5 fields", path, t->lines);
-        if (t->jobs.n == TRACE_JOBS_MAX)
-            return td_fail(err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", path, TRACE_JOBS_MAX);
-        take(t, v);
+        if (t->jobs.n == most)
+            return td_fail(err, TD_E_TOO_BIG, "%s: more than %u jobs, the most a simulation takes", path, most);
+        take(t, ask, v);
     }
     int code;
     const char *why = gzerror(f, &code);
@@ -170,7 +179,20 @@ static int read_lines(const char *path, gzFile f, struct trace *t, struct td_err
     return 0;
 }
 
-int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_error *err)
+int trace_finish(const char *path, uint32_t procs, struct trace *t, struct trace *ret, struct td_error *err)
+{
+    int r = drop_too_large(path, t, procs, err);
+
+    if (r < 0) {
+        trace_release(t);
+        return r;
+    }
+    sort(t);
+    *ret = *t;
+    return 0;
+}
+
+int trace_read(const char *path, const struct trace_ask *ask, struct trace *ret, struct td_error *err)
 {
     struct trace t = {0};
     gzFile f = gzopen(path, "rb");
@@ -178,22 +200,27 @@ int trace_read(const char *path, uint32_t procs, struct trace *ret, struct td_er
     if (!f)
         return td_fail(err, TD_E_IO, "cannot read %s: %s", path, strerror(errno));
     gzbuffer(f, 1u << 18);
-    int r = read_lines(path, f, &t, err);
+    int r = read_lines(path, f, ask, &t, err);
     gzclose_r(f);
-    if (r == 0)
-        r = drop_too_large(path, &t, procs, err);
     if (r < 0) {
         trace_release(&t);
         return r;
     }
-    sort(&t);
-    *ret = t;
-    return 0;
+    return trace_finish(path, ask->procs, &t, ret, err);
 }
 
 void trace_release(struct trace *t)
 {
     td_vec_release(&t->jobs);
+}
+
+void trace_part(struct trace *t, uint32_t from, uint32_t n)
+{
+    from = TD_MIN(from, t->jobs.n);
+    n = TD_MIN(n, t->jobs.n - from);
+    for (uint32_t i = 0; i < n; i++)
+        t->jobs.v[i] = t->jobs.v[from + i];
+    t->jobs.n = n;
 }
 
 void trace_estimate(struct trace *t, enum trace_estimates how)
@@ -213,7 +240,10 @@ void trace_report(const struct trace *t, struct td_buf *out)
     } said[] = {
         {t->no_procs, "dropped: no number of processors"},
         {t->negative, "dropped: negative submission or run time"},
+        {t->too_late, "dropped: submitted after more than 3000 years"},
         {t->too_large, "dropped: larger than the machine"},
+        {t->not_run, "dropped: never started"},
+        {t->damaged, "dropped: damaged in the journal (tender journal verify says more)"},
         {t->raised, "limit raised to the run time"},
         {t->no_limit, "without a limit: the run time is taken"},
         {t->clipped, "times cut to 1000000000 s"},

@@ -1,4 +1,4 @@
-/* main.c - tender-journal: what `tender journal` runs; the only command that opens the store, and only to read */
+/* main.c - tender-journal: what `tender journal` runs; opens the store only to read */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +23,10 @@ static const struct option options[] = {
 };
 static const struct command cmd = {
     .name = "tender journal",
-    .synopsis = "dump|verify [--dir DIR] [--from SEQ]",
+    .synopsis = "dump|verify|replay [--dir DIR] [--from SEQ]",
     .summary = "print or prove the journal",
-    .about = "dump prints one JSON object a line for each event; verify replays snapshots and events and compares digests.",
+    .about = "dump prints one JSON object a line for each event; verify replays snapshots and events and compares digests;\n"
+             "replay wants the input log, and its decisions made again, event for event.",
     .options = options,
     .usage_exit = 1,
 };
@@ -63,9 +64,9 @@ static int run(const struct journal *o, const char *what, struct td_error *err)
         return r;
     if (strcmp(what, "dump") == 0)
         return td_journal_dump(state, o->from, TD_SEE_OWNER, stdout, err);
-    if (strcmp(what, "verify") != 0)
-        return td_fail(err, TD_E_USAGE, "'%s' is not dump or verify", what);
-    r = td_journal_verify(state, &report, err);
+    if (strcmp(what, "verify") != 0 && strcmp(what, "replay") != 0)
+        return td_fail(err, TD_E_USAGE, "'%s' is not dump, verify or replay", what);
+    r = (strcmp(what, "verify") == 0 ? td_journal_verify : td_journal_replay)(state, &report, err);
     say_out(&report);
     td_buf_release(&report);
     return r;
@@ -81,7 +82,7 @@ int main(int argc, char **argv)
     say_name = "tender journal";
     int r = option_parse(&p, argc, argv, &err);
     if (r == 0 && p.words.n != 1)
-        r = td_fail(&err, TD_E_USAGE, "dump or verify?");
+        r = td_fail(&err, TD_E_USAGE, "dump, verify or replay?");
     if (r == 0)
         r = run(&o, p.words.v[0], &err);
     if (r < 0)

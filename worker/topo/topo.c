@@ -71,7 +71,7 @@ static void set_memory(const struct td_topo_params *p, struct found *f)
     bool told = f->memory_mb > 0;
 
     if (!told)
-        f->memory_mb = host_memory_mb();
+        f->memory_mb = p->memory_unsaid_mb && !f->live ? p->memory_unsaid_mb : host_memory_mb();
     f->memory_mb = size_of(p, f, p->memory_mb, f->memory_mb);
     if (told && p->memory_mb == 0)
         return;

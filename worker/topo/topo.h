@@ -9,6 +9,7 @@ struct td_topo_params {
     uint32_t cpus;         /* declared CPUs, 0 = as found; more than there are: no binding */
     uint32_t sockets, cores_per_socket, threads_per_core; /* declared layout, 0 = as found */
     uint64_t memory_mb;    /* declared, 0 = as found */
+    uint64_t memory_unsaid_mb; /* of a machine elsewhere, where a file or description does not say; 0 = as much as this host has */
     uint64_t tmp_mb;
     const char *tmp_fs;    /* where temporary disk is measured; NULL = /tmp */
     bool believe_sizes;    /* a rehearsal: memory and temporary disk are as declared, whatever this machine has */
@@ -29,8 +30,8 @@ struct td_gres_line {
 /* The inventory and all it points to live in the arena; confine and version of it are the shell's to fill in (version:
  * ours). Errors: TOPOLOGY, CONF, each naming the file or line.
  * Memory and temporary disk: as declared, but on this machine, unless its layout is pretended or the sizes are believed,
- * never more than there is; undeclared as found; else, where a file or description does not say, this host's memory and
- * no disk. */
+ * never more than there is; undeclared as found; else, where a file or description does not say, this host's memory (or
+ * memory_unsaid_mb) and no disk. */
 int td_topo_read(const struct td_topo_params *p, struct td_arena *a, struct td_inventory *ret, struct td_error *err);
 /* Binding masks: is binding to real CPUs possible for this inventory on this host? */
 bool td_topo_can_bind(const struct td_inventory *inv);

@@ -875,6 +875,7 @@ uint32_t film_submit_(struct film *f, struct film_job j)
     struct td_submit s = {.spec = {.name = j.name ? j.name : "film",
                                    .needs = {&need, 1},
                                    .limit_s = j.limit_s,
+                                   .limit_min_s = j.limit_min_s,
                                    .array = j.array,
                                    .dependency = j.dependency,
                                    .begin_ms = j.begin_ms,

@@ -29,10 +29,10 @@ static uint32_t sees(struct td_core *c, const struct td_event *ev, uint32_t uid,
     struct front_note n;
     struct front_watcher w = {.uid = uid, .hides = hides};
 
-    front_note_make(c, ev, &a, &n);
+    front_note_make(c, ev, &(front_ids){0}, &a, &n);
     assert_int_equal(n.nids, 2);
     assert_int_equal(n.ids[0] + n.ids[1], 3);
-    const struct td_event_note note = front_note_for(&n, c, &w, &a);
+    const struct td_event_note note = front_note_for(&n, &w, &a);
     assert_int_equal(td_wire_get_record(&a, &td_rec_ev_jobs_likely, note.body.v, note.body.n, &got, &err), 0);
     uint32_t found = got.likely.n;
     if (found == 1)

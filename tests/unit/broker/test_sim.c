@@ -2,41 +2,9 @@
  *
  * Published figures are compared where the traces lie beside the repository, in ../shared/data or $TENDER_SHARED/data;
  * without them the test says so. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include "simfilm.h"
 
-#include "broker/sim/metrics.h"
-#include "broker/sim/run.h"
-
-/* --- a trace in a file -------------------------------------------------------------------------------------------- */
-
-static void write_text(char *path, const char *text)
-{
-    strcpy(path, "/tmp/tender-sim-XXXXXX");
-    int fd = mkstemp(path);
-    FILE *f = fdopen(fd, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-static int read_text(const char *text, uint32_t procs, struct trace *t, struct td_error *err)
-{
-    char path[64];
-
-    write_text(path, text);
-    int r = trace_read(path, procs, t, err);
-    unlink(path);
-    return r;
-}
+/* --- the trace as it is read -------------------------------------------------------------------------------------- */
 
 static void defects_are_counted(void **state TD_UNUSED)
 {
@@ -81,7 +49,7 @@ static void what_is_no_trace_is_named(void **state TD_UNUSED)
     struct td_error err = {0};
     struct trace t;
 
-    assert_true(trace_read("/nowhere/at/all", 4, &t, &err) < 0);
+    assert_true(trace_read("/nowhere/at/all", &(struct trace_ask){.procs = 4}, &t, &err) < 0);
     assert_non_null(strstr(err.text, "/nowhere/at/all"));
     assert_true(read_text("; MaxProcs: 8\n1 0 -1\n", 0, &t, &err) < 0);
     assert_non_null(strstr(err.text, "line 2 has fewer"));
@@ -185,34 +153,6 @@ static void slow_run(struct slow *s, bool shortest)
     }
 }
 
-static void random_trace(struct trace *t, uint64_t seed, uint32_t n, uint32_t procs)
-{
-    struct td_rng rng = {seed};
-    int64_t at = 0;
-
-    *t = (struct trace){.procs_max = procs};
-    for (uint32_t i = 0; i < n; i++) {
-        struct trace_job j = {.id = i + 1, .procs = 1 + td_rng_below(&rng, td_rng_below(&rng, 4) ? procs / 4 : procs), .user = 1 + td_rng_below(&rng, 5)};
-        at += td_rng_below(&rng, 3) ? td_rng_below(&rng, 40) : 0;
-        j.submit_s = at;
-        j.limit_s = 1 + td_rng_below(&rng, 300);
-        j.run_s = 1 + td_rng_below(&rng, td_rng_below(&rng, 3) ? j.limit_s : 20);
-        j.run_s = TD_MIN(j.run_s, j.limit_s);
-        td_vec_push(&t->jobs, j);
-    }
-}
-
-static void simulate(const struct trace *t, const char *policy, bool free_order, struct sim_result *ret)
-{
-    struct sim_conf conf = {.policy = policy, .free_order = free_order};
-    struct td_error err = {0};
-    struct sim_machine *m = sim_plain_new(t->procs_max);
-
-    if (sim_run(t, &conf, m, NULL, NULL, ret, &err) < 0)
-        fail_msg("%s: %s", policy, err.text);
-    m->ops->destroy(m);
-}
-
 static void easy_is_what_the_books_say(void **state TD_UNUSED)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -236,20 +176,6 @@ static void easy_is_what_the_books_say(void **state TD_UNUSED)
 }
 
 /* --- what holds under every policy --------------------------------------------------------------------------------- */
-
-static void never_more_than_there_is(const struct trace *t, const struct sim_result *r, const char *policy)
-{
-    for (uint32_t i = 0; i < t->jobs.n; i++) {
-        uint64_t used = 0;
-        int64_t at = r->jobs[i].start_s;
-        assert_true(at >= t->jobs.v[i].submit_s);
-        for (uint32_t k = 0; k < t->jobs.n; k++)
-            if (r->jobs[k].start_s <= at && r->jobs[k].end_s > at)
-                used += t->jobs.v[k].procs;
-        if (used > t->procs_max)
-            fail_msg("%s: %llu processors in use at %lld", policy, (unsigned long long)used, (long long)at);
-    }
-}
 
 static void promises_are_kept_by_all_who_make_them(void **state TD_UNUSED)
 {
@@ -372,31 +298,19 @@ static void figures_of_three_jobs(void **state TD_UNUSED)
 
 /* --- published ----------------------------------------------------------------------------------------------------- */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 static bool open_shared(const char *name, uint32_t procs, struct trace *t)
 {
-    const char *shared = getenv("TENDER_SHARED");
     struct td_error err = {0};
-    char path[4096];
+    char path[4096], file[256];
 
-    snprintf(path, sizeof(path), "%s/data/traces/%s.swf.gz", shared ? shared : TD_SOURCE_DIR "/../shared", name);
+    snprintf(file, sizeof(file), "traces/%s.swf.gz", name);
     if (SANITIZED) {
         print_message("skipped: takes minutes under sanitizers, and the smaller traces go the same ways\n");
         return false;
     }
-    if (access(path, R_OK) != 0) {
-        print_message("skipped: %s is not here\n", path);
+    if (!shared_path(file, path, sizeof(path)))
         return false;
-    }
-    if (trace_read(path, procs, t, &err) < 0)
+    if (trace_read(path, &(struct trace_ask){.procs = procs}, t, &err) < 0)
         fail_msg("%s", err.text);
     return true;
 }

@@ -323,6 +323,10 @@ static void a_description_is_read_by_hwloc(void **state)
     assert_int_equal(f->inv.memory_mb, 64000);
     assert_int_equal(f->inv.tmp_mb, 10);
     assert_string_equal(f->inv.features, "a,b");
+    read_ok(f, &(struct td_topo_params){.topology = "synthetic:pack:2 core:8 pu:2", .memory_unsaid_mb = 123456});
+    assert_int_equal(f->inv.memory_mb, 123456);
+    read_ok(f, &(struct td_topo_params){.topology = "synthetic:pack:2 numa:2(memory=1073741824) core:4 pu:2", .memory_unsaid_mb = 123456});
+    assert_int_equal(f->inv.memory_mb, 4096);
     read_fails(f, &(struct td_topo_params){.topology = "synthetic:sock:x"}, TD_E_TOPOLOGY, "synthetic:sock:x");
 }
 
