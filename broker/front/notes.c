@@ -124,27 +124,26 @@ void front_note_release(struct front_note *n)
     *n = (struct front_note){0};
 }
 
-static void own_ids(struct td_u32s *jobs, const struct front_note *n, uint32_t uid, struct td_arena *a)
+/* uids: of those whose jobs these are, in their order. */
+static void own_ids(struct td_u32s *jobs, const uint32_t *uids, uint32_t uid, struct td_arena *a)
 {
-    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), k = 0;
-    TD_ASSERT(jobs->n == n->nids);
+    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), n = 0;
     for (uint32_t i = 0; i < jobs->n; i++)
-        if (n->uids[i] == uid)
-            kept[k++] = jobs->v[i];
-    *jobs = (struct td_u32s){kept, k};
+        if (uids[i] == uid)
+            kept[n++] = jobs->v[i];
+    *jobs = (struct td_u32s){kept, n};
 }
 
-static void own_records(const struct records *r, const struct front_note *n, uint32_t uid, struct td_arena *a)
+static void own_records(const struct records *r, const uint32_t *uids, uint32_t uid, struct td_arena *a)
 {
     size_t size = r->rec->size;
     uint8_t *kept = td_arena_alloc(a, (r->list->n + 1) * size);
-    uint32_t k = 0;
-    TD_ASSERT(r->list->n == n->nids);
+    uint32_t n = 0;
     for (uint32_t i = 0; i < r->list->n; i++)
-        if (n->uids[i] == uid)
-            memcpy(kept + k++ * size, r->list->v + i * size, size);
+        if (uids[i] == uid)
+            memcpy(kept + n++ * size, r->list->v + i * size, size);
     r->list->v = kept;
-    r->list->n = k;
+    r->list->n = n;
 }
 
 /* One that speaks of jobs of several users, less the others'. */
@@ -160,10 +159,13 @@ static struct td_bin own_only(struct td_bin all, const struct front_note *n, uin
     const struct records records = records_of(rec, body);
     if (!jobs && !records.list)
         return all;
+    const uint32_t nrecords = records.list ? records.list->n : 0, njobs = jobs ? jobs->n : 0;
+    TD_ASSERT(njobs + nrecords <= n->nids); /* the last of its ids, in this order */
+    const uint32_t *uids = n->uids + (n->nids - njobs - nrecords);
     if (jobs)
-        own_ids(jobs, n, uid, a);
-    else
-        own_records(&records, n, uid, a);
+        own_ids(jobs, uids, uid, a);
+    if (records.list)
+        own_records(&records, uids + njobs, uid, a);
     td_wire_put_record(&out, rec, body);
     const struct td_bin own = {td_arena_dup(a, out.data, out.len), (uint32_t)out.len};
     td_buf_release(&out);

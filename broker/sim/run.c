@@ -114,6 +114,11 @@ static void tell(struct run *r)
         submit(r, r->next++);
 }
 
+static struct sim_job *job_of(struct run *r, uint32_t job)
+{
+    return &r->out->jobs[r->places.v[job - 1]];
+}
+
 /* What it was told first is what is measured. */
 static void note_likely(struct sim_job *s, const struct td_likely *l)
 {
@@ -121,11 +126,6 @@ static void note_likely(struct sim_job *s, const struct td_likely *l)
         return;
     s->likely_from_s = (l->from_ms - T0_MS) / 1000;
     s->likely_to_s = (l->to_ms - T0_MS) / 1000;
-}
-
-static struct sim_job *job_of(struct run *r, uint32_t job)
-{
-    return &r->out->jobs[r->places.v[job - 1]];
 }
 
 static void note_events(struct run *r)
