@@ -20,13 +20,13 @@
 #define HOLE_ALONE 32u /* added to the band where the list does not reach */
 #define QUIET_MS (INT64_C(600) * 1000)
 #define ONE 65536 /* of log2 in fixed point */
-#define STEP_MIN (ONE / 10)
+#define STEP_MIN (ONE / 5)
 
-/* In parts of 100, with what they are before anything is learned. They hold 82, so that 80 is what comes out: what the long
+/* In parts of 100, with what they are before anything is learned. They hold 83, so that 80 is what comes out: what the long
  * waits of a burst teach is known only when it is over. */
 static const struct {
     int64_t share, first;
-} quantiles[CORE_LIKELY_QUANTILES] = {{3, -5 * ONE / 2}, {50, -ONE / 2}, {85, 3 * ONE / 2}};
+} quantiles[CORE_LIKELY_QUANTILES] = {{3, -5 * ONE / 2}, {50, -ONE / 2}, {86, 3 * ONE / 2}};
 
 /* Band 0 learns from all starts; a band that has none yet begins as that one is. */
 static struct core_likely_band band_of(const struct td_core *c, uint32_t band)

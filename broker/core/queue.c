@@ -255,7 +255,7 @@ static void mark_several(const struct td_queue *q, uint32_t first)
 
 void td_queue_put(struct td_queue *q, const struct td_candidate *c)
 {
-    TD_ASSERT(c->component <= UINT16_MAX && c->partition <= UINT16_MAX);
+    TD_ASSERT(c->component < COMPONENTS_MAX && c->partition <= UINT16_MAX);
     uint32_t first = first_of_job(q, c->job), prev = NO_SLOT, old = first, after = NO_SLOT;
 
     for (; old != NO_SLOT; prev = old, old = queue_slot(q, old)->next) {
@@ -294,7 +294,7 @@ void td_queue_put(struct td_queue *q, const struct td_candidate *c)
                                       .by_ms = c->by_ms,
                                       .told = c->told,
                                       .next = after,
-                                      .component = (uint16_t)c->component,
+                                      .component = c->component & (COMPONENTS_MAX - 1),
                                       .partition = (uint16_t)c->partition};
     q->live++;
     if (prev != NO_SLOT) {

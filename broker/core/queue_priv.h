@@ -20,11 +20,14 @@ struct slot {
     uint32_t run_s;                /* foretold, 1..limit */
     int64_t since_ms, by_ms;
     uint32_t next;                 /* next candidate of the job, or of the free list */
-    uint16_t component, partition;
-    bool dead;
-    bool several; /* the job has other candidates: one start must count for all */
-    bool told;    /* when it is likely to start */
+    uint16_t partition;
+    uint16_t component : 13;
+    bool dead : 1;
+    bool several : 1; /* the job has other candidates: one start must count for all */
+    bool told : 1;    /* when it is likely to start */
 };
+#define COMPONENTS_MAX (1u << 13)
+_Static_assert(sizeof(struct slot) == 64, "a slot is a line of the cache");
 
 struct shape_queue {
     uint32_t *v; /* slot numbers */
