@@ -667,7 +667,7 @@ void book_settle(struct pass *pass, const struct slot *c, bool starts)
         return;
     if (starts)
         k->started = true;
-    else if (k->placed && k->lifted)
+    else if (k->placed && k->lifted && !k->started) /* of an array one may have started, and more of it be tried */
         put(pass, k);
 }
 
