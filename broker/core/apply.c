@@ -223,6 +223,7 @@ static void back_to_queue(struct td_core *c, struct core_job *j)
         td_bits_clear(j->array->finished, j->task);
     if (was_over)
         core_job_set_candidates(c, j);
+    core_reservation_back(c, j);
     core_job_enqueue(c, j);
 }
 
@@ -736,6 +737,18 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         return;
     case TD_EV_USER_KEY_REVOKED:
         core_user_key_apply_revoked(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_SET:
+        core_reservation_apply_set(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_BEGAN:
+        core_reservation_apply_began(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_ROLLED:
+        core_reservation_apply_rolled(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_ENDED:
+        core_reservation_apply_ended(c, ev->body);
         return;
     case TD_EV_ACCESS_REFUSED:
     case TD_EV_ADMIN_ACTED:

@@ -179,5 +179,5 @@ bool td_core_check(const struct td_core *c, struct td_error *err)
         if (!check_node(c, c->nodes.v[i], err))
             return false;
     }
-    return td_ledger_check(c->ledger, err) && td_queue_check(c->queue, err);
+    return core_reservations_check(c, err) && td_ledger_check(c->ledger, err) && td_queue_check(c->queue, err);
 }

@@ -89,7 +89,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 10u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 11u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -159,6 +159,9 @@ uint32_t td_core_job_owner(const struct td_core *c, uint32_t job, bool *ret_know
 /* Blobs the core still names, so that compaction may drop the others. */
 typedef void td_blob_visit_fn(void *ctx, const uint8_t hash[32]);
 void td_core_blobs(const struct td_core *c, td_blob_visit_fn *visit, void *ctx);
+/* Reservations, in the order in which they were made; of this name, or (empty) all. */
+typedef bool td_reservation_visit_fn(void *ctx, const struct td_reservation_info *row); /* false: no more */
+void td_core_reservations(const struct td_core *c, const char *name, td_reservation_visit_fn *visit, void *ctx);
 /* Enrolment facts for the shell's door: node a key is good for (NULL if none); whether a token's hash is usable now. */
 const char *td_core_key_node(const struct td_core *c, const char *key);
 /* The name of the front whose key this is, NULL if it is none's; root: it vouches for root, too. */

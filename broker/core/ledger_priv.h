@@ -149,9 +149,20 @@ struct node_index {
     uint8_t *devices; /* what td_ledger_gres_held returns */
 };
 
+/* A reservation (window.c). */
+struct window_rule {
+    struct td_ledger_window is; /* its nodes are the bits */
+    char *name;
+    uint32_t nbytes;
+    uint8_t *has; /* nodes, by number */
+};
+#define WINDOW_GRACE_MS 999 /* a start is settled some milliseconds after it was planned, and ends as much later */
+
 struct plan_state;
 
 struct td_ledger {
+    TD_VEC(struct window_rule) windows;
+    TD_VEC(bool) windowed; /* by node: it is in one */
     TD_VEC(struct node) nodes;
     TD_VEC(struct shape *) shapes; /* NULL: its number is free */
     struct td_map shape_by_hash;   /* first of a chain */
@@ -171,6 +182,18 @@ uint32_t ledger_word(struct td_ledger *l, const char *s); /* interned; 0 for "" 
 uint32_t ledger_find_word(const struct td_ledger *l, const char *s); /* 0 when it is none */
 const struct node_index *ledger_index(const struct td_ledger *l); /* ordered; borrowed until the next set_node */
 void ledger_reopen(struct td_ledger *l, uint32_t node);           /* free or usable changed */
+
+void ledger_look_again(struct td_ledger *l); /* which nodes serve a shape follows from something else now */
+
+/* window.c: what reservations leave. Until when a part of the shape that begins at `at` may hold the node; not later than
+ * `at`: it may not begin then. */
+int64_t window_until(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at);
+/* First moment from `at` on from which it may do so for so long, TD_FOREVER: none; and the last one in [from, by], -1: none. */
+int64_t window_open(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s);
+int64_t window_last(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t from, int64_t by, uint32_t limit_s);
+bool window_any(const struct td_ledger *l, const struct shape *s, uint32_t node); /* false: always open */
+bool window_has(const struct td_ledger *l, const char *name, const struct node *n); /* may who names it ever use the node? */
+void windows_release(struct td_ledger *l);
 
 /* ledger_hold.c */
 void node_recount(struct td_ledger *l, struct node *n); /* capacity changed: held bits and counts from the holdings */

@@ -108,6 +108,11 @@ static void fill(const struct td_core *c, const struct core_node *n, struct td_a
         .completing = completing,
         .awaited = !n->greeted || !n->probed,
     };
+    const struct td_reservation *r = core_reservation_on(c, n);
+    if (r) {
+        ret->reservation = r->name;
+        ret->maint = r->flags & TD_RESERVE_MAINT;
+    }
 }
 
 void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a,

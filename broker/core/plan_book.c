@@ -171,9 +171,12 @@ static bool stands(struct pass *pass, const struct booking *k)
 {
     if (k->at < pass->p->now_ms || !k->nparts || k->astray)
         return false;
-    for (uint32_t i = 0; i < k->nparts; i++)
-        if (!pass->l->nodes.v[k->parts[i].node].usable || shape_refused(pass->l->shapes.v[k->shape], k->parts[i].node))
+    for (uint32_t i = 0; i < k->nparts; i++) {
+        const struct shape *s = pass->l->shapes.v[k->shape];
+        uint32_t node = k->parts[i].node;
+        if (!pass->l->nodes.v[node].usable || shape_refused(s, node) || window_open(pass->l, s, node, k->at, k->limit_s) != k->at)
             return false;
+    }
     return true;
 }
 
@@ -249,6 +252,24 @@ static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32
     return NONE;
 }
 
+/* First moment at which the part fits and no reservation stands against it. */
+static int64_t earliest(struct pass *pass, enum sheet sheet, const struct shape *s, uint32_t node, uint32_t part,
+                        uint32_t limit_s, int64_t from, int64_t bound)
+{
+    const struct profile *p = profile_of(pass, sheet, node);
+
+    while (from < bound) {
+        int64_t at = profile_earliest(p, s, &pass->l->nodes.v[node], part, limit_s, from, bound);
+
+        if (at >= bound)
+            return TD_FOREVER;
+        from = window_open(pass->l, s, node, at, limit_s);
+        if (from == at)
+            return at;
+    }
+    return TD_FOREVER;
+}
+
 static int64_t place_single(struct pass *pass, enum sheet sheet, const struct shape *s,
                             uint32_t limit_s, int64_t bound)
 {
@@ -258,8 +279,7 @@ static int64_t place_single(struct pass *pass, enum sheet sheet, const struct sh
     for (uint32_t pos = next_hope(pass, s, 0); pos != NONE && at > now;
          pos = next_hope(pass, s, pos + 1)) {
         uint32_t node = pass->x->node_at.v[pos];
-        int64_t here = profile_earliest(profile_of(pass, sheet, node), s, &pass->l->nodes.v[node],
-                                        s->tasks, limit_s, now, at);
+        int64_t here = earliest(pass, sheet, s, node, s->tasks, limit_s, now, at);
 
         pass->s->book->looks++;
         if (here < at) {
@@ -327,7 +347,7 @@ static int64_t place_multi(struct pass *pass, enum sheet sheet, const struct sha
             struct profile *p = profile_of(pass, sheet, node);
 
             if (r->at < at) {
-                r->at = profile_earliest(p, s, n, s->part_min, limit_s, at, TD_FOREVER);
+                r->at = earliest(pass, sheet, s, node, s->part_min, limit_s, at, TD_FOREVER);
                 ps->book->looks++;
             }
             if (r->at > at) {
@@ -679,8 +699,8 @@ void book_room(struct pass *pass, uint32_t node, int64_t end, struct amount *m)
 
 int64_t book_until(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part)
 {
-    return profile_until(&pass->s->book->full.v[node], s, &pass->l->nodes.v[node], part,
-                         pass->p->now_ms);
+    return TD_MIN(profile_until(&pass->s->book->full.v[node], s, &pass->l->nodes.v[node], part, pass->p->now_ms),
+                  window_until(pass->l, s, node, pass->p->now_ms));
 }
 
 bool book_is_due(struct pass *pass, const struct slot *c)
@@ -864,9 +884,12 @@ bool book_put_off(struct pass *pass, const struct slot *c)
         return false;
     const struct booked *q = &k->parts[0];
     lift(pass, k);
-    int64_t at =
-        profile_latest(&b->full.v[q->node], pass->l->shapes.v[k->shape], &pass->l->nodes.v[q->node],
-                       q->part, k->limit_s, pass->p->now_ms, k->by);
+    const struct shape *s = pass->l->shapes.v[k->shape];
+    int64_t by = k->by, at;
+    do { /* what fits, and then what no reservation stands against, until both do */
+        at = profile_latest(&b->full.v[q->node], s, &pass->l->nodes.v[q->node], q->part, k->limit_s, pass->p->now_ms, by);
+        by = at < 0 ? at : window_last(pass->l, s, q->node, pass->p->now_ms, at, k->limit_s);
+    } while (by < at);
     k->at = TD_MAX(k->at, at);
     put(pass, k);
     return at > pass->p->now_ms;
@@ -904,6 +927,7 @@ void book_promise(struct pass *pass, const struct slot *c)
         p.nnodes = k->nparts;
         p.at_ms = k->at;
     }
+    p.reserved = plan_reserved(pass, c);
     if (k || pass->p->policy != TD_POLICY_CONSERVATIVE)
         td_vec_push(&pass->out->promises, p);
 }

@@ -179,6 +179,8 @@ void plan_booked(struct pass *pass);
 void plan_unbooked(struct pass *pass, const struct slot *c);
 
 /* plan.c */
+/* It names a reservation: whose nodes nobody else uses while it lasts, so it is no head of the others. */
+bool plan_is_apart(const struct pass *pass, const struct slot *c);
 bool plan_meets_reserved(const struct pass *pass, const struct slot *c); /* a head could use its nodes */
 void plan_join_reserved(struct pass *pass, const struct slot *c);
 
@@ -197,6 +199,7 @@ void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 /* Gives the candidate a reservation. false: no node could ever serve it now. */
 bool plan_reserve(struct pass *pass, const struct slot *c);
 bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at); /* on ps->parts; false: they cannot hold it then */
+const char *plan_reserved(struct pass *pass, const struct slot *c); /* the reservation that keeps it from starting now */
 /* Tests: promises, holdings and planned starts together stay within every node. */
 bool plan_check(struct td_ledger *l, struct td_error *err);
 

@@ -33,7 +33,7 @@ static void put_candidates(struct td_core *c, const struct td_ev_job_submitted *
         if (!p || core_partition_blocked(p, &t, ev->limit_s) != TD_REASON_NONE)
             continue;
         struct td_shape shape;
-        core_need_shape(c, &need, p, &c->wake, &shape);
+        core_spec_shape(c, &ev->spec, &need, p, &c->wake, &shape);
         uint32_t no = td_ledger_shape(c->ledger, &shape, p->no);
         ret->shapes[ret->n++] = no;
         struct td_candidate put = {.job = ev->job,
@@ -42,7 +42,7 @@ static void put_candidates(struct td_core *c, const struct td_ev_job_submitted *
                                    .rank = core_rank(c, ev->priority, p->no),
                                    .count = 1,
                                    .limit_s = ev->limit_s,
-                                   .limit_min_s = ev->spec.limit_min_s};
+                                   .limit_min_s = core_spec_limit_min(&ev->spec)};
         td_queue_put(c->queue, &put);
     }
 }

@@ -41,6 +41,7 @@ static uint64_t shape_hash(const struct td_shape *s, uint32_t partition)
     h = mix_needs(h, &s->gres_task);
     h = mix_needs(h, &s->gres_job);
     h = td_mix_str(h, s->features);
+    h = td_mix_str(h, s->reservation);
     h = td_mix_str(h, s->req_nodes);
     return td_mix_str(h, s->exc_nodes);
 }
@@ -313,6 +314,9 @@ static void look_at(const struct td_ledger *l, struct shape *s, uint32_t node, u
     uint32_t pos = l->index->pos_of.v[node], step = 0;
     uint64_t bit = (uint64_t)1 << (pos % 64);
     uint32_t why = n->name ? shape_match(s, n, &step) : TD_REFUSAL_PARTITION;
+
+    if (why == TD_REFUSAL_NONE && !window_has(l, s->is.reservation, n))
+        why = TD_REFUSAL_NAME;
 
     if (s->eligible[pos / 64] & bit) {
         s->eligible[pos / 64] &= ~bit;

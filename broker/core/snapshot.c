@@ -170,6 +170,7 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
     for (uint32_t i = 0; i < c->nodes.n; i++)
         emit_node(c->nodes.v[i], emit, ctx);
     emit_enrolment(c, emit, ctx);
+    core_reservations_snapshot(c, emit, ctx); /* before the jobs that name them */
     core_learn_snapshot(c, emit, ctx); /* before the jobs, whose run times are foretold as they are queued */
     for (uint32_t i = 0; i < c->arrays.n; i++)
         emit_array(c->arrays.v[i], emit, ctx);
@@ -445,6 +446,9 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         return restore_job(c, body, err);
     case TD_SNAP_STEP:
         return core_step_restore(c, body, err);
+    case TD_SNAP_RESERVATION:
+        core_reservation_restore(c, body);
+        break;
     case TD_SNAP_USER_KEY:
         core_user_key_restore(c, body);
         break;

@@ -18,12 +18,8 @@ static int check_supported(const struct td_job_spec *s, struct td_error *err)
     if (s->needs.n > 1)
         return not_supported(err, "a heterogeneous job (several components)");
     const struct td_job_need *need = &s->needs.v[0];
-    if (!td_str_empty(s->reservation))
-        return not_supported(err, "--reservation");
     if (!td_str_empty(s->licenses))
         return not_supported(err, "--licenses");
-    if (s->deadline_ms)
-        return not_supported(err, "--deadline");
     if (need->contiguous)
         return not_supported(err, "--contiguous");
     if (s->session && !td_str_empty(s->array))
@@ -214,7 +210,7 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
         if (r < 0)
             break;
         struct td_shape shape;
-        core_need_shape(c, need, p, &c->wake, &shape);
+        core_spec_shape(c, spec, need, p, &c->wake, &shape);
         uint32_t why = TD_REFUSAL_NONE, shape_no = td_ledger_shape(c->ledger, &shape, p->no);
         struct core_tally t;
         core_need_tally(need, &t);
@@ -312,6 +308,8 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     if (r < 0)
         return r;
     r = core_deps_validate(c, NULL, s->spec.dependency, in->uid, err);
+    if (r == 0)
+        r = core_reservation_check(c, &s->spec, in->uid, err);
     if (r < 0)
         return r;
     if (s->spec.nice < 0 && !td_core_is_operator(c, in->uid))
@@ -331,7 +329,8 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     if (r < 0)
         return r;
     need->partition = resolved;
-    return check_limit(c, &s->spec, resolved, &ev->limit_s, err);
+    r = check_limit(c, &s->spec, resolved, &ev->limit_s, err);
+    return r == 0 ? core_deadline_check(c, &s->spec, ev->limit_s, err) : r;
 }
 
 void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s)

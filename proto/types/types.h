@@ -202,6 +202,14 @@ enum td_private {
 #undef PRIVATE
     TD_PRIVATE_ALL = 0x7fffffff /* rows to come, too */
 };
+enum td_reserve { /* bits */
+#define RESERVE(name, bit, word, help) TD_RESERVE_##name = bit,
+#include "tbl/states.def"
+#undef RESERVE
+};
+#define TD_RESERVE_AGAIN \
+    (TD_RESERVE_HOURLY | TD_RESERVE_DAILY | TD_RESERVE_WEEKDAY | TD_RESERVE_WEEKEND | TD_RESERVE_WEEKLY)
+enum td_list_op { TD_LIST_SET, TD_LIST_ADD, TD_LIST_REMOVE }; /* Users=, Users+=, Users-= */
 enum td_op { TD_OP_HOLD = 1, TD_OP_UHOLD = 2, TD_OP_RELEASE = 3, TD_OP_REQUEUE = 4, TD_OP_REQUEUEHOLD = 5 };
 
 const char *td_error_name(int code);         /* "INVALID_JOB" */
@@ -216,6 +224,9 @@ bool td_job_state_parse(const char *word, uint32_t *ret_state, uint32_t *ret_out
 const char *td_reason_word(uint32_t reason);     /* "Resources" */
 const char *td_moved_name(uint32_t cause);       /* "node" */
 const char *td_moved_words(uint32_t cause);      /* "a node was lost, drained or changed" */
+/* One flag of a reservation by Slurm's word, any case; false: it is none, and *ret_why says why a known one is refused, or is NULL. */
+bool td_reserve_flag(const char *word, uint64_t *ret_bit, const char **ret_why);
+void td_reserve_flags_print(uint64_t flags, struct td_buf *out); /* MAINT,DAILY; nothing where none is set */
 const char *td_refusal_name(uint32_t refusal);   /* "CPUS" */
 const char *td_refusal_words(uint32_t refusal);  /* "not enough free CPUs" */
 const char *td_node_state_name(uint32_t state);  /* "UP" */
