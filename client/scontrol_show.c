@@ -5,6 +5,7 @@
 
 #include "render/job.h"
 #include "render/node.h"
+#include "render/reservation.h"
 #include "render/step.h"
 #include "render/value.h"
 #include "say.h"
@@ -22,7 +23,8 @@ static int missing(const struct scontrol *s, struct named *names, int r, struct 
 {
     if (r == 0)
         return 0;
-    if (r != -TD_E_INVALID_JOB && r != -TD_E_INVALID_NODE && r != -TD_E_INVALID_PARTITION)
+    if (r != -TD_E_INVALID_JOB && r != -TD_E_INVALID_NODE && r != -TD_E_INVALID_PARTITION &&
+        r != -TD_E_RESERVATION)
         return r;
     if (!s->quiet)
         say_plain("%s%s", names->error, err->text);
@@ -256,6 +258,41 @@ static int show_partition(struct scontrol *s, struct named *names, struct td_err
     return r;
 }
 
+static int show_reservation(struct scontrol *s, struct named *names, struct td_error *err)
+{
+    struct td_reservation_info_list rows = {0};
+    struct td_buf out = {0};
+    uint32_t shown = 0;
+    int r = client_reservations(&s->client, NULL, &rows, err);
+
+    if (s->json)
+        td_buf_puts(&out, "{\n  \"reservations\": [");
+    for (uint32_t k = 0; r == 0 && k < TD_MAX(names->n, 1u); k++) {
+        bool found = names->n == 0;
+        for (uint32_t i = 0; i < rows.n; i++) {
+            if (names->n && !td_str_equal(rows.v[i].is.name, names->v[k]))
+                continue;
+            found = true;
+            if (s->json) {
+                td_buf_puts(&out, shown++ ? ",\n    " : "\n    ");
+                td_wire_json(&out, &td_rec_reservation_info, &rows.v[i], TD_SEE_OWNER);
+            } else {
+                reservation_text(&out, &rows.v[i], s->oneliner);
+            }
+        }
+        if (!found)
+            r = missing(s, names, td_fail(err, TD_E_RESERVATION, "Reservation %s not found", names->v[k]), err);
+    }
+    if (s->json)
+        td_buf_puts(&out, shown ? "\n  ]\n}\n" : "]\n}\n");
+    else if (r == 0 && !rows.n && !names->n)
+        td_buf_puts(&out, "No reservations in the system\n");
+    if (r == 0)
+        say_out(&out);
+    td_buf_release(&out);
+    return r;
+}
+
 static int show_config(struct scontrol *s, struct named *names TD_UNUSED, struct td_error *err)
 {
     struct td_query_config q = {0};
@@ -344,6 +381,8 @@ static const struct entity {
     {"nodes", 1, show_node, "", false},
     {"partitions", 1, show_partition, "", false},
     {"steps", 2, show_step, "", false},
+    {"reservationname", 1, show_reservation, "", false},
+    {"reservations", 1, show_reservation, "", false},
     {"configuration", 1, show_config, "slurm_load_ctl_conf error: ", true},
 };
 
@@ -398,7 +437,7 @@ static int too_many(void)
 int scontrol_show(struct scontrol *s, char **words, uint32_t n)
 {
     static const char *const absent[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat",
-                                         "federation", "licenses", "reservations", "slurmd", "topology"};
+                                         "federation", "licenses", "slurmd", "topology"};
     const char *what = words[1], *list = n > 2 ? words[2] : strchr(what, '=') ? strchr(what, '=') + 1 : NULL;
     td_autofree char *key = td_strndup(what, strcspn(what, "="));
     struct td_error err = {0};

@@ -20,7 +20,7 @@ option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive,
     {"contiguous", 0, NULL, opt_flag, AT(need.contiguous), "neighbouring nodes (refused: not supported yet)", NULL, false}, \
     {"cpus-per-gpu", 0, "N", opt_u32, AT(need.cpus_per_gpu), "CPUs for each GPU", E "CPUS_PER_GPU", false}, \
     {"cpus-per-task", 'c', "N", opt_u32, AT(need.cpus_per_task), "CPUs of each task", E "CPUS_PER_TASK", false}, \
-    {"deadline", 0, "TIME", submit_take_moment, AT(spec.deadline_ms), "give up if it cannot end by then (refused: not supported yet)", NULL, false}, \
+    {"deadline", 0, "TIME", submit_take_moment, AT(spec.deadline_ms), "give up if it cannot end by then: 16:00, now+2hours, 2027-01-20T12:34:00", NULL, false}, \
     {"dependency", 'd', "LIST", submit_take_dependency, 0, "wait for other jobs: afterok:12:13, afterany, afternotok, after, aftercorr, singleton", NULL, false}, \
     {"exclude", 'x', "NODES", submit_take_hosts, AT(need.exc_nodes), "none of these nodes (a list, or a file with a / in its name)", NULL, false}, \
     {"gpus", 'G', "[TYPE:]N", submit_take_gpus, 0, "GPUs of the whole job", E "GPUS", false}, \
@@ -42,7 +42,7 @@ option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive,
     {"partition", 'p', "NAMES", submit_take_text, AT(need.partition), "partition, or several of which the first that can starts it", E "PARTITION", false}, \
     {"propagate", 0, "[LIST]", submit_take_propagate, 0, "which limits of this shell the job gets: ALL, NONE, CORE, STACK, ...", NULL, false}, \
     {"qos", 'q', "NAME", submit_take_text, AT(spec.qos), "quality of service", E "QOS", false}, \
-    {"reservation", 0, "NAME", submit_take_text, AT(spec.reservation), "run in this reservation (refused: not supported yet)", E "RESERVATION", false}, \
+    {"reservation", 0, "NAME", submit_take_text, AT(spec.reservation), "run in this reservation: on its nodes, in its time", E "RESERVATION", false}, \
     {"time", 't', "TIME", submit_take_time, AT(spec.limit_s), "time limit: minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S", E "TIMELIMIT", false}, \
     {"time-min", 0, "TIME", submit_take_time, AT(spec.limit_min_s), "shortest limit that would do", NULL, false}, \
     {"tmp", 0, "SIZE", submit_take_tmp, 0, "temporary disk on each node", NULL, false}, \

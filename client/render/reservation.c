@@ -1,0 +1,68 @@
+/* reservation.c - reservations as scontrol and sinfo show them */
+#include "render/reservation.h"
+
+#include "render/value.h"
+
+static void put_words(struct td_buf *out, const char *key, const char *value)
+{
+    td_buf_puts(out, key);
+    put_or_null(out, value);
+}
+
+void reservation_text(struct td_buf *out, const struct td_reservation_info *r, bool oneliner)
+{
+    const struct td_reservation *is = &r->is;
+    const char *next = oneliner ? " " : "\n   ";
+
+    td_buf_putf(out, "ReservationName=%s StartTime=", is->name);
+    put_moment(out, is->start_ms, "N/A");
+    td_buf_puts(out, " EndTime=");
+    put_moment(out, is->end_ms, "N/A");
+    td_buf_puts(out, " Duration=");
+    td_duration_print((uint32_t)((is->end_ms - is->start_ms) / 1000), out);
+    td_buf_puts(out, next);
+    td_buf_putf(out, "Nodes=%s NodeCnt=%u CoreCnt=%u", is->nodes, r->nodes, r->cores);
+    put_words(out, " Features=", is->features);
+    put_words(out, " PartitionName=", is->partition);
+    td_buf_puts(out, " Flags=");
+    td_reserve_flags_print(is->flags, out);
+    td_buf_puts(out, next);
+    td_buf_putf(out, "TRES=cpu=%u%s", r->cpus, next);
+    put_words(out, "Users=", is->users);
+    put_words(out, " Groups=", NULL);
+    put_words(out, " Accounts=", is->accounts);
+    td_buf_putf(out, " Licenses=(null) State=%s BurstBuffer=(null) Watts=n/a%s", is->active ? "ACTIVE" : "INACTIVE", next);
+    td_buf_puts(out, "MaxStartDelay=(null)");
+    if (!td_str_empty(is->comment))
+        td_buf_putf(out, "%sComment=%s", next, is->comment);
+    td_buf_puts(out, oneliner ? "\n" : "\n\n");
+}
+
+static const char *span(uint32_t s, struct td_buf *b)
+{
+    td_buf_reset(b);
+    td_elapsed_print(s, b);
+    return td_buf_str(b);
+}
+
+/* RESV_NAME     STATE           START_TIME             END_TIME     DURATION  NODELIST */
+void reservation_table(struct td_buf *out, const struct td_reservation_info_list *rows, bool heading)
+{
+    struct td_buf b = {0}, from = {0}, to = {0};
+
+    if (heading)
+        td_buf_putf(out, "%-12s %-8s %19s %19s %12s  %s\n", "RESV_NAME", "STATE", "START_TIME", "END_TIME", "DURATION", "NODELIST");
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const struct td_reservation *is = &rows->v[i].is;
+
+        td_buf_reset(&from);
+        td_buf_reset(&to);
+        put_moment(&from, is->start_ms, "N/A");
+        put_moment(&to, is->end_ms, "N/A");
+        td_buf_putf(out, "%-12s %-8s %19s %19s %12s  %s\n", is->name, is->active ? "ACTIVE" : "INACTIVE", td_buf_str(&from),
+                    td_buf_str(&to), span((uint32_t)((is->end_ms - is->start_ms) / 1000), &b), is->nodes);
+    }
+    td_buf_release(&b);
+    td_buf_release(&from);
+    td_buf_release(&to);
+}
