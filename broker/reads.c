@@ -470,6 +470,14 @@ static void read_reservations(struct shell *s, const struct shell_read *r)
     answer_end(&a);
 }
 
+static void read_licenses(struct shell *s, const struct shell_read *r)
+{
+    const struct td_license_info *rows = NULL;
+    uint32_t n = td_core_licenses(s->core, &s->arena, &rows);
+    const struct td_licenses m = {.rows = {rows, n}};
+    shell_reply(s, r->from.peer, r->request, TD_MSG_LICENSES, &m);
+}
+
 struct script_find {
     struct td_arena *arena;
     struct td_job_info info;
@@ -528,6 +536,7 @@ static const struct {
     {TD_MSG_QUERY_KEYS, read_keys},
     {TD_MSG_QUERY_USER_KEYS, read_user_keys},
     {TD_MSG_QUERY_RESERVATIONS, read_reservations},
+    {TD_MSG_QUERY_LICENSES, read_licenses},
 };
 
 bool shell_is_read(uint32_t id)

@@ -8,7 +8,7 @@
 
 #include "submit.h"
 
-option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive, submit_take_gpus, submit_take_gpus_per_node, submit_take_gpus_per_task, submit_take_gres, submit_take_hosts, submit_take_mail, submit_take_memory, submit_take_moment, submit_take_nice, submit_take_nodefile, submit_take_nodes, submit_take_open_mode, submit_take_propagate, submit_take_requeue, submit_take_signal, submit_take_text, submit_take_time, submit_take_tmp, submit_take_wait_all_nodes;
+option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive, submit_take_gpus, submit_take_gpus_per_node, submit_take_gpus_per_task, submit_take_gres, submit_take_hosts, submit_take_licenses, submit_take_mail, submit_take_memory, submit_take_moment, submit_take_nice, submit_take_nodefile, submit_take_nodes, submit_take_open_mode, submit_take_propagate, submit_take_requeue, submit_take_signal, submit_take_text, submit_take_time, submit_take_tmp, submit_take_wait_all_nodes;
 
 #define AT(field) offsetof(struct submit, field)
 #define LAYOUT "not honoured yet: tasks are placed by CPUs, memory and devices alone"
@@ -28,7 +28,7 @@ option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive,
     {"gpus-per-task", 0, "[TYPE:]N", submit_take_gpus_per_task, 0, "GPUs of each task", E "GPUS_PER_TASK", false}, \
     {"gres", 0, "LIST", submit_take_gres, 0, "devices on each node: gpu:2, gpu:TitanXp:2", E "GRES", false}, \
     {"job-name", 'J', "NAME", submit_take_text, AT(spec.name), "name of the job", E "JOB_NAME", false}, \
-    {"licenses", 'L', "LIST", submit_take_text, AT(spec.licenses), "licences it needs (refused: not supported yet)", NULL, false}, \
+    {"licenses", 'L', "LIST", submit_take_licenses, AT(spec.licenses), "licences it needs: name, name:2, name:2,name", NULL, false}, \
     {"mem", 0, "SIZE", submit_take_memory, AT(need.mem_mb_per_node), "memory on each node: 4000, 4G, 0 for all of it", E "MEM_PER_NODE", false}, \
     {"mem-per-cpu", 0, "SIZE", submit_take_memory, AT(need.mem_mb_per_cpu), "memory for each CPU", E "MEM_PER_CPU", false}, \
     {"mem-per-gpu", 0, "SIZE", submit_take_memory, AT(need.mem_mb_per_gpu), "memory for each GPU", E "MEM_PER_GPU", false}, \

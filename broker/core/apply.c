@@ -154,6 +154,7 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
     j->promise_ms = 0;
     set_text(&j->detail, NULL);
     c->nwaiting_tasks--;
+    td_ledger_take_licences(c->ledger, j->id, j->attempt, j->spec->body.licenses, until);
     for (uint32_t i = 0; i < a->nparts; i++) {
         struct core_part *part = &a->parts[i];
         part->state = TD_ALLOC_AWARDED;
@@ -180,6 +181,8 @@ static void free_part(struct td_core *c, struct core_part *p)
     td_ledger_give(c->ledger, p->node->no, p->job->id, p->job->attempt);
     core_node_forget_refusals(c, p->node);
     core_part_unlink(p);
+    if (p->job->alloc->live == 0)
+        td_ledger_give_licences(c->ledger, p->job->id, p->job->attempt);
     c->dirty = true;
 }
 

@@ -123,7 +123,7 @@ void core_job_set_candidates(struct td_core *c, struct core_job *j)
 bool core_reason_is_head(uint32_t reason)
 {
     return reason == TD_REASON_RESOURCES || reason == TD_REASON_REQ_NODE_NOT_AVAIL ||
-           reason == TD_REASON_BAD_CONSTRAINTS;
+           reason == TD_REASON_BAD_CONSTRAINTS || reason == TD_REASON_LICENSES;
 }
 
 void core_job_set_reason(struct td_core *c, struct core_job *j, uint32_t reason)

@@ -53,6 +53,8 @@ void td_ledger_destroy(struct td_ledger **p)
     td_vec_release(&l->nodes);
     shapes_release(l);
     windows_release(l);
+    licences_release(&l->licences);
+    td_vec_release(&l->licences.promised);
     td_strmap_release(&l->words);
     td_vec_release(&l->index->node_at);
     td_vec_release(&l->index->pos_of);

@@ -176,4 +176,5 @@ void core_spec_shape(const struct td_core *c, const struct td_job_spec *spec, co
 {
     core_need_shape(c, need, p, a, ret);
     ret->reservation = spec->reservation;
+    ret->licenses = spec->licenses;
 }

@@ -162,3 +162,13 @@ uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a,
     *ret_rows = rows;
     return n;
 }
+
+uint32_t td_core_licenses(const struct td_core *c, struct td_arena *a, const struct td_license_info **ret)
+{
+    uint32_t n = td_ledger_licences(c->ledger);
+    struct td_license_info *rows = td_arena_alloc(a, (n + 1) * sizeof(*rows));
+    for (uint32_t i = 0; i < n; i++)
+        rows[i].name = td_ledger_licence(c->ledger, i, &rows[i].total, &rows[i].used);
+    *ret = rows;
+    return n;
+}

@@ -68,7 +68,7 @@ static void join(const struct plan_state *ps, const struct shape *s, uint64_t *p
 
 bool plan_is_apart(const struct pass *pass, const struct slot *c)
 {
-    return !td_str_empty(pass->l->shapes.v[c->shape]->is.reservation);
+    return pass->l->shapes.v[c->shape]->apart;
 }
 
 bool plan_meets_reserved(const struct pass *pass, const struct slot *c)
@@ -117,7 +117,7 @@ static void block_fifo(struct pass *pass, const struct slot *c, struct shape_pas
         for (uint64_t left = s->nrefused || pass->l->windows.n ? bits : 0; left; left &= left - 1) {
             uint32_t i = (uint32_t)__builtin_ctzll(left), node = pass->x->node_at.v[w * 64 + i];
 
-            if (shape_refused(s, node) || window_until(pass->l, s, node, pass->s->now) <= pass->s->now)
+            if (shape_refused(s, node) || window_reserved(pass->l, s, node, pass->s->now) <= pass->s->now)
                 refused |= (uint64_t)1 << i; /* or it is kept for others now */
         }
         ps->blocked[w] |= bits & ~refused;
@@ -364,6 +364,7 @@ static void run(struct td_ledger *l, const struct td_queue *q, const struct td_p
     pass.look = is_booked(p) && p->depth ? p->depth : LOOK;
     pass.starts_max = p->starts_max ? p->starts_max : UINT32_MAX;
     pass.lots_max = p->lots_max ? p->lots_max : UINT32_MAX;
+    licences_begin(l, p->now_ms);
     begin_nodes(&pass);
     begin_shapes(&pass);
     ret->bys.n = 0;

@@ -75,6 +75,13 @@ bool td_ledger_open(const struct td_ledger *l, uint32_t shape, uint32_t node, in
  * none. Borrowed. */
 const char *td_ledger_window_between(const struct td_ledger *l, const char *but, uint32_t node, int64_t at, int64_t end);
 
+/* Licences that jobs hold, on no node (licence.c): name:count,name. What is taken and given goes by (job, attempt). */
+void td_ledger_set_licences(struct td_ledger *l, const char *text); /* all there are */
+uint32_t td_ledger_licences(const struct td_ledger *l);             /* kinds */
+const char *td_ledger_licence(const struct td_ledger *l, uint32_t i, uint64_t *ret_total, uint64_t *ret_used);
+void td_ledger_take_licences(struct td_ledger *l, uint32_t job, uint32_t attempt, const char *text, int64_t until);
+void td_ledger_give_licences(struct td_ledger *l, uint32_t job, uint32_t attempt);
+
 /* Refusals remembered: (shape, node, node version) -> why. Soft state. */
 /* False: was known. Whoever learns nothing new must not plan again at once. */
 bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage);
@@ -150,6 +157,7 @@ struct td_plan_promise {
     int64_t at_ms;          /* TD_FOREVER: no end known (open limits, or no node) */
     const uint32_t *nodes;
     uint32_t nnodes;
+    bool licences;        /* too few licences are left for it to start now */
     const char *reserved; /* it would fit now but for this reservation; NULL: it would not. Borrowed */
 };
 /* A candidate is promised to start by then; moved: it was promised for earlier, and that cannot be kept. */

@@ -89,6 +89,7 @@ struct plan_state {
     uint64_t *blocked;  /* fifo: places no lower candidate may use */
     uint32_t nwords;
     struct book *book; /* tender, conservative: kept from pass to pass */
+    bool book_loose;   /* licences came free: bookings may move up */
     /* work space */
     TD_VEC(const struct slot *) due; /* tender: bookings that begin now */
     TD_VEC(struct ordered) later; /* put off, to be tried in another order than rank's */
@@ -113,7 +114,7 @@ struct pass {
     struct td_map several;     /* job << 16 | component -> started << 1 | promised */
     uint32_t depth, starts_max, lots_max;
     uint32_t look; /* tender, conservative: so many candidates are met at least */
-    uint32_t started, nlots, nreserved;
+    uint32_t started, nlots, nreserved, looks;
     int64_t head_since_ms; /* the first head waits since then */
     bool stopped;
 };
@@ -200,6 +201,7 @@ void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 bool plan_reserve(struct pass *pass, const struct slot *c);
 bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at); /* on ps->parts; false: they cannot hold it then */
 const char *plan_reserved(struct pass *pass, const struct slot *c); /* the reservation that keeps it from starting now */
+bool plan_lacks_licences(const struct pass *pass, const struct slot *c); /* it cannot start now for want of them */
 /* Tests: promises, holdings and planned starts together stay within every node. */
 bool plan_check(struct td_ledger *l, struct td_error *err);
 

@@ -10,6 +10,7 @@
 
 /* Levels of a node's capacity are coarsened on huge clusters, so that a sweep has about so many rises. */
 #define RISES_MAX 65536u
+#define RESERVED_LOOKS_MAX 1000000u /* nodes looked at in a pass to say that it is a reservation that is waited for */
 #define CLOSINGS_MAX 128u /* rises of a node that reservations take again and again */
 
 static void take_active(struct pass *pass, const struct node_plan *np, uint32_t nstocks, int64_t at, struct amount *a)
@@ -50,8 +51,8 @@ static bool hopeless_before(const struct pass *pass, uint32_t node, const struct
     const struct node_plan *np = &pass->s->nodes.v[node];
     struct node *n = &pass->l->nodes.v[node];
 
-    if (window_any(pass->l, s, node)) /* it may be a reservation that it waits for, and no holding */
-        return false;
+    if (window_any(pass->l, s, node) && shape_fit(s, n, &n->free, part, 1))
+        return false; /* it waits for a reservation to end, or for licences */
     if (np->stamp == pass->s->stamp && (np->reserves != NONE || np->endings != NONE))
         return false;
     if (pass->l->index->soonest.v[node] >= bound)
@@ -165,17 +166,30 @@ const char *plan_reserved(struct pass *pass, const struct slot *c)
     uint32_t fits = 0;
     const char *name = NULL;
 
-    for (uint32_t pos = pass->l->windows.n ? next_hope(pass, s, 0) : NONE; pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+    for (uint32_t pos = pass->l->windows.n ? next_hope(pass, s, 0) : NONE; pos != NONE && pass->looks < RESERVED_LOOKS_MAX;
+         pos = next_hope(pass, s, pos + 1)) {
         uint32_t node = pass->x->node_at.v[pos];
         const struct node *n = &pass->l->nodes.v[node];
+
+        pass->looks++;
 
         if (!shape_fit(s, n, &plan_node(pass, node)->free, s->multi ? s->part_min : s->tasks, 1))
             continue;
         fits++;
-        if (!name && window_until(pass->l, s, node, now) < end)
+        if (!name && window_reserved(pass->l, s, node, now) < end)
             name = td_ledger_window_between(pass->l, s->is.reservation, node, now, end);
     }
     return fits >= s->nodes_min ? name : NULL;
+}
+
+bool plan_lacks_licences(const struct pass *pass, const struct slot *c)
+{
+    const struct shape *s = pass->l->shapes.v[c->shape];
+    int64_t until = TD_FOREVER, next;
+
+    if (s->licences)
+        licences_look(pass->l, s, pass->p->now_ms, &until, &next);
+    return until < time_after(pass->p->now_ms, c->limit_s);
 }
 
 static void promise(struct pass *pass, const struct slot *c, int64_t at)
@@ -184,6 +198,8 @@ static void promise(struct pass *pass, const struct slot *c, int64_t at)
     uint32_t *nodes = td_arena_alloc(&pass->out->arena, sizeof(*nodes) * (ps->parts.n + 1));
     int64_t end = time_after(at, c->limit_s);
 
+    bool licences = plan_lacks_licences(pass, c);
+    licences_promised(pass->l, c->shape, at, end);
     for (uint32_t i = 0; i < ps->parts.n; i++) {
         nodes[i] = ps->parts.v[i].node;
         keep(pass, c, nodes[i], ps->parts.v[i].part, at, end);
@@ -194,6 +210,7 @@ static void promise(struct pass *pass, const struct slot *c, int64_t at)
                                 .nodes = nodes,
                                 .nnodes = ps->parts.n,
                                 .reserved = plan_reserved(pass, c)};
+    p.licences = licences;
     td_vec_push(&pass->out->promises, p);
 }
 

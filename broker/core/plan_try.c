@@ -223,6 +223,8 @@ uint32_t plan_try(struct pass *pass, struct try *t, uint32_t want)
     const struct slot *c = t->c;
 
     t->limit_s = c->limit_s;
+    if (pass->l->shapes.v[c->shape]->licences)
+        book_lift(pass, c); /* what it is booked to have of them is not in its way */
     uint32_t done = start_due(pass, t);
     t->fits = done > 0;
     if (!t->only_due && done < want && !pass->stopped)

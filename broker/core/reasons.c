@@ -109,6 +109,8 @@ static bool named_node_missing(const struct td_core *c, const struct core_job *j
 static uint32_t head_reason(const struct td_core *c, const struct core_job *j,
                             const struct td_plan_promise *p)
 {
+    if (p->licences)
+        return TD_REASON_LICENSES;
     if (p->reserved)
         return TD_REASON_REQ_NODE_NOT_AVAIL;
     if (p->at_ms != TD_FOREVER)
@@ -126,6 +128,7 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
     struct list lists[] = {{.reason = TD_REASON_RESOURCES},
                            {.reason = TD_REASON_REQ_NODE_NOT_AVAIL},
                            {.reason = TD_REASON_BAD_CONSTRAINTS},
+                           {.reason = TD_REASON_LICENSES},
                            {.reason = TD_REASON_PRIORITY}};
     uint64_t mark = ++c->mark;
     for (uint32_t i = 0; i < plan->promises.n; i++) {
@@ -158,7 +161,7 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
         c->heads.v[k++] = j->id;
         if (j->promise_mark != mark) {
             j->promise_ms = 0;
-            td_vec_push(&lists[3].ids, j->id);
+            td_vec_push(&lists[TD_ARRAY_LEN(lists) - 1].ids, j->id);
         }
     }
     c->heads.n = k;

@@ -175,6 +175,11 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
     if (j->usage)
         ret->usage = *j->usage;
     fill_times(j, ret);
+    const struct core_reservation *own = j->reason == TD_REASON_RESERVATION ? core_reservation_find(c, j->spec->body.reservation) : NULL;
+    if (own && j->state == TD_JOB_PENDING) { /* not before it begins */
+        ret->start_ms = TD_MAX(ret->start_ms, own->is->start_ms);
+        ret->start_is_prediction = true;
+    }
     if (j->reason == TD_REASON_REQ_NODE_NOT_AVAIL && j->state == TD_JOB_PENDING)
         fill_unavailable(c, j, a, ret);
     if (j->alloc)

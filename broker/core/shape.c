@@ -42,6 +42,7 @@ static uint64_t shape_hash(const struct td_shape *s, uint32_t partition)
     h = mix_needs(h, &s->gres_job);
     h = td_mix_str(h, s->features);
     h = td_mix_str(h, s->reservation);
+    h = td_mix_str(h, s->licenses);
     h = td_mix_str(h, s->req_nodes);
     return td_mix_str(h, s->exc_nodes);
 }
@@ -144,6 +145,7 @@ static void shape_free(struct shape *s)
         return;
     td_free(s->eligible);
     td_free(s->refused);
+    td_free(s->licences);
     td_free(s);
 }
 
@@ -235,6 +237,8 @@ uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *is, uint32_
         }
     }
     struct shape *s = shape_new(l, is);
+    s->apart = !td_str_empty(is->reservation);
+    licences_compile(l, s);
     s->partition = partition;
     s->hash = hash;
     s->holds = 1;

@@ -284,6 +284,12 @@ static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_
     struct core_alloc *a = core_alloc_new(c, j, r->places.v, r->places.n);
     a->next_step = r->next_step;
     a->fenced = r->fenced;
+    bool live = false;
+    for (uint32_t i = 0; i < a->nparts; i++)
+        live |= r->parts.v[i] != TD_ALLOC_GONE;
+    if (live)
+        td_ledger_take_licences(c->ledger, j->id, j->attempt, j->spec->body.licenses,
+                                core_job_until(j, j->start_ms ? j->start_ms : c->time_ms, j->limit_s));
     for (uint32_t i = 0; i < a->nparts; i++) {
         struct core_part *part = &a->parts[i];
         part->state = (uint8_t)r->parts.v[i];

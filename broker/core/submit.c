@@ -18,8 +18,6 @@ static int check_supported(const struct td_job_spec *s, struct td_error *err)
     if (s->needs.n > 1)
         return not_supported(err, "a heterogeneous job (several components)");
     const struct td_job_need *need = &s->needs.v[0];
-    if (!td_str_empty(s->licenses))
-        return not_supported(err, "--licenses");
     if (need->contiguous)
         return not_supported(err, "--contiguous");
     if (s->session && !td_str_empty(s->array))
@@ -231,6 +229,25 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
     return r;
 }
 
+/* Each is there, and so many of it. */
+static int check_licenses(const struct td_core *c, const char *text, struct td_error *err)
+{
+    struct td_license one;
+    int r = 0;
+    for (const char *at = text; (r = td_license_next(&at, &one, err)) > 0;) {
+        uint64_t total = 0, used;
+        for (uint32_t i = 0; i < td_ledger_licences(c->ledger); i++) {
+            uint64_t have;
+            if (td_str_equal(td_ledger_licence(c->ledger, i, &have, &used), one.name))
+                total = have;
+        }
+        if (one.count > total)
+            return td_fail(err, TD_E_INVALID_LICENSE, total ? "%s: %s: there are %llu" : "%s: %s is not in Licenses of slurm.conf",
+                           td_error_words(TD_E_INVALID_LICENSE), one.name, (unsigned long long)total);
+    }
+    return r;
+}
+
 static uint32_t default_limit(const struct core_partition *p)
 {
     if (p->conf.default_s)
@@ -310,6 +327,8 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     r = core_deps_validate(c, NULL, s->spec.dependency, in->uid, err);
     if (r == 0)
         r = core_reservation_check(c, &s->spec, in->uid, err);
+    if (r == 0)
+        r = check_licenses(c, s->spec.licenses, err);
     if (r < 0)
         return r;
     if (s->spec.nice < 0 && !td_core_is_operator(c, in->uid))

@@ -107,19 +107,14 @@ bool window_has(const struct td_ledger *l, const char *name, const struct node *
     return td_str_empty(name) || (w && (w->is.flex || has_node(w, (uint32_t)(n - l->nodes.v))));
 }
 
-bool window_any(const struct td_ledger *l, const struct shape *s, uint32_t node)
-{
-    return !td_str_empty(s->is.reservation) || (node < l->windowed.n && l->windowed.v[node]);
-}
-
 /* From `at` on it may hold the node until *ret_until, which is `at` where it may not begin then; if that is not long enough,
  * no moment before *ret_next is. */
 static void look(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, int64_t *ret_until, int64_t *ret_next)
 {
-    const struct window_rule *own = td_str_empty(s->is.reservation) ? NULL : find(l, s->is.reservation);
+    const struct window_rule *own = s->apart ? find(l, s->is.reservation) : NULL;
     int64_t from, to, closed_to = at, until = TD_FOREVER, after = TD_FOREVER;
 
-    if (!own && !td_str_empty(s->is.reservation)) {
+    if (!own && s->apart) {
         closed_to = TD_FOREVER; /* it is gone: nothing may begin */
     } else if (own && !own->is.flex) {
         bool comes = has_node(own, node) && td_window_occurrence(&own->is, at, &from, &to);
@@ -144,25 +139,36 @@ static void look(const struct td_ledger *l, const struct shape *s, uint32_t node
     *ret_next = closed_to > at ? closed_to : after;
 }
 
-int64_t window_until(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at)
+int64_t window_reserved_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at)
 {
     int64_t until, next;
 
-    if (!window_any(l, s, node))
-        return TD_FOREVER;
     look(l, s, node, at, &until, &next);
     return until;
 }
 
-int64_t window_open(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s)
+int64_t window_until_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at)
+{
+    int64_t until = window_reserved_any(l, s, node, at), licences, next;
+
+    if (!s->licences || until <= at)
+        return until;
+    licences_look(l, s, at, &licences, &next);
+    return TD_MIN(until, licences);
+}
+
+int64_t window_open_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s)
 {
     int64_t until, next;
 
-    if (!window_any(l, s, node))
-        return at;
     for (uint32_t turn = 0; turn < TURNS_MAX && at < TD_FOREVER; turn++) {
         look(l, s, node, at, &until, &next);
-        if (until > at && until >= time_after(at, limit_s))
+        bool open = until > at && until >= time_after(at, limit_s);
+        if (open && s->licences) {
+            licences_look(l, s, at, &until, &next);
+            open = until > at && until >= time_after(at, limit_s);
+        }
+        if (open)
             return at;
         if (next <= at)
             return TD_FOREVER;
@@ -190,8 +196,10 @@ int64_t window_last(const struct td_ledger *l, const struct shape *s, uint32_t n
 bool td_ledger_open(const struct td_ledger *l, uint32_t shape, uint32_t node, int64_t at, uint32_t limit_s)
 {
     const struct shape *s = l->shapes.v[shape];
-    int64_t until = window_until(l, s, node, at), end = time_after(at, limit_s);
+    int64_t until = window_reserved(l, s, node, at), end = time_after(at, limit_s);
 
+    if (!licences_free(l, s))
+        return false;
     /* Settled some milliseconds after it was planned, and ending as much later. */
     return until > at && (until == TD_FOREVER || (end != TD_FOREVER && until >= end - WINDOW_GRACE_MS));
 }

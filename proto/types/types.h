@@ -365,6 +365,13 @@ int td_array_parse(const char *text, uint32_t max, struct td_span *ret_spans, ui
 /* Folds indices (a bitmap) as Slurm prints them: 0-3,7 and, with a constant stride of several, 0-12:4. */
 void td_array_fold(struct td_bin bits, struct td_buf *out);
 
+/* Licences: name[:count],... 1: one more, 0: the end, below: an error in words. `*at` begins as the text. */
+struct td_license {
+    char name[TD_MAX_NAME_BYTES + 1];
+    uint64_t count;
+};
+int td_license_next(const char **at, struct td_license *ret, struct td_error *err);
+
 /* Times. td_duration_parse: minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S, UNLIMITED/INFINITE/-1 -> seconds, TD_INFINITE. */
 int td_duration_parse(const char *text, uint32_t *ret_s, struct td_error *err);
 void td_duration_print(uint32_t s, struct td_buf *out); /* [D-]HH:MM:SS or UNLIMITED, as scontrol prints limits */

@@ -55,9 +55,9 @@ wait_until "it has begun" sh -c "scontrol show reservation mine | grep -q State=
 wait_until "its node says so" sh -c '[ "$(sinfo -h -n n2 -o %t)" = resv ]'
 like "$(scontrol show node n2)" 'State=IDLE\+RESERVED' "in full, too"
 like "$(sinfo -T)" '^mine +ACTIVE ' "and sinfo -T"
-job=$(submit -o "$WORK/in.out" -t 5 --reservation=mine --wrap 'echo "in $SLURM_JOB_NODELIST"')
+job=$(submit -o "$WORK/in.out" -t 5 --reservation=mine --wrap 'echo "in $SLURM_JOB_NODELIST $SLURM_JOB_RESERVATION"')
 wait_until "my job runs in it" job_is "$job" COMPLETED
-is "$(cat in.out)" "in n2" "there"
+is "$(cat in.out)" "in n2 mine" "there"
 like "$(scontrol show job "$job")" 'Reservation=mine' "and says so"
 ok "srun runs there too" srun --reservation=mine -o /dev/null true
 outside=$(submit -o /dev/null -t 5 -w n2 --wrap true)

@@ -27,7 +27,8 @@ static void conf_make(struct sim *s, struct td_arena *a, struct td_ev_conf_loade
     *ret = (struct td_ev_conf_loaded){
         .settings = {.cluster = "sim", .lease_ms = 10000, .node_timeout_s = 60, .min_job_age_s = 1000000, .kill_wait_s = 5, .requeue = true,
                      .first_job = 1, .depth = 1, .core_is_unit = (s->seed & 1) != 0, .memory_counts = (s->seed & 2) != 0,
-                     .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = policy_of(s)},
+                     .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = policy_of(s),
+                     .licenses = sim_reserves(s) ? "x:3,y" : NULL},
         .nodes = {node, 1},
         .partitions = {parts, 2},
     };

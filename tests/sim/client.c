@@ -147,6 +147,11 @@ static void submit(struct sim *s)
         need.gres_job = (struct td_gres_need_list){&of_job, 1};
     if (sim_reserves(s) && rnd(s, 3) == 0)
         m.spec.reservation = reservations[rnd(s, TD_ARRAY_LEN(reservations))];
+    static const char *const licenses[] = {"x", "y", "x:2,y"};
+    if (sim_reserves(s) && rnd(s, 4) == 0)
+        m.spec.licenses = licenses[rnd(s, TD_ARRAY_LEN(licenses))];
+    if (sim_reserves(s) && rnd(s, 8) == 0)
+        m.spec.deadline_ms = s->now + 1000 * (1 + rnd(s, 900));
     if (sim_reserves(s) && rnd(s, 4) == 0)
         m.spec.limit_min_s = 1 + rnd(s, 60);
     if (m.spec.limit_s && m.spec.limit_min_s > m.spec.limit_s)

@@ -877,6 +877,7 @@ uint32_t film_submit_(struct film *f, struct film_job j)
                                    .limit_s = j.limit_s,
                                    .limit_min_s = j.limit_min_s,
                                    .reservation = j.reservation,
+                                   .licenses = j.licenses,
                                    .account = j.account,
                                    .user_name = j.user,
                                    .array = j.array,
