@@ -1,6 +1,8 @@
 /* reservation.c - reservations as scontrol and sinfo show them */
 #include "render/reservation.h"
 
+#include <string.h>
+
 #include "render/value.h"
 
 static void put_words(struct td_buf *out, const char *key, const char *value)
@@ -38,31 +40,36 @@ void reservation_text(struct td_buf *out, const struct td_reservation_info *r, b
     td_buf_puts(out, oneliner ? "\n" : "\n\n");
 }
 
-static const char *span(uint32_t s, struct td_buf *b)
+static void put_row(struct td_buf *out, size_t width, const char *name, const char *state, const char *from, const char *to,
+                    const char *duration, const char *nodes)
 {
-    td_buf_reset(b);
-    td_elapsed_print(s, b);
-    return td_buf_str(b);
+    td_buf_puts(out, name);
+    td_buf_pad(out, ' ', width - strlen(name));
+    td_buf_putf(out, "  %8s  %19s  %19s  %11s  %s\n", state, from, to, duration, nodes);
 }
 
-/* RESV_NAME     STATE           START_TIME             END_TIME     DURATION  NODELIST */
 void reservation_table(struct td_buf *out, const struct td_reservation_info_list *rows, bool heading)
 {
-    struct td_buf b = {0}, from = {0}, to = {0};
+    struct td_buf length = {0}, from = {0}, to = {0};
+    size_t width = strlen("RESV_NAME");
 
+    for (uint32_t i = 0; i < rows->n; i++)
+        width = TD_MAX(width, strlen(rows->v[i].is.name));
     if (heading)
-        td_buf_putf(out, "%-12s %-8s %19s %19s %12s  %s\n", "RESV_NAME", "STATE", "START_TIME", "END_TIME", "DURATION", "NODELIST");
+        put_row(out, width, "RESV_NAME", "STATE", "START_TIME", "END_TIME", "DURATION", "NODELIST");
     for (uint32_t i = 0; i < rows->n; i++) {
         const struct td_reservation *is = &rows->v[i].is;
 
         td_buf_reset(&from);
         td_buf_reset(&to);
+        td_buf_reset(&length);
         put_moment(&from, is->start_ms, "N/A");
         put_moment(&to, is->end_ms, "N/A");
-        td_buf_putf(out, "%-12s %-8s %19s %19s %12s  %s\n", is->name, is->active ? "ACTIVE" : "INACTIVE", td_buf_str(&from),
-                    td_buf_str(&to), span((uint32_t)((is->end_ms - is->start_ms) / 1000), &b), is->nodes);
+        td_duration_print((uint32_t)((is->end_ms - is->start_ms) / 1000), &length);
+        put_row(out, width, is->name, is->active ? "ACTIVE" : "INACTIVE", td_buf_str(&from), td_buf_str(&to), td_buf_str(&length),
+                is->nodes);
     }
-    td_buf_release(&b);
+    td_buf_release(&length);
     td_buf_release(&from);
     td_buf_release(&to);
 }

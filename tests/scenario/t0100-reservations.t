@@ -54,7 +54,8 @@ is "$(scontrol create reservation=mine starttime=now duration=10 nodes=n2 users=
 wait_until "it has begun" sh -c "scontrol show reservation mine | grep -q State=ACTIVE"
 wait_until "its node says so" sh -c '[ "$(sinfo -h -n n2 -o %t)" = resv ]'
 like "$(scontrol show node n2)" 'State=IDLE\+RESERVED' "in full, too"
-like "$(sinfo -T)" '^mine +ACTIVE ' "and sinfo -T"
+like "$(sinfo -T)" '^RESV_NAME     STATE           START_TIME             END_TIME     DURATION  NODELIST$' "and sinfo -T"
+like "$(sinfo -hT)" '^mine         ACTIVE  ....-..-..T..:..:..  ....-..-..T..:..:..     00:10:00  n2$' "with a row for it"
 job=$(submit -o "$WORK/in.out" -t 5 --reservation=mine --wrap 'echo "in $SLURM_JOB_NODELIST $SLURM_JOB_RESERVATION"')
 wait_until "my job runs in it" job_is "$job" COMPLETED
 is "$(cat in.out)" "in n2 mine" "there"
