@@ -272,7 +272,7 @@ void shell_bus_take(struct shell *s)
             return;
         }
         const struct shell_peer *p = peer_of(s, &m);
-        const struct shell_from from = {.peer = p->handle, .key = p->key};
+        const struct shell_from from = {.peer = p->handle, .key = p->key, .address = m.address};
         shell_take_frame(s, &from, m.data, m.len);
     }
     s->bus_has_more = true;

@@ -18,12 +18,13 @@ static struct shell_denied *next(struct shell *s, uint32_t id, const char *text)
     return &s->denied.v[s->denied.n - 1];
 }
 
-void shell_denied_node(struct shell *s, const char *node, uint32_t id, const char *text)
+void shell_denied_node(struct shell *s, const struct shell_from *from, const char *node, uint32_t id, const char *text)
 {
     struct shell_denied *d = next(s, id, text);
     if (!d)
         return;
     d->bus = true;
+    td_format(d->address, sizeof(d->address), "%s", from->address ? from->address : "");
     for (size_t i = 0; i + 1 < sizeof(d->node) && node && node[i]; i++) /* a stranger's word: into the log only as letters */
         d->node[i] = node[i] > ' ' && node[i] < 0x7f ? node[i] : '?';
 }
@@ -31,7 +32,7 @@ void shell_denied_node(struct shell *s, const char *node, uint32_t id, const cha
 void shell_denied(struct shell *s, const struct shell_from *from, uint32_t id, const char *text)
 {
     if (from->key) {
-        shell_denied_node(s, NULL, id, text);
+        shell_denied_node(s, from, NULL, id, text);
         return;
     }
     struct shell_denied *d = next(s, id, text);
@@ -47,6 +48,7 @@ void shell_denied_tell(struct shell *s)
         const struct td_ev_access_refused ev = {.uid = d->uid,
                                                 .request = row ? row->name : "?",
                                                 .node = d->node,
+                                                .address = d->address,
                                                 .bus = d->bus,
                                                 .count = 1,
                                                 .text = d->text};

@@ -114,7 +114,7 @@ void shell_enrol(struct shell *s, const struct shell_from *from, uint64_t reques
         return;
     }
     if (enrol_check(s, from, m, hash, &err) < 0) {
-        shell_denied_node(s, m->node, TD_MSG_ENROL, err.text);
+        shell_denied_node(s, from, m->node, TD_MSG_ENROL, err.text);
         shell_refuse(s, from->peer, request, &err);
         return;
     }

@@ -250,7 +250,7 @@ static bool take_own(struct shell *s, const struct shell_from *from, const struc
         const struct td_denied_here *m = f->body;
         const char *text = m->text ? m->text : "";
         if (m->bus)
-            shell_denied_node(s, NULL, m->id, text);
+            shell_denied_node(s, &(struct shell_from){0}, NULL, m->id, text);
         else
             shell_denied(s, &(struct shell_from){.uid = m->uid}, m->id, text);
         return true;

@@ -8,7 +8,8 @@
  * Answers that nobody reads: all together stay within ANSWERS_BYTES and a frame, and one user's within what the others
  * leave free, so that whoever fills his share still leaves as much again to the next one, and something to operators
  * always. A query is answered only while its user has half of that; until then it waits in its connection's buffer, and is
- * refused when none of his answers has been read for ANSWER_WAIT_MS. Refusals and other short answers go out all the same:
+ * refused when none of his answers has been read for ANSWER_WAIT_MS, and at once where his watchers alone hold so much that
+ * reading the others makes no room. Refusals and other short answers go out all the same:
  * a connection has at most FRAMES_PER_TURN of them more, and is asked for no more requests while its user is over his
  * share.
  *
@@ -82,16 +83,33 @@ static void recount(struct shell *s, struct shell_client *c, size_t now)
         c->tenant->read_us = shell_boot_us();
     s->unread = s->unread - c->counted + now;
     c->tenant->unread = c->tenant->unread - c->counted + now;
+    if (c->watches)
+        c->tenant->watched = c->tenant->watched - c->counted + now;
     c->counted = now;
 }
 
-/* Half of what is kept for operators is also for the first frame to a user who has read all there was. */
-static size_t left_free(const struct shell *s, const struct shell_client *c)
+void shell_local_watches(struct shell *s, uint64_t handle)
+{
+    struct shell_client *c = shell_client_find(s, handle);
+    if (!c || c->watches)
+        return;
+    c->watches = true;
+    c->tenant->watched += c->counted;
+}
+
+/* Beside what everybody has unread, of which `his` is this user's. Half of what is kept for operators is also for the first
+ * frame to a user who has read all there was. */
+static size_t left_beside(const struct shell *s, const struct shell_client *c, size_t unread, size_t his)
 {
     size_t all = TD_MAX_ANSWERS_BYTES;
     if (!td_core_is_operator(s->core, c->uid))
-        all -= c->tenant->unread ? TD_MAX_ANSWERS_KEPT_BYTES : TD_MAX_ANSWERS_KEPT_BYTES / 2;
-    return all > s->unread ? all - s->unread : 0;
+        all -= his ? TD_MAX_ANSWERS_KEPT_BYTES : TD_MAX_ANSWERS_KEPT_BYTES / 2;
+    return all > unread ? all - unread : 0;
+}
+
+static size_t left_free(const struct shell *s, const struct shell_client *c)
+{
+    return left_beside(s, c, s->unread, c->tenant->unread);
 }
 
 static bool over_share(const struct shell *s, const struct shell_client *c)
@@ -105,6 +123,14 @@ static bool has_room(const struct shell *s, const struct shell_client *c)
 {
     size_t room = left_free(s, c);
     return room > 0 && c->tenant->unread <= room / 2;
+}
+
+/* Whether there would be, had he read all but what his watchers hold. */
+static bool room_may_come(const struct shell *s, const struct shell_client *c)
+{
+    const struct shell_tenant *t = c->tenant;
+    size_t room = left_beside(s, c, s->unread - (t->unread - t->watched), t->watched);
+    return room > 0 && t->watched <= room / 2;
 }
 
 /* --- connections ------------------------------------------------------------------------------------------------------- */
@@ -307,7 +333,7 @@ static bool turn_is_over(const struct shell *s, const struct shell_client *c)
 
 static bool waits_for_room(const struct shell *s, const struct shell_client *c)
 {
-    if (!c->waits_us || has_room(s, c))
+    if (!c->waits_us || has_room(s, c) || !room_may_come(s, c))
         return false;
     return shell_boot_us() - TD_MAX(c->waits_us, c->tenant->read_us) < TD_MAX_ANSWER_WAIT_MS * 1000LL;
 }
@@ -362,7 +388,7 @@ bool shell_local_admit(struct shell *s, const struct shell_read *r)
     size_t len = c->query_len;
     c->query_len = 0;
     touch(s, c);
-    if (!room && (!c->waits_us || waits_for_room(s, c))) {
+    if (!room && room_may_come(s, c) && (!c->waits_us || waits_for_room(s, c))) {
         c->waits_us = c->waits_us ? c->waits_us : shell_boot_us();
         s->query_left = true;
         return false;
@@ -374,7 +400,7 @@ bool shell_local_admit(struct shell *s, const struct shell_read *r)
     if (!room) {
         const struct td_error err = {.code = TD_E_BUSY,
                                      .text = "too many answers wait to be read (ANSWERS_BYTES): end the commands of yours "
-                                             "that do not read theirs, or try again"};
+                                             "that do not read theirs, watchers too, or try again"};
         shell_refuse(s, r->from.peer, r->request, &err);
     }
     return room;

@@ -90,7 +90,8 @@ enum { SHELL_EPOLL_LISTEN = 1, SHELL_EPOLL_SIGNAL, SHELL_EPOLL_BUS, SHELL_EPOLL_
 
 struct shell_tenant { /* one user's connections together */
     uint32_t uid, clients;
-    size_t unread;   /* bytes of answers kept for them */
+    size_t unread;   /* bytes of answers kept for them, */
+    size_t watched;  /* and of those to watchers, which are filled again when they are read */
     int64_t read_us; /* when that last became less */
 };
 struct shell_client { /* one local connection */
@@ -104,6 +105,7 @@ struct shell_client { /* one local connection */
     uint32_t turn;       /* and how many */
     size_t query_len;    /* of the query taken in this wake: its frame stays in the buffer until it is answered; 0 = none */
     int64_t waits_us;    /* since when it waits for room for an answer; 0 = it does not */
+    bool watches;  /* it is told of events as long as it stands */
     bool dirty;    /* has output of this wake */
     bool has_more; /* whole frames may wait in its buffer */
     bool leaving;  /* closed as soon as its output is out */
@@ -122,6 +124,7 @@ struct shell_from {
     uint64_t peer;
     uint32_t uid, gid;
     const char *key; /* of the bus; NULL: a local peer */
+    const char *address; /* of a peer of the bus, where it is known; borrowed for the message */
     bool remote;     /* a local peer that a front's TCP door carries in */
 };
 
@@ -184,6 +187,7 @@ struct shell_denied { /* refused for want of a right: the core is told in the ne
     uint32_t uid, id; /* who, what */
     bool bus;
     char node[64];    /* of a peer of the bus: which it said it was, cut */
+    char address[64]; /* and from where */
     char text[TD_ERROR_TEXT_MAX];
 };
 
@@ -339,7 +343,7 @@ bool shell_rate_admit(struct shell *s, const struct shell_from *from, uint32_t i
 
 /* denied.c */
 void shell_denied(struct shell *s, const struct shell_from *from, uint32_t id, const char *text);
-void shell_denied_node(struct shell *s, const char *node, uint32_t id, const char *text); /* a peer of the bus */
+void shell_denied_node(struct shell *s, const struct shell_from *from, const char *node, uint32_t id, const char *text); /* a peer of the bus */
 void shell_denied_tell(struct shell *s); /* the core, at the end of a wake */
 
 /* frames.c: what comes in, by right; what goes out, by handle */
@@ -388,6 +392,7 @@ bool shell_local_take(struct shell *s); /* frames that wait; true if some are le
 bool shell_local_admit(struct shell *s, const struct shell_read *r); /* there is room: answer it now */
 int shell_local_send(struct shell *s, uint64_t handle, uint32_t id, uint64_t request, const void *body);
 size_t shell_local_unread(struct shell *s, uint64_t handle); /* bytes that wait to be read */
+void shell_local_watches(struct shell *s, uint64_t handle); /* it is told of events from now on */
 /* A frame of an answer, encoded already: within the bounds of answers, and off at once as far as it can be. */
 int shell_local_send_answer(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);
 int shell_local_send_frame(struct shell *s, uint64_t handle, const uint8_t *frame, size_t len);

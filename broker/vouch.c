@@ -76,7 +76,7 @@ void shell_enrol_front(struct shell *s, const struct shell_from *from, uint64_t 
         return;
     }
     if (check(s, from, m, hash, &root, &err) < 0) {
-        shell_denied_node(s, m->node, TD_MSG_ENROL, err.text);
+        shell_denied_node(s, from, m->node, TD_MSG_ENROL, err.text);
         shell_refuse(s, from->peer, request, &err);
         return;
     }

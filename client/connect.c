@@ -17,7 +17,13 @@ int client_find_by(struct client *c, const char *conf, struct td_error *err)
 
 int client_find(struct client *c, struct td_error *err)
 {
-    return client_find_by(c, NULL, err);
+    int r = client_find_by(c, NULL, err);
+
+    if (r < 0 && strstr(err->text, "cannot read ")) {
+        size_t n = strlen(err->text);
+        td_format(err->text + n, sizeof(err->text) - n, " (try \"tender doctor\")");
+    }
+    return r;
 }
 
 /* A front that is gone, or not there yet, leaves the broker's own door. */
@@ -130,18 +136,24 @@ static bool is_repeatable(uint32_t id, const void *body)
     }
 }
 
-/* A front that ends takes its connections along; whoever stands beside it or comes after it answers as well. */
+/* A front that ends takes its connections along; whoever stands beside it or comes after it answers as well. One who cannot
+ * help knows nothing of what was asked before: the first failure is told. */
 static int call_through(struct client *c, uint32_t id, const void *body, struct td_frame *ret, struct td_error *err)
 {
     int r = td_call(&c->call, id, body, &c->arena, ret, err);
-    struct td_error again = {0};
+    struct td_error first = *err;
 
-    if (r != -TD_E_UNREACHABLE || !c->any_door || !is_repeatable(id, body))
+    if (r != -TD_E_UNREACHABLE || c->call.answered || !c->any_door || !is_repeatable(id, body))
         return r;
-    if (client_reopen(c, &again) < 0)
-        return r;
-    *err = again;
-    return td_call(&c->call, id, body, &c->arena, ret, err);
+    *err = (struct td_error){0};
+    if (client_reopen(c, err) == 0)
+        r = td_call(&c->call, id, body, &c->arena, ret, err);
+    if (r == -TD_E_UNREACHABLE || r == -TD_E_TIMED_OUT) {
+        c->call.answered = false;
+        *err = first;
+        return -first.code;
+    }
+    return r;
 }
 
 int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, void **ret_body, struct td_error *err)
@@ -154,7 +166,7 @@ int client_ask(struct client *c, uint32_t id, const void *body, uint32_t want, v
         r = call_through(c, id, body, &f, err);
     }
 
-    if (id == TD_MSG_SUBMIT && (r == -TD_E_UNREACHABLE || r == -TD_E_TIMED_OUT)) {
+    if (id == TD_MSG_SUBMIT && !c->call.answered && (r == -TD_E_UNREACHABLE || r == -TD_E_TIMED_OUT)) {
         size_t n = strlen(err->text);
         td_format(err->text + n, sizeof(err->text) - n, "; whether the job is queued is not known: look before you repeat it");
     }
@@ -314,7 +326,7 @@ int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *re
     uint64_t id;
 
     if (strchr(head, '.'))
-        return td_fail(err, TD_E_NOT_SUPPORTED, "%s names a step: steps are not addressed by themselves yet", text);
+        return td_fail(err, TD_E_NOT_SUPPORTED, "%s names a step, and a job is wanted here", text);
     if (!td_parse_u64(head, &id) || id == 0 || id >= UINT32_MAX)
         return bad_id(text, err);
     *ret = (struct td_job_sel){.job = (uint32_t)id};

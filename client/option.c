@@ -185,7 +185,12 @@ static bool env_off(const char *v)
 
 int option_parse_env(struct option_parse *p, struct td_error *err)
 {
-    for (const struct option *o = p->cmd->options; o->take; o++) {
+    return option_parse_env_from(p, p->cmd->options, err);
+}
+
+int option_parse_env_from(struct option_parse *p, const struct option *first, struct td_error *err)
+{
+    for (const struct option *o = first; o->take; o++) {
         const char *v = o->env ? getenv(o->env) : NULL;
         if (!v || (!o->arg && env_off(v)))
             continue;

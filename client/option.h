@@ -58,6 +58,7 @@ bool option_arg_optional(const struct option *o);
 int option_parse(struct option_parse *p, int argc, char **argv, struct td_error *err);
 /* Takes the environment variables of the rows that have one. */
 int option_parse_env(struct option_parse *p, struct td_error *err);
+int option_parse_env_from(struct option_parse *p, const struct option *first, struct td_error *err); /* of this row and those behind it */
 void option_parse_release(struct option_parse *p);
 
 /* Ready-made takers */

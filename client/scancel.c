@@ -19,6 +19,8 @@ struct scancel {
     uint32_t verbose, signal, patience_s;
     struct td_job_filter filter;
     bool filtered; /* something besides ids was given */
+    struct scancel_step *steps;
+    uint32_t nsteps;
 };
 
 struct signal_name {
@@ -105,6 +107,27 @@ static int check_users(const struct td_strs *users, struct td_error *err)
     return 0;
 }
 
+/* "12" and "12_3" are jobs; "12.0" is a step. */
+static int gather_ids(struct scancel *s, struct option_parse *p, struct td_error *err)
+{
+    struct td_job_sel *ids = td_arena_alloc(p->arena, (p->words.n + 1) * sizeof(*ids));
+    uint32_t n = 0;
+    int r = 0;
+
+    s->steps = td_arena_alloc(p->arena, (p->words.n + 1) * sizeof(*s->steps));
+    for (uint32_t i = 0; r == 0 && i < p->words.n; i++) {
+        if (strchr(p->words.v[i], '.'))
+            r = scancel_step_parse(p->words.v[i], &s->steps[s->nsteps++], err);
+        else
+            r = client_sel_parse(p->arena, p->words.v[i], &ids[n++], err);
+    }
+    s->filter.ids = (struct td_job_sel_list){.v = ids, .n = n};
+    if (r == 0 && s->nsteps && (s->filtered || s->wait || s->batch || s->full))
+        return td_fail(err, TD_E_USAGE, "%s is a step: it is named alone, without what chooses jobs, --wait, --batch and --full",
+                       s->steps[0].name);
+    return r;
+}
+
 static int gather(struct scancel *s, struct option_parse *p, struct td_error *err)
 {
     struct td_job_filter *f = &s->filter;
@@ -117,13 +140,9 @@ static int gather(struct scancel *s, struct option_parse *p, struct td_error *er
         return td_fail(err, TD_E_USAGE, "--patience is for --wait");
     if (!p->words.n && !s->filtered)
         return td_fail(err, TD_E_USAGE, "No job identification provided");
-    struct td_job_sel *ids = td_arena_alloc(p->arena, (p->words.n + 1) * sizeof(*ids));
-    for (uint32_t i = 0; i < p->words.n; i++) {
-        int r = client_sel_parse(p->arena, p->words.v[i], &ids[i], err);
-        if (r < 0)
-            return r;
-    }
-    f->ids = (struct td_job_sel_list){.v = ids, .n = p->words.n};
+    int r = gather_ids(s, p, err);
+    if (r < 0)
+        return r;
     if (s->me) {
         char *uid = td_arena_alloc(p->arena, 16);
         const char **v = td_arena_alloc(p->arena, sizeof(*v));
@@ -162,7 +181,8 @@ static int ask(struct scancel *s, struct client *c, struct td_error *err)
     return 0;
 }
 
-/* What the broker could not do: over already is no fault, unknown is said, refused is a failure. */
+/* What the broker could not do: over already is no fault, refused is a failure. One that nobody knows is said; it is ended, in
+ * any case, and only a signal for it is a failure (so Slurm 22.05). */
 static int tell(const struct scancel *s, const struct td_done *done)
 {
     int r = 0;
@@ -179,7 +199,7 @@ static int tell(const struct scancel *s, const struct td_done *done)
         bool over = err.code == TD_E_ALREADY_DONE;
         if (over ? s->verbose && !s->quiet : !(s->quiet && err.code == TD_E_INVALID_JOB))
             say_error("Kill job error on job id %s: %s", td_buf_str(&id), say_words(&err, &tmp));
-        if (!over && err.code != TD_E_INVALID_JOB)
+        if (!over && (err.code != TD_E_INVALID_JOB || (s->signal && s->signal != SIGKILL)))
             r = 1;
         td_buf_release(&tmp);
         td_buf_release(&id);
@@ -187,35 +207,46 @@ static int tell(const struct scancel *s, const struct td_done *done)
     return r;
 }
 
-static int cancel(struct scancel *s, struct option_parse *p, struct td_error *err)
+static int cancel_jobs(struct scancel *s, struct client *c, struct td_error *err)
 {
-    struct client c = {0};
     struct scancel_wait w = {0};
     void *body = NULL;
-    int r = client_open(&c, err);
+    int r = s->interactive ? ask(s, c, err) : 0;
 
-    if (r == 0 && s->interactive)
-        r = ask(s, &c, err);
-    if (r == 0 && s->interactive && !s->filter.ids.n) {
-        client_close(&c);
+    if (r == 0 && s->interactive && !s->filter.ids.n)
         return 0;
-    }
-    for (uint32_t i = 0; r == 0 && s->verbose && i < p->words.n; i++)
-        s->signal ? say_note("Signal %u to job %s", s->signal, p->words.v[i])
-                  : say_note("Terminating job %s", p->words.v[i]);
     if (r == 0 && s->wait)
-        r = scancel_wait_begin(&c, &s->filter, &w, err);
+        r = scancel_wait_begin(c, &s->filter, &w, err);
     if (r == 0) {
         struct td_cancel m = {
             .filter = s->filter, .signal = s->signal, .batch_only = s->batch && !s->full, .full = s->full};
-        r = client_ask(&c, TD_MSG_CANCEL, &m, TD_MSG_DONE, &body, err);
+        r = client_ask(c, TD_MSG_CANCEL, &m, TD_MSG_DONE, &body, err);
     }
     if (r == 0) {
         int told = tell(s, body);
-        r = s->wait ? scancel_wait(&c, &w, body, s->patience_s ? s->patience_s : PATIENCE_S, err) : 0;
+        r = s->wait ? scancel_wait(c, &w, body, s->patience_s ? s->patience_s : PATIENCE_S, err) : 0;
         r = r < 0 ? r : TD_MAX(r, told);
     }
     scancel_wait_release(&w);
+    return r;
+}
+
+static int cancel(struct scancel *s, struct option_parse *p, struct td_error *err)
+{
+    struct client c = {0};
+    int r = client_open(&c, err);
+
+    for (uint32_t i = 0; r == 0 && s->verbose && i < p->words.n; i++)
+        if (!strchr(p->words.v[i], '.'))
+            s->signal ? say_note("Signal %u to job %s", s->signal, p->words.v[i]) : say_note("Terminating job %s", p->words.v[i]);
+    if (r == 0 && (s->filter.ids.n || s->filtered))
+        r = cancel_jobs(s, &c, err);
+    if (r >= 0 && s->nsteps) {
+        const struct scancel_how how = {
+            .signal = s->signal, .verbose = s->verbose, .interactive = s->interactive, .quiet = s->quiet};
+        int steps = scancel_steps(&c, s->steps, s->nsteps, &how, err);
+        r = steps < 0 ? steps : TD_MAX(r, steps);
+    }
     client_close(&c);
     return r;
 }
@@ -253,10 +284,11 @@ static int run(int argc, char **argv)
 
 const struct command scancel_command = {
     .name = "scancel",
-    .synopsis = "[OPTIONS] [JOB_ID[_TASK]...]",
-    .summary = "end or signal jobs",
+    .synopsis = "[OPTIONS] [JOB_ID[_TASK][.STEP]...]",
+    .summary = "end or signal jobs and steps",
     .about = "scancel ends the jobs named and those that match every filter given. An id may be a job (12), an array\n"
-             "(12), one of its tasks (12_3) or several (12_[1-3,7]). A job that is over already is no error.",
+             "(12), one of its tasks (12_3) or several (12_[1-3,7]), or a step (12.0), which then ends alone. What is over\n"
+             "already is no error, nor, as with Slurm, a job to be ended that nobody knows; it is said.",
     .options = options,
     .usage_exit = 1,
     .run = run,

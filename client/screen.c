@@ -62,6 +62,15 @@ void screen_forget(struct screen *s)
     s->n = 0;
 }
 
+bool screen_stands_still(struct td_buf *status, bool lost, uint32_t stale_ms)
+{
+    if (lost)
+        td_buf_puts(status, "the front is away: the picture stands still");
+    else if (stale_ms)
+        td_buf_putf(status, "the broker has not answered for %u s: the picture stands still", (stale_ms - 1) / 1000 + 1);
+    return lost || stale_ms;
+}
+
 static void put_line(struct screen *s, struct td_buf *out, uint32_t at, const char *text, size_t len)
 {
     td_autofree char *line = td_strndup(text, len);

@@ -14,6 +14,8 @@ int screen_enter(struct td_error *err);
 void screen_leave(void);
 /* Heading, as many rows as fit from `top` on, and the status line. */
 void screen_draw(struct screen *s, const char *table, const char *status);
+/* Says why the picture stands still, where it does. */
+bool screen_stands_still(struct td_buf *status, bool lost, uint32_t stale_ms);
 void screen_forget(struct screen *s);
 
 #endif

@@ -39,11 +39,7 @@ static void draw(struct watching *x)
     struct td_buf status = {0};
 
     td_buf_putf(&status, "%s", say_colour(1, x->lost || x->stale_ms ? SAY_YELLOW : SAY_DIM));
-    if (x->lost)
-        td_buf_puts(&status, "the front is away: the picture stands still");
-    else if (x->stale_ms)
-        td_buf_putf(&status, "the broker has not answered for %u s: the picture stands still", x->stale_ms / 1000);
-    else
+    if (!screen_stands_still(&status, x->lost, x->stale_ms))
         td_buf_putf(&status, "event %llu  (j,k) scroll  (q)uit", (unsigned long long)x->seq);
     td_buf_puts(&status, say_colour(1, SAY_PLAIN));
     screen_draw(&x->screen, td_buf_str(&x->now.text), td_buf_str(&status));

@@ -103,17 +103,31 @@ static bool picture_take(struct picture *p, const struct td_events *m)
         picture_drop(p, m->gone.v[i]);
     for (uint32_t i = 0; i < m->jobs.n; i++)
         picture_put(p, &m->jobs.v[i]);
-    p->now_ms = m->now_ms;
+    if (!p->stale_ms || !m->stale_ms || m->resync)
+        p->now_ms = m->now_ms - m->stale_ms; /* the moment it was known last */
     p->at_ms = elapsed_ms();
     p->seq = m->last;
     p->stale_ms = m->stale_ms;
     return changed;
 }
 
-/* The rows that pass; time goes on between events. Borrowed from the picture. */
+/* Time goes on between events, unless the picture stands still. */
+static int64_t picture_now_ms(const struct picture *p)
+{
+    return p->lost || p->stale_ms ? p->now_ms : p->now_ms + elapsed_ms() - p->at_ms;
+}
+
+static void picture_lose(struct picture *p)
+{
+    p->now_ms = picture_now_ms(p);
+    p->at_ms = elapsed_ms();
+    p->lost = true;
+}
+
+/* The rows that pass. Borrowed from the picture. */
 static struct client_jobs rows_of(const struct picture *p, const struct squeue *o)
 {
-    struct client_jobs jobs = {.now_ms = p->now_ms + elapsed_ms() - p->at_ms};
+    struct client_jobs jobs = {.now_ms = picture_now_ms(p)};
 
     for (uint32_t i = 0; i < p->v.n && !o->no_state; i++)
         if (td_job_matches(&o->filter, &p->v.v[i]->row))
@@ -204,11 +218,7 @@ static int show_terminal(const struct squeue *o, const struct picture *p, struct
 
     s->top = TD_MIN(s->top, jobs.rows.n ? jobs.rows.n - 1 : 0);
     td_buf_putf(&status, "%s", say_colour(1, p->lost || p->stale_ms ? SAY_YELLOW : SAY_DIM));
-    if (p->lost)
-        td_buf_puts(&status, "the front is away: the picture stands still");
-    else if (p->stale_ms)
-        td_buf_putf(&status, "the broker has not answered for %u s: the picture stands still", p->stale_ms / 1000);
-    else
+    if (!screen_stands_still(&status, p->lost, p->stale_ms))
         td_buf_putf(&status, "%u job%s, event %llu  (o)rder: %s  (f)ilter: %s  (m)ine: %s  (j,k) scroll  (q)uit", jobs.rows.n, jobs.rows.n == 1 ? "" : "s",
                     (unsigned long long)p->seq, orders[k->order].name, filters[k->filter].name, k->mine ? "yes" : "no");
     td_buf_puts(&status, say_colour(1, SAY_PLAIN));
@@ -287,7 +297,10 @@ static int take(struct watching *x, enum watch_got got, const struct td_events *
     struct picture *p = &x->picture;
 
     if (got == WATCH_LOST || got == WATCH_BACK) {
-        p->lost = got == WATCH_LOST;
+        if (got == WATCH_LOST)
+            picture_lose(p);
+        else
+            p->lost = false;
         x->dirty = x->terminal;
         if (!x->terminal && got == WATCH_LOST)
             say_note("the front went away; the picture stands still until it is back");

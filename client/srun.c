@@ -614,15 +614,34 @@ static int do_step(struct srun *o, struct client *c, struct session *s, bool own
     return res;
 }
 
-/* Inside an allocation: what srun is told by it. Sizes of the whole job are not a step's wish. */
-static void inherit(struct srun *o, bool has_ntasks, bool has_cpus)
+/* The first of two variables that is set, as a number up to `most`; 0: none. */
+static uint32_t number_from(const char *name, const char *other, uint32_t most)
 {
-    const char *n = getenv("SLURM_NTASKS"), *c = getenv("SLURM_CPUS_PER_TASK");
-    uint64_t value;
-    if (!has_ntasks && !o->s.need.ntasks_per_node && n && td_parse_u64(n, &value) && value <= INT32_MAX)
-        o->s.need.ntasks = (uint32_t)value;
-    if (!has_cpus && c && td_parse_u64(c, &value) && value <= TD_MAX_CPUS_PER_NODE)
-        o->s.need.cpus_per_task = (uint32_t)value;
+    const char *text = getenv(name);
+    uint64_t n;
+    if (!text)
+        text = getenv(other);
+    return text && td_parse_u64(text, &n) && n <= most ? (uint32_t)n : 0;
+}
+
+/* What srun is told by its allocation, as Slurm's is: -n, -N and -c unless they are given. Sizes of memory and devices of
+ * the whole job are not a step's wish; who names nodes, or GPUs of the step, says himself how many nodes. */
+static void inherit(struct srun *o)
+{
+    struct td_job_need *need = &o->s.need;
+    bool has_ntasks = need->ntasks, names_nodes = !td_str_empty(need->req_nodes) || !td_str_empty(need->exc_nodes);
+    if (!has_ntasks && !need->ntasks_per_node)
+        need->ntasks = number_from("SLURM_NTASKS", "SLURM_NPROCS", INT32_MAX);
+    if (!need->cpus_per_task)
+        need->cpus_per_task = number_from("SRUN_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK", TD_MAX_CPUS_PER_NODE);
+    if (need->nodes_min || names_nodes || need->gres_job.n || o->jobid)
+        return;
+    need->nodes_min = need->nodes_max = number_from("SLURM_NNODES", "SLURM_JOB_NUM_NODES", TD_MAX_NODES);
+    if (!need->ntasks || need->ntasks >= need->nodes_min)
+        return;
+    if (has_ntasks)
+        say_warning("can't run %u processes on %u nodes, setting nnodes to %u", need->ntasks, need->nodes_min, need->ntasks);
+    need->nodes_min = need->nodes_max = need->ntasks;
 }
 
 static volatile sig_atomic_t stopped;
@@ -718,15 +737,16 @@ static int run(int argc, char **argv)
     struct td_error err = {0};
     struct option_parse p = {.cmd = &srun_command, .target = &o, .arena = &arena, .posix = true};
     bool inside = !td_str_empty(getenv("SLURM_JOB_ID"));
-    int r = inside ? 0 : option_parse_env(&p, &err);
+    int r = option_parse_env_from(&p, inside ? srun_own_rows() : srun_options, &err);
+    if (getenv("SRUN_EXPORT_ENV"))
+        o.s.export = getenv("SRUN_EXPORT_ENV");
     o.s.mem_by = NULL;
-
 
     if (r == 0)
         r = option_parse(&p, argc, argv, &err);
     say_quiet = o.s.quiet;
-    if (r == 0 && (inside || o.jobid))
-        inherit(&o, o.s.need.ntasks != 0, o.s.need.cpus_per_task != 0);
+    if (r == 0)
+        inherit(&o);
     if (r == 0 && p.words.n == 0)
         r = td_fail(&err, TD_E_USAGE, "No command given to execute.");
     if (r == 0 && o.pty && (o.label || o.out || o.err || o.in))
@@ -757,7 +777,12 @@ const struct command srun_command = {
     .summary = "run tasks in parallel, with their input and output here",
     .about = "srun runs a program as several tasks on the nodes of an allocation: of the one it stands in, or of one that\n"
              "it asks for and gives back. What the tasks write comes here as they write it; what is typed here goes to all\n"
-             "of them, or with --pty to the first one's terminal. The exit status is that of the task that fared worst.",
+             "of them, or with --pty to the first one's terminal. The exit status is that of the task that fared worst.\n"
+             "\n"
+             "SLURM_NTASKS, SLURM_NNODES (or SLURM_JOB_NUM_NODES) and SRUN_CPUS_PER_TASK (or SLURM_CPUS_PER_TASK), which an\n"
+             "allocation has, stand for -n, -N and -c where those are not given. A step of fewer tasks than nodes takes as many\n"
+             "nodes as tasks, and says so. In an allocation the variables of srun's own options count, those of the allocation's\n"
+             "size, as SLURM_MEM_PER_NODE, do not.",
     .options = srun_options,
     .usage_exit = 1,
     .run = run,

@@ -15,5 +15,6 @@ struct srun {
     bool no_shell;
 };
 extern const struct option srun_options[], salloc_options[];
+const struct option *srun_own_rows(void); /* of srun_options, behind those of an allocation */
 
 #endif

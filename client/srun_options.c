@@ -96,7 +96,7 @@ const struct option srun_options[] = {
     {"pty", 0, NULL, opt_flag, AT_SRUN(pty), "task 0 on a terminal; the streams of the others are /dev/null", NULL, false},
     {"quiet", 'Q', NULL, opt_flag, AT(quiet), "no word but errors", NULL, false},
     {"unbuffered", 'u', NULL, opt_flag, AT_SRUN(unbuffered), "output as it comes (always so, lines with --label apart)", "SLURM_UNBUFFEREDIO", false},
-    {"verbose", 'v', NULL, opt_count, AT(verbose), "tell what is sent", "SLURM_SRUN_VERBOSE", false},
+    {"verbose", 'v', NULL, opt_count, AT(verbose), "tell what is sent", "SLURM_DEBUG", false},
     {"wait", 'W', "SECONDS", take_wait, 0, "end the step so long after its first task has ended; 0 = never", "SLURM_WAIT", false},
     {"disable-status", 'X', NULL, opt_warn, 0, "the first Ctrl-C tells the status all the same", NULL, false},
     {"het-group", 0, "LIST", opt_refuse, 0, "heterogeneous jobs are not supported yet", NULL, false},
@@ -112,6 +112,15 @@ const struct option srun_options[] = {
     OPTIONS_HELP,
     {0},
 };
+
+const struct option *srun_own_rows(void)
+{
+    const struct option *o = srun_options;
+
+    while (o->name && strcmp(o->name, "chdir") != 0)
+        o++;
+    return o;
+}
 
 const struct option salloc_options[] = {
     ALLOCATION_ROWS("SALLOC_"),

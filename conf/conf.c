@@ -366,6 +366,7 @@ static int settings(struct loading *ld, struct td_error *err)
     r = s->node_fence ? fence_fits(ld, s, err) : 0;
     if (r < 0)
         return r;
+    s->limit_round_s = num(ld, KEY_TENDER_TimeLimitResolution);
     s->inactive_s = num(ld, KEY_SLURM_InactiveLimit);
     s->requeue = num(ld, KEY_SLURM_JobRequeue) != 0;
     s->max_jobs = conf_is_set(&ld->values, KEY_SLURM_MaxJobCount) ? num(ld, KEY_SLURM_MaxJobCount) : 0;

@@ -147,6 +147,7 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
     core_alloc_free(c, j);
     struct core_alloc *a = core_alloc_new(c, j, ev->places.v, ev->places.n);
     a->fenced = ev->fenced;
+    a->awarded_ms = c->time_ms;
     int64_t until = core_job_until(j, c->time_ms, j->limit_s);
     set_state(c, j, TD_JOB_AWARDED);
     core_job_enqueue(c, j); /* leaves the queue */

@@ -3,7 +3,9 @@
  * Owns: the refusals of the last minute, one entry for each user and kind of request (soft). The first
  * is an event and a line of the log at once; more of the kind are counted, and told once a minute
  * while they go on, so that whoever knocks without end fills neither disk nor log. Kinds are bounded
- * (REFUSALS_KEPT): those beyond share one entry.
+ * (REFUSALS_KEPT): those beyond share one entry. A peer of the bus that no key vouches for is told by the
+ * name it gives and its address; such strangers have a part of the table only (REFUSED_STRANGERS), so that
+ * whoever makes up names without end keeps no others out.
  * An act on others' jobs is one event for the request, made at its end. */
 #include <string.h>
 
@@ -29,29 +31,57 @@ static const char *request_name(uint32_t id)
 
 /* --- refusals --------------------------------------------------------------------------------- */
 
-static bool is_kind(const struct core_refused *r, uint32_t uid, bool bus, const char *request,
-                    const char *node)
+struct kind {
+    uint32_t uid;
+    bool bus, stranger;
+    const char *request, *node, *address;
+};
+
+static struct core_refused *find(struct td_core *c, const struct kind *k)
 {
-    return r->bus == bus && r->uid == uid && strcmp(r->request, request) == 0 &&
-           strcmp(r->node, node) == 0;
+    for (uint32_t i = 0; i < c->refused.n; i++) {
+        struct core_refused *r = &c->refused.v[i];
+        if (r->bus == k->bus && r->stranger == k->stranger && r->uid == k->uid && strcmp(r->request, k->request) == 0 &&
+            strcmp(r->node, k->node) == 0 && strcmp(r->address, k->address) == 0)
+            return r;
+    }
+    return NULL;
 }
 
-static struct core_refused *entry_of(struct td_core *c, const struct td_ev_access_refused *e, bool key)
+static bool strangers_full(const struct td_core *c)
 {
-    const char *node = key && e->node ? e->node : "";
-    for (uint32_t i = 0; i < c->refused.n; i++) {
-        if (is_kind(&c->refused.v[i], e->uid, e->bus, e->request, node))
-            return &c->refused.v[i];
-    }
-    struct core_refused r = {.uid = e->uid, .bus = e->bus, .from_ms = INT64_MIN};
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->refused.n; i++)
+        n += c->refused.v[i].stranger;
+    return n >= TD_MAX_REFUSED_STRANGERS;
+}
+
+static struct core_refused *add(struct td_core *c, const struct kind *k)
+{
     bool full = c->refused.n >= TD_MAX_REFUSALS_KEPT;
     if (full && c->refused.v[c->refused.n - 1].others)
         return &c->refused.v[c->refused.n - 1];
+    struct core_refused r = {.uid = k->uid, .bus = k->bus, .stranger = k->stranger, .from_ms = INT64_MIN};
     r.others = c->refused.n + 1 == TD_MAX_REFUSALS_KEPT;
-    r.request = td_strdup(r.others ? "" : e->request);
-    r.node = td_strdup(r.others ? "" : node);
+    r.request = td_strdup(r.others ? "" : k->request);
+    r.node = td_strdup(r.others ? "" : k->node);
+    r.address = td_strdup(r.others ? "" : k->address);
     td_vec_push(&c->refused, r);
     return &c->refused.v[c->refused.n - 1];
+}
+
+static struct core_refused *entry_of(struct td_core *c, const struct td_ev_access_refused *e, bool vouched)
+{
+    struct kind k = {.uid = e->uid, .bus = e->bus, .request = e->request};
+    k.stranger = e->bus && (!vouched || td_str_empty(e->node));
+    k.node = e->bus && e->node ? e->node : "";
+    k.address = k.stranger && e->address ? e->address : "";
+    struct core_refused *r = find(c, &k);
+    if (!r && k.stranger && strangers_full(c)) {
+        k.node = k.address = ""; /* those beyond are one */
+        r = find(c, &k);
+    }
+    return r ? r : add(c, &k);
 }
 
 static void tell(struct td_core *c, struct core_refused *r)
@@ -60,6 +90,7 @@ static void tell(struct td_core *c, struct core_refused *r)
                                       .request = r->others ? "several" : r->request,
                                       .job = r->job,
                                       .node = r->said_node,
+                                      .address = r->said_address,
                                       .bus = r->bus,
                                       .count = r->count,
                                       .text = r->text};
@@ -67,8 +98,9 @@ static void tell(struct td_core *c, struct core_refused *r)
     if (r->others)
         core_log(c, "warn refused several users and peers count=%u: %s", r->count, r->text);
     else if (r->bus)
-        core_log(c, "warn %s=%s refused %s count=%u: %s", *r->node ? "worker" : "peer", /* enrolled, or only saying so */
-                 *r->said_node ? r->said_node : "?", r->request, r->count, r->text);
+        core_log(c, "warn %s=%s%s%s refused %s count=%u: %s", r->stranger ? "peer" : "worker", /* only saying so, or enrolled */
+                 *r->said_node ? r->said_node : "?", *r->said_address ? " address=" : "", r->said_address, r->request, r->count,
+                 r->text);
     else
         core_log(c, "warn user=%u refused %s job=%u count=%u: %s", r->uid, r->request, r->job, r->count,
                  r->text);
@@ -83,13 +115,14 @@ static void keep(char **to, const char *text)
     *to = td_strdup(text ? text : "");
 }
 
-static void refused(struct td_core *c, const struct td_ev_access_refused *e, bool key)
+static void refused(struct td_core *c, const struct td_ev_access_refused *e, bool vouched)
 {
-    struct core_refused *r = entry_of(c, e, key);
+    struct core_refused *r = entry_of(c, e, vouched);
     c->counters.denied += TD_MAX(e->count, 1u);
     r->count += TD_MAX(e->count, 1u);
     r->job = e->job;
     keep(&r->said_node, e->node);
+    keep(&r->said_address, e->address);
     keep(&r->text, cut(c, e->text));
     if (r->from_ms == INT64_MIN || c->now_ms - r->from_ms >= QUIET_MS)
         tell(c, r);
@@ -128,7 +161,9 @@ static void refused_free(struct core_refused *r)
 {
     td_free(r->request);
     td_free(r->node);
+    td_free(r->address);
     td_free(r->said_node);
+    td_free(r->said_address);
     td_free(r->text);
 }
 

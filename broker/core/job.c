@@ -93,6 +93,15 @@ bool core_job_is_record(const struct core_job *j)
     return j->array && j->task == TD_NO_TASK;
 }
 
+uint32_t core_limit_rounded(const struct td_core *c, uint32_t limit_s)
+{
+    uint64_t unit = c->settings.limit_round_s;
+    if (unit == 0 || limit_s == TD_INFINITE)
+        return limit_s;
+    uint64_t up = (limit_s + unit - 1) / unit * unit;
+    return up < TD_INFINITE ? (uint32_t)up : limit_s;
+}
+
 int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s)
 {
     return limit_s == TD_INFINITE ? TD_FOREVER : from_ms + (int64_t)limit_s * 1000 + j->stepped_ms;

@@ -13,6 +13,7 @@
 #define DAY_MS (24 * HOUR_MS)
 #define WEEKDAYS 0x3eu /* bit 0: Sunday */
 #define WEEKEND 0x41u
+#define AWARD_LATE_MS 60000
 
 struct core_reservation *core_reservation_find(const struct td_core *c, const char *name)
 {
@@ -400,7 +401,9 @@ bool core_reservations_check(const struct td_core *c, struct td_error *err)
                 bool before = j->start_ms <= r->is->since_ms && r->is->flags & TD_RESERVE_IGNORE_JOBS;
                 if (j->state != TD_JOB_RUNNING || own == r || over || before || c->clock_at_ms >= j->start_ms || j->stepped_ms)
                     continue;
-                if (core_job_until(j, j->start_ms, j->limit_s) <= from + 1000)
+                /* It was planned from its award on; its nodes may have taken it late. */
+                int64_t began_ms = j->alloc->awarded_ms ? j->alloc->awarded_ms : j->start_ms - AWARD_LATE_MS;
+                if (core_job_until(j, began_ms, j->limit_s) <= from + 1000)
                     continue;
                 return td_fail(err, TD_E_JOURNAL, "job %u runs on %s, which reservation %s has", j->id, p->node->name, r->is->name),
                        false;

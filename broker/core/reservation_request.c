@@ -10,6 +10,7 @@
 #define PAST_MS INT64_C(60000)              /* "now" takes a while to come here */
 #define YEAR_MS (INT64_C(365) * 86400000)   /* without an end */
 #define LAST_MOMENT_MS INT64_C(253402300799999)
+#define DAY_S 86400
 #define TIMES_MAX 400u                      /* of one that comes again, looked at for others */
 
 enum { SET_START = 3, SET_END = 4, SET_DURATION = 5, SET_NODES = 6, SET_COUNT = 7, SET_USERS = 8, SET_ACCOUNTS = 9,
@@ -152,6 +153,9 @@ static int make_times(struct making *m, struct td_error *err)
     bool begun = m->old && m->old->is->active;
     if (!m->old && !is_set(m, SET_START))
         return bad_time(err, "a StartTime is needed");
+    if ((is_set(m, SET_START) && (a->start_ms < 0 || a->start_ms > LAST_MOMENT_MS)) ||
+        (is_set(m, SET_END) && (a->end_ms < 0 || a->end_ms > LAST_MOMENT_MS)) || a->zone_s < -DAY_S || a->zone_s > DAY_S)
+        return bad_time(err, "it is not between 1970 and 9999");
     if (is_set(m, SET_START) && a->start_ms != m->is.start_ms) {
         if (begun)
             return bad_time(err, "it has begun: its StartTime cannot be changed");
@@ -170,8 +174,8 @@ static int make_times(struct making *m, struct td_error *err)
         return bad_time(err, "it would end before it begins");
     if (m->is.end_ms <= m->civil_ms)
         return bad_time(err, "the EndTime is in the past");
-    if (m->is.start_ms < 0 || m->is.end_ms > LAST_MOMENT_MS)
-        return bad_time(err, "it is not between 1970 and 9999");
+    if (m->is.end_ms > LAST_MOMENT_MS)
+        return bad_time(err, "it ends after the year 9999");
     if (every_ms && m->is.end_ms - m->is.start_ms > every_ms)
         return bad_time(err, "it would come again before it ends");
     m->is.active = m->is.start_ms <= m->civil_ms;
@@ -259,6 +263,8 @@ static int name_nodes(struct making *m, struct td_error *err)
     const struct td_reservation_ask *a = m->ask;
     struct td_hostlist l = {0};
     int r = 0;
+    if (td_str_empty(a->nodes))
+        return td_fail(err, TD_E_INVALID_NODE, "%s: Nodes= names none", td_error_words(TD_E_INVALID_NODE));
     if (a->nodes_op == TD_LIST_SET)
         m->nnodes = 0;
     if (td_str_casecmp(a->nodes, "ALL") == 0) {

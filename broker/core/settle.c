@@ -181,13 +181,36 @@ static uint64_t worth(const struct td_shape *shape, const struct core_bid *b)
     return TD_MAX(core_part_of(shape, &b->body.placements.v[0]), UINT64_C(1));
 }
 
+/* A worker bids for a lot on what its bids for the lots before it leave: such a bid says little of what there is. */
+static bool was_squeezed(struct td_core *c, const struct core_lot *lot)
+{
+    const struct core_round *r = &c->round;
+    uint32_t nbytes = c->nodes.n / 8 + 1;
+    uint8_t *busy = td_arena_alloc(&c->wake, nbytes);
+    for (const struct core_lot *before = r->lots.v; before < lot; before++) {
+        for (uint32_t k = 0; k < before->bids.n; k++) {
+            if (r->bids.v[before->bids.v[k]].fits)
+                td_bits_set(busy, r->bids.v[before->bids.v[k]].node);
+        }
+    }
+    for (uint32_t k = 0; k < lot->bids.n; k++) {
+        const struct core_bid *b = &r->bids.v[lot->bids.v[k]];
+        if (b->fits && td_bits_get(lot->nodes, lot->nodes_bytes, b->node) && td_bits_get(busy, nbytes, b->node))
+            return true;
+    }
+    return false;
+}
+
 /* Everybody the plan counted on has bid, nothing was passed over, and together they hold too
  * little: the plan sees more than there is. The weakest are remembered as refusing, so that the next
- * plan does without them or waits. Where somebody refused, that is news enough. */
+ * plan does without them or waits. Where somebody refused, that is news enough. The first lot of a
+ * round always tells; so those behind it have their turn, too. */
 static void learn_too_few(struct td_core *c, struct core_lot *lot, const struct td_shape *shape)
 {
     uint64_t least = UINT64_MAX;
     uint32_t willing = 0;
+    if (was_squeezed(c, lot))
+        return;
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         const struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
         if (!worth(shape, b) || !td_bits_get(lot->nodes, lot->nodes_bytes, b->node))
@@ -303,6 +326,20 @@ void core_round_settle(struct td_core *c)
     note_unserved(c, lot_of_shape);
 }
 
+#define SILENT_NAMED 64u
+
+static struct td_strs silent_nodes(const struct td_core *c, struct td_arena *a)
+{
+    const struct core_round *r = &c->round;
+    const char **v = td_arena_alloc(a, SILENT_NAMED * sizeof(*v));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->nodes.n && n < SILENT_NAMED && r->answered < r->expected; i++) {
+        if (c->nodes.v[i]->round == r->no && c->nodes.v[i]->lots_expected)
+            v[n++] = td_arena_strdup(a, c->nodes.v[i]->name);
+    }
+    return (struct td_strs){v, n};
+}
+
 void core_round_keep(struct td_core *c, const char *closed_by)
 {
     struct core_round *r = &c->round;
@@ -338,6 +375,7 @@ void core_round_keep(struct td_core *c, const char *closed_by)
                 .warmth = bid->body.warmth,
                 .refusal = bid->body.refusal,
                 .shortage = bid->body.shortage,
+                .lack = bid->body.lack,
                 .won = bid->won,
             };
         }
@@ -352,6 +390,7 @@ void core_round_keep(struct td_core *c, const char *closed_by)
         .answered = r->answered,
         .awarded = r->awarded,
         .closed_by = closed_by,
+        .silent = silent_nodes(c, &k->arena),
         .elapsed_us = c->watch_us && r->opened_us ? (uint64_t)TD_MAX(c->watch_us - r->opened_us, INT64_C(1)) : 0,
     };
 }

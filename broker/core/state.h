@@ -121,6 +121,7 @@ struct core_alloc {
     bool fenced;                     /* durable: the nodes end it before they are LOST */
     TD_VEC(struct core_step *) steps; /* those not over, by number */
     uint32_t nsteps_waiting;         /* soft */
+    int64_t awarded_ms;              /* soft: 0 after a restore */
     uint64_t step_mark;              /* soft: of the pass that found an earlier step waiting */
     size_t bytes;
     char *nodelist; /* folded, owned */
@@ -294,9 +295,10 @@ struct core_reservation {
 struct core_refused { /* audit.c: one user's refusals of one kind */
     uint32_t uid, job, count; /* count: not told yet */
     bool bus, others;
+    bool stranger; /* nobody vouches for what it says it is */
     int64_t from_ms; /* when it was last told */
-    char *request, *node; /* what tells it from others */
-    char *said_node, *text; /* of the last one */
+    char *request, *node, *address; /* what tells it from others */
+    char *said_node, *said_address, *text; /* of the last one */
 };
 struct core_acted { /* of the request at hand: what it did to jobs of others */
     uint32_t jobs[64], count, owner;
@@ -493,6 +495,7 @@ void core_part_unlink(struct core_part *p);
 void core_ids_sort(uint32_t *v, uint32_t n);
 bool core_job_live(const struct core_job *j); /* AWARDED, RUNNING or ENDING */
 bool core_job_is_record(const struct core_job *j);
+uint32_t core_limit_rounded(const struct td_core *c, uint32_t limit_s); /* a limit as asked, in the cluster's units */
 int64_t core_job_until(const struct core_job *j, int64_t from_ms, uint32_t limit_s);
 bool core_job_requeues(const struct td_core *c, const struct core_job *j);
 const char *core_job_name(const struct core_job *j, struct td_arena *a); /* "12", "12_3", "12_*" */

@@ -255,6 +255,7 @@ void core_request_step(struct td_core *c, const struct td_input *in,
     }
     if (too_many(c, in, j))
         return;
+    m->spec.limit_s = core_limit_rounded(c, m->spec.limit_s);
     set_cpus(c, j, &m->spec);
     enum core_step_fit fit = core_step_place(c, j, &m->spec, &places, &err);
     if (fit == CORE_STEP_NEVER) {

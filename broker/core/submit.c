@@ -235,13 +235,16 @@ static int check_licenses(const struct td_core *c, const char *text, struct td_e
     struct td_license one;
     int r = 0;
     for (const char *at = text; (r = td_license_next(&at, &one, err)) > 0;) {
-        uint64_t total = 0, used;
+        struct td_license other;
+        uint64_t total = 0, used, want = 0; /* one may be named twice */
+        for (const char *all = text; td_license_next(&all, &other, err) > 0;)
+            want += td_str_equal(one.name, other.name) ? other.count : 0;
         for (uint32_t i = 0; i < td_ledger_licences(c->ledger); i++) {
             uint64_t have;
             if (td_str_equal(td_ledger_licence(c->ledger, i, &have, &used), one.name))
                 total = have;
         }
-        if (one.count > total)
+        if (want > total)
             return td_fail(err, TD_E_INVALID_LICENSE, total ? "%s: %s: there are %llu" : "%s: %s is not in Licenses of slurm.conf",
                            td_error_words(TD_E_INVALID_LICENSE), one.name, (unsigned long long)total);
     }
@@ -352,8 +355,11 @@ static int check(struct td_core *c, const struct td_input *in, const struct td_s
     return r == 0 ? core_deadline_check(c, &s->spec, ev->limit_s, err) : r;
 }
 
-void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *s)
+void core_request_submit(struct td_core *c, const struct td_input *in, const struct td_submit *asked)
 {
+    struct td_submit is = *asked, *s = &is;
+    s->spec.limit_s = core_limit_rounded(c, s->spec.limit_s);
+    s->spec.limit_min_s = core_limit_rounded(c, s->spec.limit_min_s);
     if (c->low_space) {
         core_refuse_space(c, in);
         return;

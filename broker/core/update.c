@@ -138,6 +138,8 @@ void core_request_update(struct td_core *c, const struct td_input *in,
 {
     core_picks picks = {0};
     struct core_errors e = {0};
+    struct td_job_change change = m->change;
+    change.limit_s = core_limit_rounded(c, change.limit_s);
     core_pick_ids(c, m->ids.v, m->ids.n, in->uid, &picks, &e);
     core_pick_split(c, &picks);
     for (uint32_t i = 0; i < picks.n && !core_errors_full(c); i++) {
@@ -145,7 +147,7 @@ void core_request_update(struct td_core *c, const struct td_input *in,
         bool whole_array = j->array && picks.v[i].named == j->array->id && picks.n > 1;
         if (whole_array && core_life_job(j->state, TD_JOB_IN_UPDATE) != CORE_GO)
             continue;
-        update_one(c, j, &m->change, in, &e);
+        update_one(c, j, &change, in, &e);
     }
     td_vec_release(&picks);
     core_errors_reply(c, in, &e);

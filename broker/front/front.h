@@ -18,17 +18,16 @@ struct front_note {
     struct td_event_note note;   /* without its body */
     uint32_t all_len, owner_len; /* encoded bodies: for everybody; for the owner and operators. 0 of the second: the same */
     uint8_t *bytes;              /* all, then owner; owned */
-    uint32_t *ids, nids;         /* jobs it concerns, so whose rows it changed; owned */
+    uint32_t *ids, *uids, nids;  /* jobs it concerns, so whose rows it changed, and whose they are; owned */
 };
 typedef TD_VEC(uint32_t) front_ids;
-/* `core` has applied the event. */
-void front_note_make(const struct td_core *core, const struct td_event *ev, struct td_arena *a, struct front_note *ret);
+/* `core` has applied the event; leaving: whose the jobs were that it takes away, in the event's order. */
+void front_note_make(const struct td_core *core, const struct td_event *ev, const front_ids *leaving, struct td_arena *a,
+                     struct front_note *ret);
 void front_note_release(struct front_note *n);
 /* As this watcher may see it; its body is the note's, or the arena's. */
 struct front_watcher;
-struct td_event_note front_note_for(const struct front_note *n, const struct td_core *core, const struct front_watcher *w,
-                                    struct td_arena *a);
-bool front_job_is_of(const struct td_core *core, uint32_t job, uint32_t uid); /* false of one that has left the core */
+struct td_event_note front_note_for(const struct front_note *n, const struct front_watcher *w, struct td_arena *a);
 
 /* --- the ring of notes, and who watches -------------------------------------------------------------------------------- */
 struct front_watcher {
@@ -67,6 +66,7 @@ struct front_late { /* an answer whose event the replica has not reached */
 struct front {
     struct shell *s;
     const char *broker_socket;
+    char *door_address; /* FrontAddress as it was at the start; NULL: none */
     void (*on_ready)(struct front *f); /* once, when there is something to show */
     bool failed;
 
@@ -107,6 +107,7 @@ struct front {
 
     /* watch.c */
     struct front_ring ring;
+    front_ids leaving;             /* whose the jobs are that the event at hand takes away */
     struct front_touched *touched; /* ring of jobs whose rows changed */
     uint64_t touched_next;      /* number of the next one */
     TD_VEC(struct front_watcher *) watchers;
@@ -119,6 +120,10 @@ struct front {
 int front_loop(struct front *f, struct td_error *err);
 void front_take_frame(struct shell *s, const struct shell_from *from, const uint8_t *data, size_t len);
 struct front *front_of(struct shell *s);
+
+/* conf.c */
+int front_conf_take(struct front *f, struct td_error *err); /* opens the TCP door, where there is to be one */
+void front_conf_look(struct front *f);                      /* the log says what differs from what was taken */
 
 /* uplink.c */
 void front_uplink_open(struct front *f);

@@ -95,9 +95,13 @@ static void signals_take(struct shell *s)
         if (info.ssi_signo != SIGHUP) {
             shell_log(&s->log, "info signal %u: the front stops", info.ssi_signo);
             s->stop = true;
-        } else if (s->log.path && shell_log_open(&s->log, s->log.path, &err) < 0) {
-            shell_log(&s->log, "error %s", err.text);
+            continue;
         }
+        if (s->log.path && shell_log_open(&s->log, s->log.path, &err) < 0)
+            shell_log(&s->log, "error %s", err.text);
+        shell_log(&s->log, "info SIGHUP");
+        if (!front_of(s)->on_ready)
+            front_conf_look(front_of(s));
     }
 }
 

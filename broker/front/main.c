@@ -198,24 +198,6 @@ static int pid_write(struct shell *s, struct td_error *err)
     return ok ? 0 : td_fail(err, TD_E_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
-/* Where tender.conf beside the slurm.conf of this front says so. One that knows none has none. */
-static int tcp_door_open(struct front *f, struct td_error *err)
-{
-    struct shell *s = f->s;
-    struct td_conf *conf = NULL;
-    char path[4200];
-    td_format(path, sizeof(path), "%s", s->opt.conf ? s->opt.conf : "");
-    if (!s->opt.conf && s->opt.dir)
-        td_format(path, sizeof(path), "%s/slurm.conf", s->opt.dir);
-    if (!path[0] || (!s->opt.conf && access(path, F_OK) < 0))
-        return 0;
-    int r = td_conf_load(path, &conf, err);
-    if (r == 0 && conf->front_address)
-        r = front_door_open(f, conf->front_address, err);
-    td_conf_destroy(&conf);
-    return r;
-}
-
 /* The door opens when there is something to show: until then commands find the broker's own. */
 static void say_ready(struct front *f)
 {
@@ -223,7 +205,7 @@ static void say_ready(struct front *f)
     struct td_error err = {0};
     f->on_ready = NULL;
     if (shell_local_open(s, &err) < 0 || pid_write(s, &err) < 0 || (f->remote && front_remote_conf(f, &err) < 0) ||
-        tcp_door_open(f, &err) < 0) {
+        front_conf_take(f, &err) < 0) {
         shell_log(&s->log, "error front stops: %s", err.text);
         fprintf(stderr, "tender-front: error: %s\n", err.text);
         s->stop = true;
@@ -288,6 +270,7 @@ static void front_stop(struct front *f)
     td_vec_release(&f->forecast);
     td_arena_release(&f->arena);
     td_free((void *)(uintptr_t)f->broker_socket);
+    td_free(f->door_address);
     td_free(f->s);
 }
 

@@ -40,14 +40,22 @@ static void encode(struct td_buf *out, const struct td_record *rec, const void *
     td_wire_put_record(out, rec, copy);
 }
 
-void front_note_make(const struct td_core *core, const struct td_event *ev, struct td_arena *a, struct front_note *ret)
+/* Nobody's: of a job that the core does not hold. */
+static uint32_t owner_of(const struct td_core *core, uint32_t job)
+{
+    struct td_job_brief b;
+    return td_core_job_brief(core, job, &b) ? b.uid : UINT32_MAX;
+}
+
+void front_note_make(const struct td_core *core, const struct td_event *ev, const front_ids *leaving, struct td_arena *a,
+                     struct front_note *ret)
 {
     const struct td_record *rec = td_event_row(ev->id)->record;
     const struct td_u32s *jobs = field_of(rec, ev->body, "jobs", TD_T_U32S);
     uint32_t job = number_of(rec, ev->body, "job"), array = number_of(rec, ev->body, "array_job");
     struct td_job_brief brief = {0};
     struct td_buf all = {0}, owner = {0};
-    front_ids ids = {0};
+    front_ids ids = {0}, uids = {0};
 
     *ret = (struct front_note){.note = {.seq = ev->seq, .time_ms = ev->time_ms, .type = ev->id, .job = job ? job : array}};
     if (ret->note.job && td_core_job_brief(core, ret->note.job, &brief)) {
@@ -64,6 +72,8 @@ void front_note_make(const struct td_core *core, const struct td_event *ev, stru
         td_vec_push(&ids, array);
     for (uint32_t i = 0; jobs && i < jobs->n; i++)
         td_vec_push(&ids, jobs->v[i]);
+    for (uint32_t i = 0; i < ids.n; i++)
+        td_vec_push(&uids, leaving->n == ids.n ? leaving->v[i] : owner_of(core, ids.v[i]));
 
     encode(&all, rec, ev->body, TD_SEE_ALL, a);
     encode(&owner, rec, ev->body, TD_SEE_OWNER, a);
@@ -74,6 +84,7 @@ void front_note_make(const struct td_core *core, const struct td_event *ev, stru
     }
     ret->bytes = all.data;
     ret->ids = ids.v;
+    ret->uids = uids.v;
     ret->nids = ids.n;
     td_buf_release(&owner);
 }
@@ -82,19 +93,14 @@ void front_note_release(struct front_note *n)
 {
     td_free(n->bytes);
     td_free(n->ids);
+    td_free(n->uids);
     *n = (struct front_note){0};
 }
 
-bool front_job_is_of(const struct td_core *core, uint32_t job, uint32_t uid)
-{
-    struct td_job_brief b;
-    return td_core_job_brief(core, job, &b) && b.uid == uid;
-}
-
 /* One that speaks of jobs of several users, less the others'. */
-static struct td_bin own_only(struct td_bin all, uint32_t type, const struct td_core *core, uint32_t uid, struct td_arena *a)
+static struct td_bin own_only(struct td_bin all, const struct front_note *n, uint32_t uid, struct td_arena *a)
 {
-    const struct td_record *rec = td_event_row(type)->record;
+    const struct td_record *rec = td_event_row(n->note.type)->record;
     void *body = td_arena_alloc(a, rec->size);
     struct td_buf out = {0};
     struct td_error ignored;
@@ -103,24 +109,24 @@ static struct td_bin own_only(struct td_bin all, uint32_t type, const struct td_
     struct td_u32s *jobs = (struct td_u32s *)(uintptr_t)field_of(rec, body, "jobs", TD_T_U32S);
     if (!jobs)
         return all;
-    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), n = 0;
+    TD_ASSERT(jobs->n == n->nids);
+    uint32_t *kept = td_arena_alloc(a, (jobs->n + 1) * sizeof(*kept)), k = 0;
     for (uint32_t i = 0; i < jobs->n; i++)
-        if (front_job_is_of(core, jobs->v[i], uid))
-            kept[n++] = jobs->v[i];
-    *jobs = (struct td_u32s){kept, n};
+        if (n->uids[i] == uid)
+            kept[k++] = jobs->v[i];
+    *jobs = (struct td_u32s){kept, k};
     td_wire_put_record(&out, rec, body);
     const struct td_bin own = {td_arena_dup(a, out.data, out.len), (uint32_t)out.len};
     td_buf_release(&out);
     return own;
 }
 
-struct td_event_note front_note_for(const struct front_note *n, const struct td_core *core, const struct front_watcher *w,
-                                    struct td_arena *a)
+struct td_event_note front_note_for(const struct front_note *n, const struct front_watcher *w, struct td_arena *a)
 {
     struct td_event_note e = n->note;
     bool owner = n->owner_len && (w->is_operator || (n->note.job && n->note.uid == w->uid));
     e.body = owner ? (struct td_bin){n->bytes + n->all_len, n->owner_len} : (struct td_bin){n->bytes, n->all_len};
     if (!n->note.job && n->nids && (w->hides & (TD_PRIVATE_JOBS | TD_PRIVATE_EVENTS)))
-        e.body = own_only(e.body, n->note.type, core, w->uid, a);
+        e.body = own_only(e.body, n, w->uid, a);
     return e;
 }

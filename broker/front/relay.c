@@ -13,7 +13,7 @@ static void refuse_away(struct front *f, uint64_t client, uint64_t request, bool
     struct td_error err = {0};
     uint32_t ms = front_stale_ms(f);
     td_fail(&err, TD_E_UNREACHABLE, "%s: the broker has not been heard for %u s; %s (try \"tender doctor\")",
-            td_error_words(TD_E_UNREACHABLE), ms / 1000,
+            td_error_words(TD_E_UNREACHABLE), ms / 1000 + (ms % 1000 != 0),
             sent ? "whether it took this request is not known: look before you repeat it" : "nothing was changed");
     shell_refuse(f->s, client, request, &err);
 }

@@ -30,7 +30,7 @@ static struct front_note *slot(struct front *f, uint64_t seq)
 static void ring_drop(struct front *f)
 {
     struct front_note *n = slot(f, f->ring.first++);
-    f->ring.bytes -= n->all_len + n->owner_len + n->nids * sizeof(*n->ids);
+    f->ring.bytes -= n->all_len + n->owner_len + 2 * n->nids * sizeof(*n->ids);
     front_note_release(n);
 }
 
@@ -54,8 +54,11 @@ void front_watch_touch(struct front *f, uint32_t job)
 
 void front_watch_purged(struct front *f, const struct td_u32s *jobs)
 {
-    for (uint32_t i = 0; i < jobs->n; i++)
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        struct td_job_brief b;
+        td_vec_push(&f->leaving, td_core_job_brief(f->s->core, jobs->v[i], &b) ? b.uid : UINT32_MAX);
         front_watch_touch(f, jobs->v[i]);
+    }
 }
 
 void front_watch_note(struct front *f, const struct td_event *ev)
@@ -63,13 +66,14 @@ void front_watch_note(struct front *f, const struct td_event *ev)
     struct front_note note;
     if (!f->ring.v)
         f->ring.v = td_alloc(RING * sizeof(*f->ring.v));
-    front_note_make(f->s->core, ev, &f->arena, &note);
+    front_note_make(f->s->core, ev, &f->leaving, &f->arena, &note);
+    f->leaving.n = 0;
     while (f->ring.first <= f->ring.last && (f->ring.last - f->ring.first + 1 >= RING || f->ring.bytes > RING_BYTES))
         ring_drop(f);
     if (f->ring.first > f->ring.last)
         f->ring.first = ev->seq;
     f->ring.last = ev->seq;
-    f->ring.bytes += note.all_len + note.owner_len + note.nids * sizeof(*note.ids);
+    f->ring.bytes += note.all_len + note.owner_len + 2 * note.nids * sizeof(*note.ids);
     *slot(f, ev->seq) = note;
     for (uint32_t i = 0; i < note.nids; i++)
         front_watch_touch(f, note.ids[i]);
@@ -99,8 +103,8 @@ static bool is_named(const struct front *f, const struct front_watcher *w, uint3
 }
 
 /* What is kept from it: audit, and by PrivateData events of others' jobs, and those of no job where nodes, partitions or events are private.
- * Whose the jobs were that have left the core is not known any more: such an event is nobody's below Operator. */
-static bool is_hidden(const struct front *f, const struct front_watcher *w, const struct front_note *n)
+ * Whose a job was that has left the core since is in the note. */
+static bool is_hidden(const struct front_watcher *w, const struct front_note *n)
 {
     if (td_event_is_audit(n->note.type))
         return !w->is_operator;
@@ -111,14 +115,14 @@ static bool is_hidden(const struct front *f, const struct front_watcher *w, cons
     if (n->note.job && n->note.uid == w->uid)
         return false;
     for (uint32_t i = 0; i < n->nids; i++)
-        if (front_job_is_of(f->s->core, n->ids[i], w->uid))
+        if (n->uids[i] == w->uid)
             return false;
     return true;
 }
 
 static bool is_for(const struct front *f, const struct front_watcher *w, const struct front_note *n)
 {
-    if (w->quiet || is_hidden(f, w, n))
+    if (w->quiet || is_hidden(w, n))
         return false;
     if (w->audit)
         return td_event_is_audit(n->note.type);
@@ -126,9 +130,11 @@ static bool is_for(const struct front *f, const struct front_watcher *w, const s
         return true;
     if (w->own && n->note.job && n->note.uid == w->uid && !w->some_jobs)
         return true; /* of a job that is no longer held, too */
-    for (uint32_t i = 0; i < n->nids; i++)
-        if (is_named(f, w, n->ids[i]) || (!w->own && td_map_get(&w->jobs, n->ids[i])))
+    for (uint32_t i = 0; i < n->nids; i++) {
+        bool his = !w->own || n->uids[i] == w->uid;
+        if (is_named(f, w, n->ids[i]) || (his && (!w->some_jobs || td_map_get(&w->jobs, n->ids[i]))))
             return true;
+    }
     return false;
 }
 
@@ -270,7 +276,7 @@ static void make_frame(struct front *f, const struct front_watcher *w, uint64_t 
         const struct front_note *note = slot(f, ++seq);
         if (!is_for(f, w, note))
             continue;
-        notes[n] = front_note_for(note, f->s->core, w, &a);
+        notes[n] = front_note_for(note, w, &a);
         bytes += notes[n++].body.n + 32;
     }
     struct td_events m = frame_from(f, w->said + 1, seq);
@@ -445,6 +451,7 @@ void front_subscribe(struct front *f, const struct shell_from *from, uint64_t re
         td_map_put(&w->jobs, m->jobs.v[i], &one);
     rights_look(f, w);
     td_vec_push(&f->watchers, w);
+    shell_local_watches(f->s, from->peer);
     f->deliver_us = shell_boot_us();
 }
 
@@ -457,5 +464,6 @@ void front_watch_release(struct front *f)
         ring_drop(f);
     td_free(f->ring.v);
     td_free(f->touched);
+    td_vec_release(&f->leaving);
     td_buf_release(&f->body);
 }

@@ -33,7 +33,7 @@
 #define TD_STORE_LOST \
     "Put a copy of journal.db (and of its -wal) from before in its place; without one, move the state directory away: an " \
     "empty one begins anew, without its jobs"
-#define TD_STORE_WAY_OUT "`tender journal verify` says what else. " TD_STORE_LOST
+#define TD_STORE_WAY_OUT TD_STORE_CHECK TD_STORE_LOST
 
 enum td_summed { SUM_EVENTS, SUM_SNAPSHOTS, SUM_RECORDS, SUM_HISTORY, SUM_INPUTS, SUM_COUNT };
 

@@ -6,6 +6,9 @@
 
 #include "types/types.h"
 
+/* Said of damage by whoever meets it; the check itself leaves it out. */
+#define TD_STORE_CHECK "`tender journal verify` says what else. "
+
 struct td_store;
 
 struct td_stored_event {

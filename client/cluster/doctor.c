@@ -1,6 +1,7 @@
 /* doctor.c - tender doctor: looks at what usually goes wrong and says in a sentence what mends it */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,8 +67,9 @@ static bool look_at_conf(struct visit *v)
     struct td_error err = {0};
     struct client *c = v->c;
 
-    if (client_find(c, &err) < 0) {
-        doctor_ill(v, "conf", "no cluster found: %s", err.text);
+    if (client_find_by(c, NULL, &err) < 0) { /* without the hint to come here */
+        doctor_ill(v, "conf", "no cluster found: %s%s", err.text,
+                   getenv("SLURM_CONF") ? "; name another one, or none (unset SLURM_CONF), or start one with: tender up" : "");
         return false;
     }
     doctor_good(v, "conf", "the cluster's configuration is %s", c->place.conf);
@@ -117,16 +119,26 @@ static void give_time(struct visit *v)
         doctor_ill(v, "nodes", "the broker does not tell its nodes: %s", err.text);
 }
 
+/* Without its journal the broker greets and probes nobody: that is no worker's fault. */
+static bool journal_is_well(const struct visit *v)
+{
+    const char *journal = doctor_told(v, "journal");
+
+    return !journal || strcmp(journal, "ok") == 0;
+}
+
 static void look_at_nodes(struct visit *v)
 {
     struct node_ills l = {0};
+    bool offers = journal_is_well(v);
 
-    give_time(v);
+    if (offers)
+        give_time(v);
 
     node_ills_find(v->c->place.conf, &v->nodes, &l);
     for (uint32_t i = 0; i < v->nodes.rows.n; i++) {
         const struct td_node_info *n = &v->nodes.rows.v[i];
-        if (n->state == TD_NODE_UP && n->awaited)
+        if (n->state == TD_NODE_UP && n->awaited && offers)
             doctor_ill(v, "nodes", "node %s is up and does not answer the broker's offers, so it is given no work: see whether its worker "
                        "is stopped (kill -CONT), or its link carries one way only (both ports of its token must be open to it), then "
                        "restart tender-worker there", n->name);
@@ -216,12 +228,12 @@ static void look_at_broker(struct visit *v)
         doctor_ill(v, "broker", "the broker does not tell its state: %s", err.text);
     else
         v->told = body;
-    const char *version = doctor_told(v, "version"), *journal = doctor_told(v, "journal");
+    const char *version = doctor_told(v, "version");
     if (version && strcmp(version, TD_VERSION) != 0)
         doctor_ill(v, "version", "the broker is of version %s, this command of %s: update one of them, then start it again",
                    version, TD_VERSION);
-    if (journal && strcmp(journal, "ok") != 0)
-        doctor_ill(v, "disk", "the journal: %s; make room where %s is", journal, doctor_told(v, "state_dir"));
+    if (!journal_is_well(v))
+        doctor_ill(v, "disk", "the journal: %s; make room where %s is", doctor_told(v, "journal"), doctor_told(v, "state_dir"));
     if (client_nodes(c, NULL, &v->nodes, &err) < 0) {
         doctor_ill(v, "nodes", "the broker does not tell its nodes: %s", err.text);
         return;

@@ -91,11 +91,8 @@ void doctor_look_at_disk(struct visit *v)
 {
     char state[TD_MAX_PATH_BYTES], nodes[TD_MAX_PATH_BYTES + 16];
     struct stat a, b;
-    uint64_t low = v->conf ? v->conf->low_space_mb : 0;
-
     doctor_state_dir(v, state);
-    look_at_room(v, state, TD_MAX(low, (uint64_t)FREE_MB_MIN), low > FREE_MB_MIN ? "new work is refused (LowSpace= of tender.conf)"
-                                                      : "new work is refused before the journal's disk is full");
+    look_at_room(v, state, v->conf ? v->conf->low_space_mb : FREE_MB_MIN, "new work is refused (LowSpace= of tender.conf)");
     if (!*v->local.dir)
         return;
     td_format(nodes, sizeof(nodes), "%s/nodes", v->local.dir);

@@ -162,6 +162,13 @@ static uint32_t down_shepherd(const struct cluster *c, const char *node, bool fo
     return pid != 0 && end == PROCESS_GONE;
 }
 
+static uint32_t find_shepherd(const struct cluster *c, const char *node, bool force, uint32_t *stay)
+{
+    (void)force;
+    (void)stay;
+    return process_find(c, PROCESS_SHEPHERD, node) != 0;
+}
+
 static uint32_t finish_shepherd(const struct cluster *c, const char *node, bool force,
                                 uint32_t *stay)
 {
@@ -234,8 +241,11 @@ int down_all(const struct cluster *c, bool force, struct td_error *err)
         say_warning("the front (process %d) %s", (int)front, why(end));
         stay++;
     }
-    uint32_t workers = each_node(c, down_worker, force, &stay);
-    uint32_t shepherds = each_node(c, down_shepherd, force, &stay);
+    uint32_t shepherds = each_node(c, find_shepherd, force, &stay), left = 0;
+    uint32_t workers = each_node(c, down_worker, force, &stay); /* one without jobs takes its shepherd along */
+    each_node(c, down_shepherd, force, &left);
+    shepherds -= TD_MIN(left, shepherds);
+    stay += left;
     each_node(c, sweep_node, force, &stay);
     if (!broker && !front && !workers && !shepherds && !stay) {
         say_note("nothing of %s was running", c->dir);

@@ -29,24 +29,45 @@ static void put_gres(struct td_buf *out, const struct td_gres_need_list *l)
                     td_str_empty(l->v[i].type) ? "" : l->v[i].type, (unsigned long long)l->v[i].count);
 }
 
-static void put_lot(struct td_buf *out, const struct td_lot *lot)
+/* Of each node, where it is a part of several. */
+static void put_part(struct td_buf *out, const struct td_shape *s, bool several)
 {
-    const struct td_shape *s = &lot->shape;
+    uint32_t tasks = TD_MAX(s->tasks_min, 1u), cpus = TD_MAX(s->cpus_per_task, 1u);
 
-    td_buf_putf(out, "  lot %u: %u wanted in %s, shape %u:", lot->lot, lot->count, s->partition ? s->partition : "?",
-                lot->shape_id);
-    if (s->nodes_min > 1)
-        td_buf_putf(out, " %u nodes,", s->nodes_min);
-    td_buf_putf(out, " %u task%s of %u CPU%s", TD_MAX(s->tasks_min, 1u), s->tasks_min > 1 ? "s" : "",
-                TD_MAX(s->cpus_per_task, 1u), s->cpus_per_task > 1 ? "s" : "");
+    td_buf_putf(out, " %s%u task%s of %u CPU%s", several ? "at least " : "", tasks, tasks > 1 ? "s" : "", cpus, cpus > 1 ? "s" : "");
     if (s->mem_mb) {
         td_buf_puts(out, ", ");
         put_memory(out, s->mem_mb);
     }
-    put_gres(out, &s->gres);
-    put_gres(out, &s->gres_task);
+    if (s->gres.n) {
+        td_buf_putc(out, ',');
+        put_gres(out, &s->gres);
+    }
+    if (s->gres_task.n) {
+        td_buf_puts(out, ", for each task");
+        put_gres(out, &s->gres_task);
+    }
+}
+
+static void put_lot(struct td_buf *out, const struct td_lot *lot)
+{
+    const struct td_shape *s = &lot->shape;
+    bool several = s->nodes_min > 1 || s->nodes_max > 1;
+
+    td_buf_putf(out, "  lot %u: %u wanted in %s, shape %u:", lot->lot, lot->count, s->partition ? s->partition : "?",
+                lot->shape_id);
+    if (several) {
+        td_buf_putf(out, " %u", TD_MAX(s->nodes_min, 1u));
+        if (s->nodes_max > s->nodes_min)
+            td_buf_putf(out, " to %u", s->nodes_max);
+        td_buf_puts(out, " nodes");
+        if (s->ntasks)
+            td_buf_putf(out, " for %u tasks", s->ntasks);
+        td_buf_puts(out, ", on each");
+    }
+    put_part(out, s, several);
     if (s->gres_job.n) {
-        td_buf_puts(out, ", shared by its nodes:");
+        td_buf_puts(out, several ? ", shared by its nodes:" : ",");
         put_gres(out, &s->gres_job);
     }
     td_buf_puts(out, ", window ");
@@ -57,13 +78,31 @@ static void put_lot(struct td_buf *out, const struct td_lot *lot)
     td_buf_puts(out, "\n");
 }
 
+static void put_shortage(struct td_buf *out, uint32_t of, uint64_t n)
+{
+    const char *unit = of == TD_REFUSAL_CPUS ? "CPU" : of == TD_REFUSAL_GRES ? "device" : NULL;
+
+    if (of == TD_REFUSAL_MEMORY || of == TD_REFUSAL_TMP) {
+        put_memory(out, n);
+        td_buf_puts(out, of == TD_REFUSAL_TMP ? " of disk" : " of memory");
+    } else if (unit) {
+        td_buf_putf(out, "%llu %s%s", (unsigned long long)n, unit, n == 1 ? "" : "s");
+    } else {
+        td_buf_putf(out, "%llu", (unsigned long long)n);
+    }
+    td_buf_puts(out, " lacking");
+}
+
 static void put_words(struct td_buf *out, const struct td_round_bid *b)
 {
     const char *words = td_refusal_words(b->refusal);
 
     td_buf_puts(out, words ? words : "refused for an unknown reason");
-    if (b->shortage)
-        td_buf_putf(out, " (%llu lacking)", (unsigned long long)b->shortage);
+    if (b->shortage) {
+        td_buf_puts(out, " (");
+        put_shortage(out, b->lack ? b->lack : b->refusal, b->shortage);
+        td_buf_putc(out, ')');
+    }
 }
 
 static void put_bids(struct td_buf *out, const struct td_round_info *r, uint32_t lot)
@@ -87,6 +126,23 @@ static void put_bids(struct td_buf *out, const struct td_round_info *r, uint32_t
     }
 }
 
+/* A round that has enough does not wait for the rest. */
+static void put_silent(struct td_buf *out, const struct td_round_info *r)
+{
+    uint32_t more = r->expected - TD_MIN(r->answered, r->expected);
+    bool overdue = td_str_equal(r->closed_by, "deadline");
+
+    if (!r->silent.n)
+        return;
+    td_buf_puts(out, overdue ? "  no answer from " : "  not waited for: ");
+    td_hostlist_fold(r->silent.v, r->silent.n, out);
+    if (more > r->silent.n)
+        td_buf_putf(out, " and %u more", more - r->silent.n);
+    if (overdue)
+        td_buf_puts(out, " (tender doctor says what mends it)");
+    td_buf_putc(out, '\n');
+}
+
 static void put_round(struct td_buf *out, const struct td_round_info *r)
 {
     td_buf_putf(out, "%sround %llu%s at ", say_colour(1, SAY_BOLD), (unsigned long long)r->round,
@@ -101,6 +157,7 @@ static void put_round(struct td_buf *out, const struct td_round_info *r)
     else
         td_buf_putf(out, "%u ms", r->took_us / 1000);
     td_buf_putf(out, ", closed by %s\n", td_str_empty(r->closed_by) ? "?" : r->closed_by);
+    put_silent(out, r);
     for (uint32_t i = 0; i < r->lots.n; i++) {
         put_lot(out, &r->lots.v[i]);
         put_bids(out, r, r->lots.v[i].lot);
@@ -165,8 +222,8 @@ const struct command rounds_command = {
     .name = "tender rounds",
     .synopsis = "[--dir DIR] [-n N] [--json]",
     .summary = "show the last rounds of bidding",
-    .about = "Shows for each round its lots, the bids with the parts of their score, refusals and why, who won, and the\n"
-             "time it took from offer to settlement.",
+    .about = "Shows for each round its lots, the bids with the parts of their score, refusals and why, who won, who was asked\n"
+             "and did not answer, and the time it took from offer to settlement.",
     .options = options,
     .usage_exit = 1,
     .run = run,

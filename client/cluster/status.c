@@ -98,6 +98,16 @@ static void put_json(struct td_buf *out, const struct td_config *m)
     td_buf_puts(out, "\n}\n");
 }
 
+/* A folder that tender up made: of others, a link of tender remote or a broker that a service runs, the processes are not ours to
+ * tell. */
+static bool is_local(const struct cluster *c)
+{
+    char path[TD_MAX_PATH_BYTES + 16];
+
+    td_format(path, sizeof(path), "%s/workers", c->dir);
+    return access(path, F_OK) == 0;
+}
+
 static int show(const struct status *o, struct td_error *err)
 {
     struct cluster c = {0};
@@ -113,7 +123,7 @@ static int show(const struct status *o, struct td_error *err)
 
     if ((o->dir || o->name) && !local)
         return td_fail(err, none.code, "%s", none.text);
-    if (local && (o->dir || o->name) && setenv("SLURM_CONF", c.conf, 1) < 0)
+    if ((o->dir || o->name) && setenv("SLURM_CONF", c.conf, 1) < 0)
         r = td_fail(err, TD_E_IO, "cannot set SLURM_CONF");
     if (r == 0)
         r = client_open(&client, err);
@@ -121,7 +131,7 @@ static int show(const struct status *o, struct td_error *err)
         r = client_ask(&client, TD_MSG_QUERY_STATUS, &q, TD_MSG_CONFIG, &body, err);
     if (r == 0)
         r = client_nodes(&client, NULL, &nodes, err);
-    if (local && !o->json)
+    if (local && !o->json && is_local(&c))
         put_local(&out, &c, &l, &nodes);
     if (r == 0 && o->json)
         put_json(&out, body);

@@ -509,15 +509,15 @@ static int start_worker(const struct cluster *c, struct starting *s, struct td_e
 
 /* What a worker says of its start: "ready", or "error: why". A tender up that was killed may have
  * started one that had not written its pid when we looked: then ours ends, and the other is as
- * good. */
+ * good. Ours that has said why it fails may not have ended yet. */
 static void hear(const struct cluster *c, struct starting *s)
 {
     ssize_t n = read(s->ready_fd, s->text, sizeof(s->text) - 1);
 
     s->text[n > 0 ? n : 0] = 0;
     s->text[strcspn(s->text, "\n")] = 0;
-    s->failed =
-        strncmp(s->text, "ready", 5) != 0 && !process_find(c, PROCESS_WORKER, s->line->node);
+    pid_t found = strncmp(s->text, "ready", 5) != 0 ? process_find(c, PROCESS_WORKER, s->line->node) : -1;
+    s->failed = found == 0 || found == s->pid;
     if (s->failed && !s->text[0])
         td_format(s->text, sizeof(s->text), "it ended without a word");
     close(s->ready_fd);

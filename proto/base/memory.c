@@ -1,13 +1,17 @@
 /* memory.c - allocation that fails by aborting, and arenas
  *
  * Arena invariant: chunks form a list, newest first; used_total is the sum handed out since the last reset. A reset
- * keeps the largest chunk, so a loop of equal wakes stops allocating. */
+ * keeps the largest chunk, so a loop of equal wakes stops allocating. Chunks double up to CHUNK_MAX; from HUGE on they are
+ * made of huge pages where the kernel has them: 100,000 rows of squeue are 80 MB, and each page costs a fault. */
 #include "base/base.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define CHUNK_MIN 4096u
+#define CHUNK_MAX (8u << 20)
+#define HUGE (2u << 20)
 #define ALIGN 16u
 
 struct td_arena_chunk {
@@ -47,6 +51,23 @@ char *td_strdup(const char *s)
     return s ? td_strndup(s, strlen(s)) : td_strndup("", 0);
 }
 
+static struct td_arena_chunk *chunk_make(size_t size) /* size: with its head; rounded up where pages are huge */
+{
+    struct td_arena_chunk *c;
+
+    if (size >= HUGE) {
+        size = (size + HUGE - 1) & ~(size_t)(HUGE - 1);
+        c = aligned_alloc(HUGE, size);
+        TD_ASSERT(c != NULL);
+        (void)madvise(c, size, MADV_HUGEPAGE); /* advice: without it everything works, slower */
+    } else {
+        c = malloc(size);
+        TD_ASSERT(c != NULL);
+    }
+    c->cap = size - sizeof(*c);
+    return c;
+}
+
 void *td_arena_alloc(struct td_arena *a, size_t size)
 {
     struct td_arena_chunk *c = a->head;
@@ -54,16 +75,14 @@ void *td_arena_alloc(struct td_arena *a, size_t size)
 
     TD_ASSERT(need >= size);
     if (!c || c->cap - c->used < need) {
-        size_t cap = c ? c->cap * 2 : CHUNK_MIN;
-        if (cap > 1024 * 1024)
-            cap = 1024 * 1024;
-        if (cap < need)
-            cap = need;
-        c = malloc(sizeof(*c) + cap);
-        TD_ASSERT(c != NULL);
+        size_t whole = c ? (sizeof(*c) + c->cap) * 2 : CHUNK_MIN;
+        if (whole > CHUNK_MAX)
+            whole = CHUNK_MAX;
+        if (whole < sizeof(*c) + need)
+            whole = sizeof(*c) + need;
+        c = chunk_make(whole);
         c->next = a->head;
         c->used = 0;
-        c->cap = cap;
         a->head = c;
     }
     void *p = c->data + c->used;

@@ -62,6 +62,7 @@ struct td_bus_msg {
     uint8_t route[256];
     size_t route_len;
     char key[TD_KEY_Z85]; /* CURVE key of the connection, verified */
+    char address[64];     /* it comes from: "10.7.0.3"; "" where that is not known */
     const uint8_t *data;  /* frame; borrowed until the next call */
     size_t len;
 };

@@ -354,6 +354,7 @@ static bool frame_take(struct td_bus_server *s, struct td_bus_msg *ret)
 {
     const char *key = zmq_msg_gets(&s->frame, "User-Id");
     const char *fd = zmq_msg_gets(&s->frame, "__fd");
+    const char *address = zmq_msg_gets(&s->frame, "Peer-Address");
     size_t n = zmq_msg_size(&s->frame);
 
     s->last_fd = fd ? atoi(fd) : -1;
@@ -365,6 +366,7 @@ static bool frame_take(struct td_bus_server *s, struct td_bus_msg *ret)
     if (n == 0 || n > s->bounds.message_bytes || !key || strlen(key) != TD_KEY_Z85 - 1)
         return false;
     memcpy(ret->key, key, TD_KEY_Z85);
+    td_format(ret->address, sizeof(ret->address), "%s", address ? address : "");
     ret->data = zmq_msg_data(&s->frame);
     ret->len = n;
     return true;

@@ -171,6 +171,7 @@ int td_call_more(struct td_call *c, struct td_arena *a, struct td_frame *ret, st
         int code = e->code > 0 && e->code < 10000 ? (int)e->code : TD_E_BAD_FRAME;
 
         c->retry_ms = e->retry_ms;
+        c->answered = true;
         return td_fail(err, code, "%s", td_str_empty(e->text) ? td_error_words(code) : e->text);
     }
     return 0;
@@ -183,6 +184,7 @@ int td_call(struct td_call *c, uint32_t id, const void *body, struct td_arena *a
     int r = td_record_check(td_msg_row(id)->record, body, err); /* people's words go in here: the encoder would assert */
     if (r < 0)
         return r;
+    c->answered = false;
     r = length_put_frame(&out, id, ++c->request, body);
 
     if (r < 0)

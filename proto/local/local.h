@@ -50,6 +50,7 @@ struct td_call {
     int timeout_ms;
     struct td_buf in;
     size_t taken;
+    bool answered;     /* the last failure was told by the other side: it says what became of the request */
     uint32_t retry_ms; /* of the last refusal: asked again after so long it may be granted; 0 = not said */
 };
 int td_call_open(const char *path, int timeout_ms, struct td_call *ret, struct td_error *err);

@@ -1,6 +1,6 @@
 /* poke.c - bad input on purpose: garbage, lies about lengths, endless multiparts, unknown messages
  *
- * poke hoard SOCKET COUNT asks and does not read.
+ * poke hoard SOCKET COUNT asks and does not read; poke watch SOCKET COUNT subscribes to all rows.
  * poke unix SOCKET KIND | poke tcp PORT KIND | poke bus ENDPOINT SERVER-KEY KIND [KEY-FILE] ; exit 0 when the peer survived the
  * sending (whether it hung up on us is its own business) */
 #include <arpa/inet.h>
@@ -256,10 +256,11 @@ static int bus_poke(const char *endpoint, const char *server_key, const char *ki
 
 /* Asks for every waiting task on so many connections and reads none of the answers. Says so once each has one, or its
  * refusal, and holds them until its input ends. */
-static int hoard(const char *path, const char *count)
+static int hoard(const char *path, const char *count, bool watches)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     const struct td_query_jobs all = {.expand = true};
+    const struct td_subscribe rows = {.from_now = true, .job_rows = true};
     struct rlimit files;
     uint32_t n = (uint32_t)atoi(count);
     struct pollfd *p = td_alloc(n * sizeof(*p));
@@ -275,7 +276,7 @@ static int hoard(const char *path, const char *count)
             perror("poke: connect");
             return 1;
         }
-        if (frame_send(p[i].fd, TD_MSG_QUERY_JOBS, &all, 0) < 0)
+        if (watches ? frame_send(p[i].fd, TD_MSG_SUBSCRIBE, &rows, 0) < 0 : frame_send(p[i].fd, TD_MSG_QUERY_JOBS, &all, 0) < 0)
             return 1;
     }
     for (uint32_t left = n; left;) {
@@ -298,14 +299,14 @@ static int hoard(const char *path, const char *count)
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "hoard") == 0)
-        return hoard(argv[2], argv[3]);
+    if (argc == 4 && (strcmp(argv[1], "hoard") == 0 || strcmp(argv[1], "watch") == 0))
+        return hoard(argv[2], argv[3], argv[1][0] == 'w');
     if (argc == 4 && strcmp(argv[1], "unix") == 0)
         return unix_poke(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "tcp") == 0)
         return tcp_poke(argv[2], argv[3]);
     if ((argc == 5 || argc == 6) && strcmp(argv[1], "bus") == 0)
         return bus_poke(argv[2], argv[3], argv[4], argv[5]);
-    fprintf(stderr, "usage: poke hoard SOCKET COUNT | unix SOCKET KIND | tcp PORT KIND | bus ENDPOINT SERVER-KEY KIND\n");
+    fprintf(stderr, "usage: poke hoard|watch SOCKET COUNT | unix SOCKET KIND | tcp PORT KIND | bus ENDPOINT SERVER-KEY KIND\n");
     return 2;
 }

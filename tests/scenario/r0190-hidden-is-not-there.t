@@ -43,7 +43,7 @@ same() { # same WHAT COMMAND...
     done
 }
 like "$(said 77777 scontrol hold @)" 'Invalid job id specified' "what does not exist is an invalid id"
-for c in 'scancel @' 'scancel -v @' 'scancel -Q @' 'scancel -s USR1 @' 'scancel -b -s USR1 @' 'scancel -u 4711 @' 'scancel -n secret @' \
+for c in 'scancel @' 'scancel -v @' 'scancel -Q @' 'scancel -s USR1 @' 'scancel @.0' 'scancel -s USR1 @.0' 'scancel -b -s USR1 @' 'scancel -u 4711 @' 'scancel -n secret @' \
     'scancel -t PENDING @' 'scancel --wait @' 'scancel @ @' \
     'scontrol hold @' 'scontrol uhold @' 'scontrol release @' 'scontrol requeue @' 'scontrol requeuehold @' \
     'scontrol update jobid=@ comment=x' 'scontrol update jobid=@ timelimit=1' 'scontrol update jobid=@ timelimit=+1' \
@@ -71,6 +71,9 @@ is "$(grep -c 'user=4712 refused' "$DIR/log/broker.log")" 0 "nor is one told fro
 as 4712 squeue --watch --json >watch.out 2>watch.err &
 watcher=$!
 ON_EXIT='kill "$watcher" 2>/dev/null'
+as 4712 tender events --since 0 >events.out 2>events.err &
+listener=$!
+ON_EXIT='kill "$watcher" "$listener" 2>/dev/null'
 wait_until "a watcher is told of his job" grep -q "\"job_id\": *$mine\b" watch.out
 as 4711 scancel "$waits" "$array"
 wait_until "jobs of others leave the queue" sh -c "! scontrol show job $waits && ! scontrol show job $array"
@@ -78,6 +81,9 @@ as 4712 scancel "$mine"
 told_gone() { grep -q "\"gone\":\[\([0-9,]*,\)\?$1[],]" watch.out; }
 wait_until "he is told that his own left" told_gone "$mine"
 ok "not that theirs did" sh -c "! grep -q '\"gone\":\[[0-9,]*\b\($waits\|$array\)\b' watch.out"
+purged() { sed -n 's/.*"type":"JOBS_PURGED".*"jobs":\[\([0-9,]*\)\].*/\1/p' events.out | tr ',\n' '  '; }
+told_purged() { [ "$(purged)" = "$mine " ]; }
+wait_until "by an event, which names his own alone" told_purged
 waits=$(as 4711 sbatch --parsable -J secret -H -o /dev/null --wrap true)
 
 # The twins: its owner, an operator, and everybody where nothing is private.

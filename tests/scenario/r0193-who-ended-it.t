@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 printf 'ClusterName=ended\nSlurmctldHost=localhost\nKillWait=2\nInactiveLimit=3\nNodeName=n[1-2] CPUs=4\nPartitionName=normal Nodes=ALL Default=YES State=UP\n' >slurm.conf
+printf 'TimeLimitResolution=1\n' >tender.conf
 cluster_up --conf slurm.conf
 aborted='^srun: Job step aborted: Waiting up to 4 seconds for job step to finish\.$'
 cancelled() { # cancelled STEP [MORE]

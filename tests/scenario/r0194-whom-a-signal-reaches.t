@@ -35,6 +35,28 @@ ok "-f goes before -b" scancel -b -f -s USR1 "$id"
 wait_until "so all are again" has "child script step "
 ok "the job runs on" job_is "$id" RUNNING
 
+# --- a step by itself
+rm heard
+ok "a step is signalled" scancel -s USR1 "$id.0"
+wait_until "alone" has "step "
+ok "a step is ended" scancel "$id.0"
+no_step() { [ -z "$(squeue -h -s -j "$id" -o %i | grep "$id\.0$")" ]; }
+wait_until "and is over" no_step
+ok "its job runs on" job_is "$id" RUNNING
+refused() { # refused STATUS WORDS OPTIONS...
+    scancel "${@:3}" >out 2>err
+    is "$?:$(cat err)" "$1:$2" "scancel ${*:3}"
+}
+refused 0 "" "$id.0"
+refused 1 "scancel: error: Kill job error on job step id $id.0: Job/step already completing or completed" -s USR1 "$id.0"
+refused 1 "scancel: error: Kill job error on job step id $id.7: Invalid job id specified" "$id.7"
+refused 1 "scancel: error: Kill job error on job step id 4711.0: Invalid job id specified" 4711.0
+refused 1 "scancel: error: Kill job error on job step id ${id}_1.0: Invalid job id specified" "${id}_1.0"
+refused 1 "scancel: error: Invalid job id $id.batch: the script is signalled with --batch, and ends with its job" "$id.batch"
+refused 1 "scancel: error: Invalid job_step id: $id.x" "$id.x"
+scancel -u "$(id -un)" "$id.0" 2>err
+like "$?:$(cat err)" "^1:.*$id\.0 is a step: it is named alone" "nor does it go with a filter"
+
 waits=$(submit -H -o /dev/null --wrap true)
 scancel -s USR1 "$waits" >out 2>err
 is "$?:$(cat err)" "1:scancel: error: Kill job error on job id $waits: Invalid state specified (Job is pending execution: nothing to signal)" \

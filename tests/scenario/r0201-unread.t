@@ -29,4 +29,19 @@ for i in $(seq 60); do wait "${pids[i]}"; done
 is "$(cat many.* | wc -l)" $((60 * 20000)) "sixty queries at once are all answered in full"
 ok "within the same bound" test $(($(highest) - before)) -lt 320
 is "$(pid_of state/run/front.pid)" "$door" "it is the same front"
+# Watchers that do not read: no answer of theirs makes room, so nobody waits for it.
+rows=$(as 65534 sbatch --parsable -H -D / -o /dev/null --array=0-999 --comment="$(printf '%01000d' 0)" --wrap true)
+as 65534 scontrol update jobid="${rows}_[0-999]" nice=1
+is "$(squeue -h -j "$rows" -o %i | wc -l)" 1000 "a thousand rows"
+as 65534 "$TENDER_TESTS/poke" watch "$socket" 80 <hold >watch.out 2>watch.err &
+exec 9>hold
+wait_until "each of 80 watchers has been told" grep -q answered watch.out
+refused() { as 65534 timeout 4 squeue -h -r >out 2>&1; [ $? -eq 1 ]; } # sooner than by ANSWER_WAIT_MS
+wait_until "who has them is refused at once" refused
+like "$(cat out)" 'ANSWERS_BYTES.*watchers too' "in words"
+is "$(as 65533 squeue -h -j "$rows" -o %i | wc -l)" 1000 "another user is answered"
+exec 9>&-
+wait $!
+answered() { as 65534 squeue -h -j "$rows" >/dev/null; }
+wait_until "once they are gone he is, too" answered
 done_testing

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 printf 'ClusterName=ends\nSlurmctldHost=localhost\nKillWait=2\nInactiveLimit=3\nNodeName=n1 CPUs=4 RealMemory=1000\nPartitionName=normal Nodes=ALL Default=YES State=UP\n' > slurm.conf
+printf 'TimeLimitResolution=1\n' >tender.conf
 cluster_up --conf "$WORK/slurm.conf"
 unset SLURM_JOB_ID SLURM_JOBID
 ended() { [[ $(scontrol show job "$1" | grep -oE '(JobState|Reason|ExitCode)=[A-Za-z0-9:]+' | tr '\n' ' ') == $2 ]]; } # a pattern

@@ -13,6 +13,11 @@ cluster_up --conf slurm.conf
 said() { "$@" >out 2>err; echo $?; }
 is "$(tender rounds --json)" '{"rows":[]}' "no round yet is an empty list"
 
+is "$(SLURM_CONF=$WORK/none.conf said squeue)" 1 "a slurm.conf that is not there"
+like "$(cat err)" "SLURM_CONF: cannot read $WORK/none.conf: No such file or directory \(try \"tender doctor\"\)\$" "is said with who helps"
+is "$(SLURM_CONF=$WORK/none.conf said tender doctor)" 1 "who"
+like "$(cat out)" 'no cluster found: SLURM_CONF: cannot read .*: No such file or directory; name another one, or none \(unset SLURM_CONF\)' "says what to do"
+
 fail='sbatch: error: Batch job submission failed:'
 is "$(said sbatch -a 0-5000000 --wrap true)" 1 "an array beyond everything"
 is "$(cat err)" "$fail Invalid job array specification: index 5000000 is not below MaxArraySize (100)" "the maximum in force is said"

@@ -12,6 +12,8 @@ id=$(submit -N2 -o /dev/null --wrap true)
 silent() { doctor | grep -q 'ill .*node n2 is up and does not answer the broker.s offers.*restart tender-worker there'; }
 wait_until "its node is named when an offer was not answered" silent
 is "$(doctor | grep -c 'node n1 is up')" 0 "the other is not"
+like "$(tender rounds --dir "$DIR" -n 1000)" '^  no answer from n2 \(tender doctor says what mends it\)$' "tender rounds names it"
+like "$(tender rounds --dir "$DIR" -n 1000 --json)" '"silent": *\[ *"n2" *\]' "as JSON too"
 ok "the exit status says so" sh -c '! tender doctor --dir "$1" >/dev/null' sh "$DIR"
 kill -CONT "$worker"
 wait_until "let on, it serves" job_is "$id" COMPLETED

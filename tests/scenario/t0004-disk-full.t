@@ -12,6 +12,9 @@ cluster_up --conf "$WORK/slurm.conf"
 like "$(submit -o /dev/null --wrap=true)" '^1$' "a job is accepted while there is space"
 wait_until "and ends" job_is 1 COMPLETED
 
+tender doctor >doc 2>&1
+is "$?:$(grep '^ill' doc)" "0:" "tender doctor goes by LowSpace"
+
 dd if=/dev/zero of="$DIR/state/ballast" bs=64k 2>/dev/null
 refused() { sbatch -H -o /dev/null --wrap=true >out 2>err; [ $? -eq 1 ]; }
 accepted=1
@@ -20,6 +23,9 @@ wait_until "submissions are refused when the disk is full" fill
 like "$(cat err)" '[Ss]pace' "naming the cause"
 is "$(job_state 1)" COMPLETED "reads are still served"
 like "$(scontrol ping)" 'UP' "the broker is up"
+tender doctor >doc 2>&1
+like "$?:$(cat doc)" '^ill   only [0-9]+ MiB free under .*, below 1: new work is refused' "tender doctor names the disk"
+is "$(grep '^ill' doc | grep -c 'node\|worker')" 0 "and no worker, which cannot be greeted"
 
 broker=$(pid_of state/run/broker.pid)
 kill -9 "$broker"

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 printf 'ClusterName=batch\nSlurmctldHost=localhost\nKillWait=1\nGresTypes=gpu\nNodeName=n1 CPUs=4 RealMemory=4000 Gres=gpu:2\nPartitionName=normal Nodes=ALL Default=YES State=UP\n' > slurm.conf
+printf 'TimeLimitResolution=1\n' >tender.conf
 cluster_up --conf "$WORK/slurm.conf"
 ends() { s=$(job_state "$1"); case $s in '' | PENDING | RUNNING | CONFIGURING | COMPLETING) return 1 ;; esac; }
 run() { id=$(submit "$@") && wait_until "job $id ends" ends "$id"; }

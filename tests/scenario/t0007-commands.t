@@ -16,12 +16,15 @@ ok "release" scontrol release "$id"
 wait_until "a released job runs to its end" job_is "$id" COMPLETED
 fails 1 'Job/step already completing or completed' scontrol hold "$id"
 fails 1 'Invalid job id' scontrol show job 4711
-fails 0 'Invalid job id' scancel 4711 # exit status as Slurm 22.05 has it
+fails 0 'Kill job error on job id 4711: Invalid job id specified' scancel 4711 # exit status as Slurm 22.05 has it
+fails 1 'Kill job error on job id 4711: Invalid job id specified' scancel -s USR1 4711 # and here
 
 id=$(submit -o /dev/null -t 10 --wrap 'sleep 600')
 wait_until "a job runs" job_is "$id" RUNNING
 ok "update of its limit" scontrol update jobid="$id" timelimit=20
 is "$(squeue -h -j "$id" -o %l)" "20:00" "squeue shows the new limit"
+ok "update to a minute and a second" scontrol update jobid="$id" timelimit=1:01
+is "$(squeue -h -j "$id" -o %l)" "2:00" "is two minutes: limits are rounded up as Slurm rounds them"
 fails 1 'nvalid' scontrol update jobid="$id" timelimit=never
 fails 1 'not supported: colour' scontrol update jobid="$id" colour=blue
 ok "requeue" scontrol requeue "$id"
@@ -29,6 +32,15 @@ wait_until "it runs again as another attempt" sh -c "scontrol show job $id | gre
 wait_until "on a node" job_is "$id" RUNNING
 scancel "$id"
 wait_until "and is cancelled" job_is "$id" CANCELLED
+id=$(submit -H -t 0:30 --time-min=0:01 -o /dev/null --wrap true)
+is "$(squeue -h -j "$id" -o %l)" "1:00" "thirty seconds are a minute"
+like "$(scontrol show job "$id")" 'TimeLimit=00:01:00 TimeMin=00:01:00' "and so is the least that would do"
+scancel "$id"
+echo 'TimeLimitResolution=1' >>"$DIR/tender.conf"
+scontrol reconfigure
+id=$(submit -H -t 0:30 -o /dev/null --wrap true)
+is "$(squeue -h -j "$id" -o %l)" "0:30" "unless TimeLimitResolution says seconds"
+scancel "$id"
 
 ok "drain" scontrol update nodename=n2 state=drain reason=disk
 like "$(sinfo -h -N -n n2 -o '%N %t')" '^n2 +drain' "sinfo shows it"

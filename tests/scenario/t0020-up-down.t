@@ -35,6 +35,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && setpriv --reuid=65534 
 fi
 like "$(cd / && tender join-token --dir "$DIR")" '.' "join-token takes --dir"
 like "$(cd / && tender rounds --dir "$DIR")" 'round' "rounds takes --dir"
-ok "down" tender down --dir "$DIR" --force 2>/dev/null
+tender down --dir "$DIR" >out 2>&1
+like "$?:$(cat out)" '^0:.*: ended: the broker, its front, 2 workers, 2 shepherds; the journal stays in ' "down says what it ended"
 like "$(tender doctor --dir "$DIR")" "tender up --dir " "doctor names the folder to start"
 done_testing

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 printf 'ClusterName=steps\nSlurmctldHost=localhost\nKillWait=2\nInactiveLimit=10\nNodeName=n[1-2] CPUs=64 RealMemory=8000\nPartitionName=normal Nodes=ALL Default=YES State=UP\n' > slurm.conf
+printf 'TimeLimitResolution=1\n' >tender.conf
 cluster_up --conf "$WORK/slurm.conf"
 unset SLURM_JOB_ID SLURM_JOBID
 run() { timeout -k 5 120 srun "$@" </dev/null >out 2>err; status=$?; }

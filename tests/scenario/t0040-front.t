@@ -72,6 +72,7 @@ wait_until "the broker is gone" gone "$pid"
 like "$(squeue -h -a -o '%i' -j "$job" 2>&1)" "$job" "reads are answered without a broker"
 out=$(sbatch --wrap=true 2>&1)
 like "$?:$out" '^1:.*Unable to contact slurm controller.*(nothing was changed|whether it took)' "a write is refused and says what became of it"
+is "$(grep -oE 'nothing was changed|is not known' <<<"$out" | wc -l)" 1 "once"
 ok "tender up starts the broker" tender up --dir "$DIR"
 fourth=$(submit --wrap=true)
 wait_until "the watcher saw the new reign's work" ended "$fourth"

@@ -62,7 +62,9 @@ done
 ok "which token it was" grep -q "TOKEN_REVOKED.*\"by\":$(id -u),.*\"id\":\"$any_id\"" audit.out
 ok "and with which a node joined" grep -q "WORKER_ENROLLED.*\"node\":\"m1\".*\"token_id\":\"$once_id\"" audit.out
 is "$(cat audit.out "$DIR/log/broker.log" | grep -c "$once\|$any")" 0 "no secret is told or logged"
-is "$(grep -c 'refused ENROL' "$DIR/log/broker.log")" 1 "those turned away are logged once in a while"
+names() { grep -o 'peer=[a-z0-9]* address=127.0.0.1 refused ENROL' "$DIR/log/broker.log" | cut -d' ' -f1 | tr '\n' ' '; }
+is "$(names)" "peer=other peer=m2 peer=m1 peer=m3 peer=m5 " "those turned away are logged, each name once in a while"
+ok "with their address for operators" grep -q '"type":"ACCESS_REFUSED".*"node":"m3".*"address":"127.0.0.1"' audit.out
 denied() { tender status --json | sed -n 's/.*"denied": \([0-9]*\).*/\1/p'; }
 ok "and counted" test "$(denied)" -ge 4
 

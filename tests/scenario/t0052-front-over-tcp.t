@@ -142,6 +142,10 @@ is "$(grep -c '"JOB_SUBMITTED"' far.json)" "$(grep '"JOB_SUBMITTED"' far.json | 
 is "$(grep -c RESYNC far.json)" 0 "and nothing lost"
 is "$(grep -c 'is back' far.err)" "$(grep -c 'went away' far.err)" "who went away is said once, who is back, too"
 
+far daemon tender status >out 2>&1
+like "$?:$(cat out)" '^0:.*: epoch [0-9]+, event ' "tender status tells of the cluster"
+is "$(grep -c 'stopped\|cluster in' out)" 0 "and not of processes that the link's folder has none of"
+
 # --- a front that stops answering: what became of a request is not known, and is said so
 front=$(pid_of state/run/front.pid)
 kill -STOP "$front"

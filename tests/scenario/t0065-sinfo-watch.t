@@ -44,6 +44,21 @@ if command -v python3 >/dev/null; then
     is "$?" 0 "on a terminal q leaves"
     like "$(cat out)" 'PARTITION +AVAIL' "the table was there"
     is "$(grep -c 'PARTITION' out)" 1 "and its lines once"
+
+    # --- squeue --watch while the broker is away: the picture stands still, its times too
+    long=$(submit -w n2 -n1 --wrap 'sleep 600')
+    wait_until "a job runs" job_is "$long" RUNNING
+    pid=$(pid_of state/run/broker.pid)
+    (until [ -e die ]; do sleep 0.05; done; kill -9 "$pid") & watchers+=($!)
+    timeout 60 python3 "$HERE/terminal.py" 20 80 " R " "touch die" 'stands still' x 'for 3 s' q -- squeue --watch >out 2>&1 </dev/null
+    is "$?" 0 "squeue --watch stands it"
+    rest=$(cat out)
+    rest=${rest#*stands still}
+    rest=${rest%%$'\033'"[?1049l"*} # behind it the last word: the table once more
+    is "$(grep -c ' R ' <<<"$rest")" 0 "no time goes on in it"
+    is "$(grep -c 'for 0 s' out)" 0 "and none is said to be none"
+    ok "tender up starts the broker again" tender up --dir "$DIR"
+    scancel "$long"
 fi
 scancel "$job"
 done_testing

@@ -24,9 +24,13 @@ before=$(daemons)
 ended() { job_is "$1" COMPLETED; }
 job=$(submit -o /dev/null --wrap true)
 wait_until "a job runs to its end behind it" ended "$job"
+echo 'FrontAddress=127.0.0.1:1' >>"$A/tender.conf"
 # shellcheck disable=SC2046
 kill -HUP $(daemons)
 wait_until "the broker has heard SIGHUP" grep -q 'info SIGHUP' "$A/log/broker.log"
+wait_until "the front, too, and what it does not take" \
+    grep -q 'FrontAddress changed from (none) to 127.0.0.1:1: takes effect when the front is started again' "$A/log/front.log"
+sed -i '/^FrontAddress=/d' "$A/tender.conf"
 wait_until "a worker, too" grep -q 'SIGHUP' "$A/nodes/n1/worker.log"
 job=$(submit -w n1 -o /dev/null --wrap true)
 wait_until "it does no harm" ended "$job"

@@ -167,6 +167,7 @@ static void name_refusal(struct bidder *b, const struct td_lot *lot, struct td_l
     td_pool_copy(b->n, &b->alone, &b->n->empty);
     if (!td_place(b->n, &b->alone, NULL, &need, b->a, &place, &choice, &why)) {
         refuse_lot(ret, why.refusal == TD_REFUSAL_GRES_TYPE ? TD_REFUSAL_GRES_TYPE : TD_REFUSAL_TOO_SMALL, why.shortage);
+        ret->lack = why.refusal;
         return;
     }
     if (b->n->draining)

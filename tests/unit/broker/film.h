@@ -97,11 +97,10 @@ struct film {
 
 struct film_job {
     uint32_t uid;
-    uint32_t cores, gpus, nodes, tasks, per_node, limit_s;
+    uint32_t cores, gpus, nodes, tasks, per_node, limit_s, limit_min_s;
     uint64_t mem;
     const char *name, *partition, *array, *key, *dependency, *features, *nodelist;
     const char *reservation, *licenses, *account, *user;
-    uint32_t limit_min_s;
     int64_t begin_ms, deadline_ms, nice;
     bool hold, session, no_requeue;
 };

@@ -116,6 +116,8 @@ static void what_is_not_there_is_refused(void **state)
     film_worker(f, "n1", 8, 0);
     assert_int_equal(film_submit(f, .cores = 1, .licenses = "matlab:3"), 0);
     film_expect_refused(f, TD_E_INVALID_LICENSE);
+    assert_int_equal(film_submit(f, .cores = 1, .licenses = "matlab:2,matlab"), 0);
+    film_expect_refused(f, TD_E_INVALID_LICENSE);
     assert_int_equal(film_submit(f, .cores = 1, .licenses = "ansys"), 0);
     film_expect_refused(f, TD_E_INVALID_LICENSE);
     assert_int_equal(film_submit(f, .cores = 1, .licenses = "matlab|ansys"), 0);

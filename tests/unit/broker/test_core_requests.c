@@ -340,6 +340,32 @@ static void updates(void **state)
     film_expect_refused(f, TD_E_ALREADY_DONE);
 }
 
+/* Slurm counts limits in minutes; a cluster may count finer. */
+static void limits_are_rounded_up(void **state)
+{
+    struct film *f = *state;
+    f->settings.limit_round_s = 60;
+    film_partition(f, (struct td_partition_conf){.name = "main", .is_default = true, .max_s = 120});
+    film_start(f);
+    struct film_worker *w = film_worker(f, "n1", 1, 0);
+    uint32_t runs = film_submit(f, .cores = 1, .limit_s = 61), waits = film_submit(f, .cores = 1, .limit_s = 60);
+    assert_int_equal(film_job(f, runs)->limit_s, 120);
+    assert_int_equal(film_job(f, waits)->limit_s, 60);
+    assert_int_equal(film_job(f, film_submit(f, .cores = 1, .limit_s = TD_INFINITE - 1))->limit_s, TD_INFINITE - 1);
+    assert_int_equal(film_job(f, film_submit(f, .cores = 1, .limit_s = TD_INFINITE))->limit_s, TD_INFINITE);
+    uint32_t least = film_submit(f, .cores = 1, .limit_s = 119, .limit_min_s = 1);
+    assert_int_equal(film_job(f, least)->limit_s, 120);
+    assert_int_equal(film_job(f, least)->spec->body.limit_min_s, 60);
+    assert_int_equal(film_submit(f, .cores = 1, .limit_s = 60, .limit_min_s = 61), 0);
+    film_expect_refused(f, TD_E_TIME_LIMIT);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 119}); /* what it has */
+    film_expect_refused(f, TD_E_OK);
+    update(f, 1000, runs, (struct td_job_change){.set = 1u << 2, .limit_s = 1});
+    assert_int_equal(w->last_limit, 60);
+    update(f, 1000, waits, (struct td_job_change){.set = 1u << 2, .limit_s = 0});
+    film_expect_refused(f, TD_E_TIME_LIMIT);
+}
+
 static void nice_and_priority(void **state)
 {
     struct film *f = *state;
@@ -624,6 +650,35 @@ static void kinds_of_refusals_are_bounded(void **state)
     film_restart(f, true);
 }
 
+static void knock(struct film *f, const char *node, const char *address)
+{
+    const struct td_ev_access_refused ev = {.request = "ENROL", .node = node, .address = address, .bus = true, .count = 1, .text = "no"};
+    td_vec_push(&f->inbox, ((struct td_input){.kind = TD_IN_AUDIT, .id = TD_EV_ACCESS_REFUSED, .body = &ev}));
+    film_run(f);
+}
+
+static void refused_strangers_are_told_apart(void **state)
+{
+    struct film *f = *state;
+    film_start(f);
+    uint64_t seq = td_core_seq(f->core);
+    knock(f, "a", "10.0.0.1");
+    knock(f, "b", "10.0.0.1");
+    knock(f, "a", "10.0.0.2");
+    knock(f, "a", "10.0.0.1");
+    assert_true(td_core_seq(f->core) == seq + 3); /* the first of each at once */
+    for (uint32_t i = 0; i < 2 * TD_MAX_REFUSED_STRANGERS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "x%u", i);
+        knock(f, name, "10.0.0.3");
+    }
+    assert_true(td_core_seq(f->core) == seq + TD_MAX_REFUSED_STRANGERS + 1); /* those beyond are one */
+    uint32_t job = film_submit(f, .uid = 1000, .cores = 1, .hold = true);
+    seq = td_core_seq(f->core);
+    film_cancel(f, 2000, job);
+    assert_true(td_core_seq(f->core) == seq + 1); /* and keep no user out */
+}
+
 /* A front's key is no node's, nor the other way round, over a snapshot, too. */
 static void keys_of_fronts_are_no_workers(void **state)
 {
@@ -861,6 +916,7 @@ int main(void)
         FILM(who_cannot_run_anywhere_is_told_at_once),
         FILM(configured_nodes_count_before_they_come),
         FILM(partitions_and_their_limits),
+        FILM(limits_are_rounded_up),
         FILM(the_tier_goes_before_the_order),
         FILM(several_partitions_and_the_first_award_wins),
         FILM(a_repeated_submission_gets_the_first_answer),
@@ -881,6 +937,7 @@ int main(void)
         FILM(a_round_is_measured_in_microseconds_where_the_stopwatch_is_told),
         FILM(tokens_are_revoked_and_bounded),
         FILM(kinds_of_refusals_are_bounded),
+        FILM(refused_strangers_are_told_apart),
         FILM(keys_of_fronts_are_no_workers),
         FILM(keys_are_rotated_and_revoked),
         FILM(keys_of_users_are_their_own_and_operators),

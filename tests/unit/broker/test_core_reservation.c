@@ -9,7 +9,7 @@
 #define HOUR (60 * MIN)
 
 enum { START = 1 << 3, END = 1 << 4, DURATION = 1 << 5, NODES = 1 << 6, COUNT = 1 << 7, USERS = 1 << 8, ACCOUNTS = 1 << 9,
-       PARTITION = 1 << 10, FEATURES = 1 << 11, FLAGS = 1 << 12 };
+       FLAGS = 1 << 12 };
 
 static const char *const policies[] = {"fifo", "easy", "sjbf", "conservative", "tender"};
 
@@ -228,6 +228,16 @@ static void what_cannot_be_is_refused_in_words(void **state)
     ask(f, true, (struct td_reservation_ask){.set = START | NODES, .start_ms = f->now + HOUR, .nodes = "n2"});
     film_expect_refused(f, TD_E_INVALID_REQUEST);
     assert_non_null(strstr(f->text, "Users"));
+    ask(f, true, (struct td_reservation_ask){.set = START | NODES | USERS, .start_ms = f->now + HOUR, .users = "ann"});
+    film_expect_refused(f, TD_E_INVALID_NODE);
+    ask(f, true, (struct td_reservation_ask){.set = START | DURATION | NODES | USERS, .start_ms = INT64_MAX, .duration_s = 60, .users = "ann",
+                                             .nodes = "n2"});
+    film_expect_refused(f, TD_E_INVALID_TIME);
+    ask(f, true, (struct td_reservation_ask){.set = START | END | NODES | USERS, .start_ms = f->now + HOUR, .end_ms = INT64_MIN,
+                                             .users = "ann", .nodes = "n2", .zone_s = INT64_MAX});
+    film_expect_refused(f, TD_E_INVALID_TIME);
+    ask(f, true, (struct td_reservation_ask){.set = START | NODES | USERS | 1u << 30, .start_ms = f->now + HOUR, .nodes = "n2", .users = "ann"});
+    film_expect_refused(f, TD_E_NOT_SUPPORTED);
     struct td_set_reservation m = {.create = true};
     film_request(f, 1000, TD_MSG_SET_RESERVATION, &m);
     film_expect_refused(f, TD_E_DENIED);

@@ -440,8 +440,10 @@ static void a_start_is_sent_until_it_is_answered(void **state)
     uint32_t job;
     struct film *f = one_node(state, 2, &job);
     struct film_worker *w = &f->workers[0];
+    f->settings.limit_round_s = 60;
+    film_configure(f);
     w->lazy_steps = true;
-    expect_step(film_ask(f, .job = job, .limit_s = 60), 0);
+    expect_step(film_ask(f, .job = job, .limit_s = 1), 0); /* in minutes, as jobs' */
     assert_int_equal(w->starts, 1);
     film_advance(f, 1500);
     assert_int_equal(w->starts, 2);

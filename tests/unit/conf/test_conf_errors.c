@@ -89,6 +89,7 @@ static const struct slip slips[] = {
     {.slurm = NODES, .cgroup = "ConstrainCore=yes\n", .words = "cgroup.conf line 1: unknown key 'ConstrainCore' (did you mean ConstrainCores?)"},
     {.slurm = NODES, .tender = "Lease=5\n", .words = "tender.conf line 1: unknown key 'Lease'"},
     {.slurm = NODES, .tender = "LeaseTime=0\n", .words = "tender.conf line 1: LeaseTime: 0 is below 1"},
+    {.slurm = NODES, .tender = "TimeLimitResolution=120\n", .words = "tender.conf line 1: TimeLimitResolution: 120 is above 60"},
     {.slurm = NODES, .tender = "PurgeJobAfter=2weeks\n", .words = "tender.conf line 1: PurgeJobAfter: '2weeks' is not an age (12month, 30days, 48hours; 0 = for ever)"},
     {.slurm = NODES, .tender = "NodeFence=on\n", .words = "tender.conf line 1: NodeFence: unknown word 'on'"},
     {.slurm = "SlurmdTimeout=62\n" NODES, .tender = "NodeFence=kill\n", .words = "tender.conf line 1: NodeFence=kill wants a SlurmdTimeout of 63 or more (LeaseTime=30, KillWait=30 and 3 s); it is 62"},

@@ -196,7 +196,7 @@ static void syntax_of_lines(void **state)
 
     folder_put(f, "more.conf", "partitionname=DEFAULT State=DOWN MaxTime=30\n"
                                "PARTITIONNAME=two NODES=a1,b[08-10]\n");
-    folder_put(f, "tender.conf", "LeaseTime = 5 # blanks\nAdmins=0,root,1234\n");
+    folder_put(f, "tender.conf", "LeaseTime = 5 # blanks\nTimeLimitResolution=1\nAdmins=0,root,1234\n");
     const struct td_conf *c = folder_conf(
         f, "\xef\xbb\xbf# a byte order mark, carriage returns, blanks, quotes, continuations\r\n"
            "clustername = Korea\r\n"
@@ -218,6 +218,7 @@ static void syntax_of_lines(void **state)
     assert_int_equal(c->settings.kill_wait_s, 11);
     assert_int_equal(c->settings.min_job_age_s, 20);
     assert_int_equal(c->settings.lease_ms, 5000);
+    assert_int_equal(c->settings.limit_round_s, 1);
     assert_int_equal(c->settings.admins.n, 3);
     assert_int_equal(c->settings.admins.v[1], 0);
     assert_int_equal(c->settings.admins.v[2], 1234);
@@ -293,6 +294,7 @@ static void what_is_counted(void **state)
     const struct td_conf *c = folder_conf(f, "SelectType=select/linear\nSchedulerType=sched/builtin\nReturnToService=2\n"
                                              "DefMemPerNode=100\nMaxMemPerCPU=50\nOverTimeLimit=UNLIMITED\nJobRequeue=0\n"
                                              "MaxJobCount=10\nMaxArraySize=100\nNodeName=a\nPartitionName=p Nodes=a\n");
+    assert_int_equal(c->settings.limit_round_s, 60);
     assert_string_equal(c->settings.backfill, "conservative");
     assert_int_equal(c->settings.depth, 20);
     assert_true(c->partitions.v[0].exclusive);

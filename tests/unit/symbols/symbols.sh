@@ -11,7 +11,7 @@ export LC_ALL=C
 
 allowed='
   td_[a-z0-9_]*
-  malloc calloc realloc free abort
+  malloc calloc realloc aligned_alloc madvise free abort
   memcpy memmove memset memcmp memchr memrchr memmem
   strlen strnlen strcmp strncmp strchr strrchr strstr strspn strcspn strpbrk
   qsort bsearch
