@@ -305,7 +305,7 @@ static void note_closings(struct pass *pass, uint32_t pos, const struct shape *s
         int64_t last = until == TD_FOREVER ? TD_FOREVER : TD_MAX(until - (int64_t)limit_s * 1000, from);
         for (; k < n && was[k].at <= from; k++)
             capacity = was[k].capacity;
-        struct rise opens = {from, pos, capacity}, closes = {last + 1, pos, 0};
+        struct rise opens = {from, pos, capacity};
         td_vec_push(&ps->rises, opens);
         for (; k < n && was[k].at <= last; k++) {
             capacity = was[k].capacity;
@@ -313,8 +313,9 @@ static void note_closings(struct pass *pass, uint32_t pos, const struct shape *s
         }
         if (last == TD_FOREVER)
             return;
-        td_vec_push(&ps->rises, closes);
         at = last + 1;
+        struct rise closes = {at, pos, 0};
+        td_vec_push(&ps->rises, closes);
     }
 }
 
