@@ -119,6 +119,20 @@ static void answer_ping(struct shell *s, const struct shell_from *from, uint64_t
     shell_answer_later(s, from->peer, request, TD_MSG_PONG, p);
 }
 
+/* Names of a reservation's users are those of this host, as are those of who submits. */
+static int users_known(const char *list, struct td_error *err)
+{
+    for (const char *s = list ? list : ""; *s;) {
+        size_t len = strcspn(s, ",");
+        td_autofree char *name = td_strndup(s + (*s == '-'), len - (*s == '-'));
+        uint32_t uid;
+        if (len && !shell_user_parse(name, &uid))
+            return td_fail(err, TD_E_INVALID_USER, "%s: %s", td_error_words(TD_E_INVALID_USER), name);
+        s += len + (s[len] == ',');
+    }
+    return 0;
+}
+
 /* Writes go into the core as they are, but for what only the shell can know: contents of blobs, names of users. */
 static int write_prepare(struct shell *s, const struct shell_from *from, const struct td_frame *f, struct td_error *err)
 {
@@ -130,6 +144,8 @@ static int write_prepare(struct shell *s, const struct shell_from *from, const s
         return shell_user_to_number(s, &((struct td_register_user_key *)f->body)->user, err);
     if (f->id == TD_MSG_REVOKE_USER_KEY)
         return shell_user_to_number(s, &((struct td_revoke_user_key *)f->body)->user, err);
+    if (f->id == TD_MSG_SET_RESERVATION)
+        return users_known(((const struct td_set_reservation *)f->body)->ask.users, err);
     if (f->id == TD_MSG_CANCEL)
         return shell_users_to_numbers(s, &((struct td_cancel *)f->body)->filter, err);
     return 0;

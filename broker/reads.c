@@ -53,6 +53,7 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         struct td_partitions partitions;
         struct td_keys keys;
         struct td_user_keys user_keys;
+        struct td_reservations reservations;
     } m;
     switch (a->id) {
     case TD_MSG_JOBS:
@@ -66,6 +67,9 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         break;
     case TD_MSG_KEYS:
         m.keys = (struct td_keys){.more = more, .now_ms = now_ms};
+        break;
+    case TD_MSG_RESERVATIONS:
+        m.reservations = (struct td_reservations){.more = more, .now_ms = now_ms};
         break;
     case TD_MSG_USER_KEYS:
         m.user_keys = (struct td_user_keys){.more = more, .now_ms = now_ms};
@@ -461,6 +465,29 @@ static void read_user_keys(struct shell *s, const struct shell_read *r)
     answer_end(&a);
 }
 
+static bool visit_reservation(void *ctx, const struct td_reservation_info *row)
+{
+    struct answer *a = ctx;
+    return answer_row(a, a->pick, row);
+}
+
+static void read_reservations(struct shell *s, const struct shell_read *r)
+{
+    const struct td_query_reservations *q = r->body;
+    struct answer a;
+    answer_begin_of(&a, s, r, TD_MSG_RESERVATIONS, &td_rec_reservation_info);
+    td_core_reservations(s->core, q->name, visit_reservation, &a);
+    answer_end(&a);
+}
+
+static void read_licenses(struct shell *s, const struct shell_read *r)
+{
+    const struct td_license_info *rows = NULL;
+    uint32_t n = td_core_licenses(s->core, &s->arena, &rows);
+    const struct td_licenses m = {.rows = {rows, n}};
+    shell_reply(s, r->from.peer, r->request, TD_MSG_LICENSES, &m);
+}
+
 struct script_find {
     struct td_arena *arena;
     struct td_job_info info;
@@ -518,6 +545,8 @@ static const struct {
     {TD_MSG_QUERY_TOKENS, read_tokens},
     {TD_MSG_QUERY_KEYS, read_keys},
     {TD_MSG_QUERY_USER_KEYS, read_user_keys},
+    {TD_MSG_QUERY_RESERVATIONS, read_reservations},
+    {TD_MSG_QUERY_LICENSES, read_licenses},
 };
 
 bool shell_is_read(uint32_t id)

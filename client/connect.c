@@ -243,6 +243,29 @@ int client_steps(struct client *c, uint32_t job, struct client_steps *ret, struc
     return r;
 }
 
+int client_reservations(struct client *c, const char *name, struct td_reservation_info_list *ret, struct td_error *err)
+{
+    struct td_query_reservations q = {.name = name};
+    struct td_reservation_info_list all = {0};
+    void *body = NULL;
+    int r = client_ask(c, TD_MSG_QUERY_RESERVATIONS, &q, TD_MSG_RESERVATIONS, &body, err);
+
+    for (; r == 0; r = client_more(c, TD_MSG_RESERVATIONS, &body, err)) {
+        const struct td_reservations *m = body;
+        struct td_reservation_info *v = td_arena_alloc(&c->arena, (all.n + m->rows.n + 1) * sizeof(*v));
+        if (all.n)
+            memcpy(v, all.v, all.n * sizeof(*v));
+        if (m->rows.n)
+            memcpy(v + all.n, m->rows.v, m->rows.n * sizeof(*v));
+        all = (struct td_reservation_info_list){v, all.n + m->rows.n};
+        if (!m->more) {
+            *ret = all;
+            return 0;
+        }
+    }
+    return r;
+}
+
 int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err)
 {
     struct td_query_partitions q = {.name = name};

@@ -49,6 +49,8 @@ int client_nodes(struct client *c, const char *nodes, struct client_nodes *ret, 
 int client_steps(struct client *c, uint32_t job, struct client_steps *ret, struct td_error *err); /* 0: of all; scripts too */
 int client_partitions(struct client *c, const char *name, struct td_partition_info_list *ret, struct td_error *err);
 
+int client_reservations(struct client *c, const char *name, struct td_reservation_info_list *ret, struct td_error *err); /* NULL: all */
+
 /* "12", "12_3", "12_[1-3,7]", "12_*". Error: INVALID_JOB naming the text. */
 int client_sel_parse(struct td_arena *a, const char *text, struct td_job_sel *ret, struct td_error *err);
 /* "12", "12_3", with ".0" or ".batch" for one of its steps; TD_INFINITE: all of them. */

@@ -239,6 +239,8 @@ void completion_print(const struct command *const *cmds, uint32_t n, struct td_b
                      "        [ \"$prev\" = -n ] && [ \"$1\" != sinfo ] ||\n"
                      "            COMPREPLY=($(compgen -W \"$(sinfo -h -N -o %N 2>/dev/null)\" -- \"$cur\")); return ;;\n"
                      "    -j|--jobs) COMPREPLY=($(compgen -W \"$(squeue -h -o %A 2>/dev/null)\" -- \"$cur\")); return ;;\n"
+                     "    -R|--reservation) COMPREPLY=($(compgen -W \"$(sinfo -h -T 2>/dev/null | awk '$2 ~ /ACTIVE/ {print $1}')\" -- \"$cur\")); return ;;\n"
+                     "    -L|--licenses) COMPREPLY=($(compgen -W \"$(scontrol -o show licenses 2>/dev/null | sed -n 's/^LicenseName=\\([^ ]*\\).*/\\1/p')\" -- \"$cur\")); return ;;\n"
                      "    esac\n"
                      "    case $cur in\n"
                      "    -*) COMPREPLY=($(compgen -W \"$(_tender_words \"$cmd\")\" -- \"$cur\"))\n"

@@ -41,21 +41,21 @@ static const struct word {
     uint32_t op;    /* enum td_op of scontrol_op */
     const char *help;
 } words[] = {
-    {"show", 1, scontrol_show, 0, "show job|step|node|partition [NAMES...], config, hostnames|hostlist [LIST]"},
+    {"show", 1, scontrol_show, 0, "show job|step|node|partition|reservation|licenses [NAMES...], config, hostnames|hostlist [LIST]"},
     {"hold", 1, scontrol_op, TD_OP_HOLD, "hold jobs: IDS, or jobname=NAME"},
     {"uhold", 1, scontrol_op, TD_OP_UHOLD, "hold jobs so that their user may release them"},
     {"release", 1, scontrol_op, TD_OP_RELEASE, "release held jobs"},
     {"requeue", 1, scontrol_op, TD_OP_REQUEUE, "end jobs and queue them again"},
     {"requeuehold", 1, scontrol_op, TD_OP_REQUEUEHOLD, "the same, held"},
-    {"update", 1, scontrol_update, 0, "update jobid=IDS NAME=VALUE..., or nodename=NODES state=STATE [reason=TEXT]"},
-    {"delete", 1, scontrol_delete, 0, "delete nodename=NODES: nodes that joined by themselves, and on which nothing runs"},
+    {"update", 1, scontrol_update, 0, "update jobid=IDS NAME=VALUE..., nodename=NODES state=STATE [reason=TEXT], or reservationname=NAME NAME=VALUE..."},
+    {"delete", 1, scontrol_delete, 0, "delete reservationname=NAME, or nodename=NODES: nodes that joined by themselves, and on which nothing runs"},
+    {"create", 1, scontrol_create, 0, "create reservation StartTime=TIME Duration=TIME|EndTime=TIME Nodes=LIST|ALL|NodeCnt=N Users=LIST ..."},
     {"write", 1, scontrol_write, 0, "write batch_script JOB [FILE]: a job's script, - for standard output"},
     {"ping", 0, scontrol_ping, 0, "does the broker answer"},
     {"reconfigure", 0, scontrol_reconfigure, 0, "read the configuration again"},
     {"shutdown", 0, scontrol_shutdown, 0, "stop the broker; jobs go on"},
     {"version", 0, scontrol_version, 0, "the version"},
     {"help", 0, scontrol_help, 0, "these words"},
-    {"create", 1, scontrol_refuse, 0, NULL},
     {"suspend", 1, scontrol_refuse, 0, NULL},
     {"resume", 1, scontrol_refuse, 0, NULL},
     {"notify", 1, scontrol_refuse, 0, NULL},
@@ -195,8 +195,18 @@ const struct command scontrol_command = {
     .name = "scontrol",
     .synopsis = "[OPTIONS] WORD [ARGUMENTS...]",
     .summary = "look at and change jobs, nodes and the cluster",
-    .about = "scontrol shows jobs, nodes, partitions and the configuration in full, holds, releases, requeues and updates\n"
-             "jobs, and sets the state of nodes. scontrol help lists its words; they may be shortened.\n"
+    .about = "scontrol shows jobs, nodes, partitions, reservations, licences and the configuration in full, holds, releases,\n"
+             "requeues and updates jobs, sets the state of nodes, and keeps nodes for some. scontrol help lists its words; they\n"
+             "may be shortened.\n\n"
+             "create reservation, update reservationname=NAME and delete reservationname=NAME are an operator's. Keys:\n"
+             "ReservationName= (made up where it is left out), StartTime= (now, now+5minutes, 16:00, a date), EndTime= or Duration=\n"
+             "(minutes, or as a time limit; a year where neither is said), Nodes= (a list, or ALL) or NodeCnt= (those free soonest),\n"
+             "Users= and Accounts= (names; -name: all but these; a job must be good for both), PartitionName=, Features=, Comment=,\n"
+             "Flags=. Nodes, Users, Accounts and Flags are added to and taken from with += and -=. Flags: MAINT and OVERLAP take\n"
+             "nodes that another reservation has, IGNORE_JOBS those on which jobs may still run then; HOURLY, DAILY, WEEKDAY,\n"
+             "WEEKEND, WEEKLY: again and again, by the same offset from UTC; FLEX: its jobs may begin before it, end after it\n"
+             "and use other nodes too; PART_NODES: with Nodes=ALL those of PartitionName; NO_HOLD_JOBS_AFTER_END: who still waits\n"
+             "for it at its end waits without it, else he is held. Other keys and flags of Slurm are refused by name.\n\n"
              "What the Reason of a waiting job comes from, tender explain JOB tells in sentences with numbers.",
     .options = options,
     .usage_exit = 1,

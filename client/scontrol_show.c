@@ -5,6 +5,7 @@
 
 #include "render/job.h"
 #include "render/node.h"
+#include "render/reservation.h"
 #include "render/step.h"
 #include "render/value.h"
 #include "say.h"
@@ -22,7 +23,8 @@ static int missing(const struct scontrol *s, struct named *names, int r, struct 
 {
     if (r == 0)
         return 0;
-    if (r != -TD_E_INVALID_JOB && r != -TD_E_INVALID_NODE && r != -TD_E_INVALID_PARTITION)
+    if (r != -TD_E_INVALID_JOB && r != -TD_E_INVALID_NODE && r != -TD_E_INVALID_PARTITION &&
+        r != -TD_E_RESERVATION && r != -TD_E_INVALID_LICENSE)
         return r;
     if (!s->quiet)
         say_plain("%s%s", names->error, err->text);
@@ -256,6 +258,82 @@ static int show_partition(struct scontrol *s, struct named *names, struct td_err
     return r;
 }
 
+static int show_reservation(struct scontrol *s, struct named *names, struct td_error *err)
+{
+    struct td_reservation_info_list rows = {0};
+    struct td_buf out = {0};
+    uint32_t shown = 0;
+    int r = client_reservations(&s->client, NULL, &rows, err);
+
+    if (s->json)
+        td_buf_puts(&out, "{\n  \"reservations\": [");
+    for (uint32_t k = 0; r == 0 && k < TD_MAX(names->n, 1u); k++) {
+        bool found = names->n == 0;
+        for (uint32_t i = 0; i < rows.n; i++) {
+            if (names->n && !td_str_equal(rows.v[i].is.name, names->v[k]))
+                continue;
+            found = true;
+            if (s->json) {
+                td_buf_puts(&out, shown++ ? ",\n    " : "\n    ");
+                td_wire_json(&out, &td_rec_reservation_info, &rows.v[i], TD_SEE_OWNER);
+            } else {
+                reservation_text(&out, &rows.v[i], s->oneliner);
+            }
+        }
+        if (!found)
+            r = missing(s, names, td_fail(err, TD_E_RESERVATION, "Reservation %s not found", names->v[k]), err);
+    }
+    if (s->json)
+        td_buf_puts(&out, shown ? "\n  ]\n}\n" : "]\n}\n");
+    else if (r == 0 && !rows.n && !names->n)
+        td_buf_puts(&out, "No reservations in the system\n");
+    if (r == 0)
+        say_out(&out);
+    td_buf_release(&out);
+    return r;
+}
+
+static int show_licenses(struct scontrol *s, struct named *names, struct td_error *err)
+{
+    struct td_query_licenses q = {0};
+    struct td_buf out = {0};
+    void *body = NULL;
+    uint32_t shown = 0;
+    int r = client_ask(&s->client, TD_MSG_QUERY_LICENSES, &q, TD_MSG_LICENSES, &body, err);
+
+    if (r < 0)
+        return r;
+    const struct td_licenses *m = body;
+    if (s->json)
+        td_buf_puts(&out, "{\n  \"licenses\": [");
+    for (uint32_t i = 0; i < m->rows.n; i++) {
+        const struct td_license_info *l = &m->rows.v[i];
+        bool wanted = names->n == 0;
+        for (uint32_t k = 0; k < names->n; k++)
+            wanted |= td_str_equal(names->v[k], l->name);
+        if (!wanted)
+            continue;
+        if (s->json) {
+            td_buf_puts(&out, shown ? ",\n    " : "\n    ");
+            td_wire_json(&out, &td_rec_license_info, l, TD_SEE_OWNER);
+        } else {
+            td_buf_putf(&out, "LicenseName=%s%sTotal=%llu Used=%llu Free=%llu Reserved=0 Remote=no\n", l->name, s->oneliner ? " " : "\n    ",
+                        (unsigned long long)l->total, (unsigned long long)l->used,
+                        (unsigned long long)(l->total - TD_MIN(l->total, l->used)));
+        }
+        shown++;
+    }
+    if (s->json)
+        td_buf_puts(&out, shown ? "\n  ]\n}\n" : "]\n}\n");
+    else if (!shown && !names->n)
+        td_buf_puts(&out, "No licenses configured in Slurm.\n");
+    else if (!shown)
+        r = missing(s, names, td_fail(err, TD_E_INVALID_LICENSE, "License %s not found", names->v[0]), err);
+    say_out(&out);
+    td_buf_release(&out);
+    return r;
+}
+
 static int show_config(struct scontrol *s, struct named *names TD_UNUSED, struct td_error *err)
 {
     struct td_query_config q = {0};
@@ -344,6 +422,9 @@ static const struct entity {
     {"nodes", 1, show_node, "", false},
     {"partitions", 1, show_partition, "", false},
     {"steps", 2, show_step, "", false},
+    {"reservationname", 1, show_reservation, "", false},
+    {"reservations", 1, show_reservation, "", false},
+    {"licenses", 1, show_licenses, "", false},
     {"configuration", 1, show_config, "slurm_load_ctl_conf error: ", true},
 };
 
@@ -398,7 +479,7 @@ static int too_many(void)
 int scontrol_show(struct scontrol *s, char **words, uint32_t n)
 {
     static const char *const absent[] = {"aliases", "assoc_mgr", "bbstat", "burstbuffer", "daemons", "dwstat",
-                                         "federation", "licenses", "reservations", "slurmd", "topology"};
+                                         "federation", "slurmd", "topology"};
     const char *what = words[1], *list = n > 2 ? words[2] : strchr(what, '=') ? strchr(what, '=') + 1 : NULL;
     td_autofree char *key = td_strndup(what, strcspn(what, "="));
     struct td_error err = {0};

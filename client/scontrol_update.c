@@ -299,14 +299,18 @@ static int update_node(struct scontrol *s, char **words, uint32_t n)
 
 int scontrol_update(struct scontrol *s, char **words, uint32_t n)
 {
-    bool job = false, node = false;
+    bool job = false, node = false, reservation = false;
 
     for (uint32_t i = 1; i < n; i++) {
         job |= behind(words[i], "jobid") || behind(words[i], "job");
         node |= behind(words[i], "nodename") != NULL;
-        if (behind(words[i], "partitionname") || behind(words[i], "reservationname") || behind(words[i], "reservation")) {
-            say_plain("Updating partitions and reservations is not supported yet: change slurm.conf, then scontrol "
-                      "reconfigure");
+        reservation |= behind(words[i], "reservationname") || behind(words[i], "reservation");
+    }
+    if (reservation && !job && !node)
+        return scontrol_set_reservation(s, words, n, false);
+    for (uint32_t i = 1; i < n; i++) {
+        if (behind(words[i], "partitionname")) {
+            say_plain("Updating partitions is not supported yet: change slurm.conf, then scontrol reconfigure");
             return 1;
         }
     }
@@ -314,7 +318,7 @@ int scontrol_update(struct scontrol *s, char **words, uint32_t n)
         return update_job(s, words, n);
     if (node && !job)
         return update_node(s, words, n);
-    say_plain("No valid entity in update command\nInput line must include \"NodeName\" or \"JobId\"");
+    say_plain("No valid entity in update command\nInput line must include \"NodeName\", \"JobId\" or \"ReservationName\"");
     return 1;
 }
 
@@ -416,20 +420,27 @@ int scontrol_shutdown(struct scontrol *s, char **words TD_UNUSED, uint32_t n TD_
     return ask(s, TD_MSG_SHUTDOWN, &m, "slurm_shutdown error: ");
 }
 
-/* --- delete nodename= ---------------------------------------------------------------------------------------------- */
+/* --- delete nodename=, reservationname= ---------------------------------------------------------------------------------------------- */
 
 int scontrol_delete(struct scontrol *s, char **words, uint32_t n)
 {
     struct td_delete_node m = {0};
 
+    if (n == 3 && td_str_casecmp(words[1], "reservation") == 0)
+        return scontrol_delete_reservation(s, words[2]);
     for (uint32_t i = 1; i < n; i++) {
         const char *v = behind(words[i], "nodename");
-        if (behind(words[i], "partitionname") || behind(words[i], "reservationname") || behind(words[i], "reservation")) {
-            say_plain("Deleting partitions and reservations is not supported yet: change slurm.conf, then scontrol reconfigure");
+        const char *name = behind(words[i], "reservationname");
+        if (!name)
+            name = behind(words[i], "reservation");
+        if (name && n == 2)
+            return scontrol_delete_reservation(s, name);
+        if (behind(words[i], "partitionname")) {
+            say_plain("Deleting partitions is not supported yet: change slurm.conf, then scontrol reconfigure");
             return 1;
         }
         if (!v || m.nodes) {
-            say_plain("Invalid option: %s\nInput line must include \"NodeName\"", words[i]);
+            say_plain("Invalid option: %s\nInput line must include \"NodeName\" or \"ReservationName\"", words[i]);
             return 1;
         }
         m.nodes = v;

@@ -243,6 +243,8 @@ void session_environ(const struct session *s, const struct submit *request, stru
     put(out, "SLURM_JOB_PARTITION", j->partition);
     put(out, "SLURM_JOB_ACCOUNT", j->spec.account);
     put(out, "SLURM_JOB_QOS", j->spec.qos);
+    put(out, "SLURM_JOB_RESERVATION", j->spec.reservation);
+    put(out, "SLURM_JOB_LICENSES", j->spec.licenses);
     put_number(out, "SLURM_JOB_UID", j->uid);
     put_number(out, "SLURM_JOB_GID", j->gid);
     put(out, "SLURM_JOB_USER", j->spec.user_name);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "render/reservation.h"
 #include "render/value.h"
 #include "say.h"
 #include "sinfo.h"
@@ -48,7 +49,7 @@ static const struct option options[] = {
     {"nodes", 'n', "NODES", opt_str, AT(filter.nodes), "these nodes", NULL, false},
     {"noheader", 'h', NULL, opt_flag, AT(no_header), "no heading", NULL, false},
     {"partition", 'p', "NAMES", opt_list, AT(filter.partitions), "these partitions", "SINFO_PARTITION", false},
-    {"reservation", 'T', NULL, opt_refuse, 0, "there are no reservations yet", NULL, false},
+    {"reservation", 'T', NULL, opt_flag, AT(reservations), "reservations, and not nodes", NULL, false},
     {"responding", 'r', NULL, opt_flag, AT(filter.responding), "only nodes that respond", NULL, false},
     {"sort", 'S', "FIELDS", opt_str, AT(sort), "order by these letters, each with + or -: #P,-t", "SINFO_SORT", false},
     {"states", 't', "STATES", take_states, AT(filter.states), "nodes in these states", NULL, false},
@@ -154,6 +155,18 @@ static int render(const struct sinfo *s, const struct td_partition_info_list *pa
     return r;
 }
 
+static int take_reservations(const struct sinfo *s, struct client *c, struct sinfo_picture *ret, struct td_error *err)
+{
+    struct td_reservation_info_list rows = {0};
+    int r = client_reservations(c, NULL, &rows, err);
+
+    if (r == 0 && !rows.n)
+        td_buf_puts(&ret->text, "No reservations in the system\n");
+    else if (r == 0)
+        reservation_table(&ret->text, &rows, !s->no_header);
+    return r;
+}
+
 int sinfo_take(const struct sinfo *s, struct sinfo_picture *ret, struct td_error *err)
 {
     struct client c = {0};
@@ -162,6 +175,12 @@ int sinfo_take(const struct sinfo *s, struct sinfo_picture *ret, struct td_error
     int r = client_open(&c, err);
 
     *ret = (struct sinfo_picture){0};
+    if (s->reservations) {
+        if (r == 0)
+            r = take_reservations(s, &c, ret, err);
+        client_close(&c);
+        return r;
+    }
     if (r == 0)
         r = client_partitions(&c, NULL, &parts, err);
     if (r == 0)
@@ -217,6 +236,8 @@ static int run(int argc, char **argv)
         r = option_parse(&p, argc, argv, &err);
     if (r == 0 && p.words.n)
         r = td_fail(&err, TD_E_USAGE, "Unrecognized option: %s", p.words.v[0]);
+    if (r == 0 && s.reservations && (s.watch || s.json || s.format || s.names || s.by_node || s.summary || s.reasons))
+        r = td_fail(&err, TD_E_USAGE, "--reservation goes with -h and -i alone (scontrol --json show reservation has JSON)");
     if (r == 0 && s.watch && s.every_s)
         r = td_fail(&err, TD_E_USAGE, "--watch does not go with --iterate");
     if (r < 0) {

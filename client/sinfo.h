@@ -6,7 +6,7 @@
 #include "render/node.h"
 
 struct sinfo {
-    bool no_header, long_form, by_node, summary, reasons, exact, json, watch;
+    bool no_header, long_form, by_node, summary, reasons, exact, json, watch, reservations;
     const char *format, *names, *sort;
     uint32_t every_s;
     struct node_filter filter;

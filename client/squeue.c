@@ -154,7 +154,7 @@ static const struct option options[] = {
     {"iterate", 'i', "SECONDS", take_every, AT(every_s), "show it again and again", NULL, false},
     {"jobs", 'j', "IDS", take_jobs, 0, "these jobs: 12, 12_3, 12_[1-3]", NULL, false},
     {"json", 0, NULL, opt_flag, AT(json), "as JSON", NULL, false},
-    {"licenses", 'L', "NAMES", opt_refuse, 0, "licences are not kept yet", NULL, false},
+    {"licenses", 'L', "NAMES", opt_refuse, 0, "jobs are not listed by licence (-O licenses shows them)", NULL, false},
     {"local", 0, NULL, opt_warn, 0, "every listing is of the local cluster", NULL, false},
     {"long", 'l', NULL, opt_flag, AT(long_form), "more columns, and the date", NULL, false},
     {"me", 0, NULL, opt_flag, AT(me), "my own jobs", NULL, false},

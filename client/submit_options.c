@@ -270,6 +270,17 @@ TAKE(submit_take_wait_all_nodes)
     return 0; /* a batch script starts when all its nodes have taken the award: 1 is how it always is, 0 allows it */
 }
 
+TAKE(submit_take_licenses)
+{
+    struct td_license one;
+    int r = 0;
+
+    for (const char *at = value; (r = td_license_next(&at, &one, err)) > 0;)
+        ;
+    SUBMIT(p)->spec.licenses = td_arena_strdup(p->arena, value);
+    return r;
+}
+
 TAKE(submit_take_text)
 {
     char *text = td_arena_strdup(p->arena, value);

@@ -8,7 +8,7 @@
 
 #include "submit.h"
 
-option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive, submit_take_gpus, submit_take_gpus_per_node, submit_take_gpus_per_task, submit_take_gres, submit_take_hosts, submit_take_mail, submit_take_memory, submit_take_moment, submit_take_nice, submit_take_nodefile, submit_take_nodes, submit_take_open_mode, submit_take_propagate, submit_take_requeue, submit_take_signal, submit_take_text, submit_take_time, submit_take_tmp, submit_take_wait_all_nodes;
+option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive, submit_take_gpus, submit_take_gpus_per_node, submit_take_gpus_per_task, submit_take_gres, submit_take_hosts, submit_take_licenses, submit_take_mail, submit_take_memory, submit_take_moment, submit_take_nice, submit_take_nodefile, submit_take_nodes, submit_take_open_mode, submit_take_propagate, submit_take_requeue, submit_take_signal, submit_take_text, submit_take_time, submit_take_tmp, submit_take_wait_all_nodes;
 
 #define AT(field) offsetof(struct submit, field)
 #define LAYOUT "not honoured yet: tasks are placed by CPUs, memory and devices alone"
@@ -20,7 +20,7 @@ option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive,
     {"contiguous", 0, NULL, opt_flag, AT(need.contiguous), "neighbouring nodes (refused: not supported yet)", NULL, false}, \
     {"cpus-per-gpu", 0, "N", opt_u32, AT(need.cpus_per_gpu), "CPUs for each GPU", E "CPUS_PER_GPU", false}, \
     {"cpus-per-task", 'c', "N", opt_u32, AT(need.cpus_per_task), "CPUs of each task", E "CPUS_PER_TASK", false}, \
-    {"deadline", 0, "TIME", submit_take_moment, AT(spec.deadline_ms), "give up if it cannot end by then (refused: not supported yet)", NULL, false}, \
+    {"deadline", 0, "TIME", submit_take_moment, AT(spec.deadline_ms), "give up if it cannot end by then: 16:00, now+2hours, 2027-01-20T12:34:00", NULL, false}, \
     {"dependency", 'd', "LIST", submit_take_dependency, 0, "wait for other jobs: afterok:12:13, afterany, afternotok, after, aftercorr, singleton", NULL, false}, \
     {"exclude", 'x', "NODES", submit_take_hosts, AT(need.exc_nodes), "none of these nodes (a list, or a file with a / in its name)", NULL, false}, \
     {"gpus", 'G', "[TYPE:]N", submit_take_gpus, 0, "GPUs of the whole job", E "GPUS", false}, \
@@ -28,7 +28,7 @@ option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive,
     {"gpus-per-task", 0, "[TYPE:]N", submit_take_gpus_per_task, 0, "GPUs of each task", E "GPUS_PER_TASK", false}, \
     {"gres", 0, "LIST", submit_take_gres, 0, "devices on each node: gpu:2, gpu:TitanXp:2", E "GRES", false}, \
     {"job-name", 'J', "NAME", submit_take_text, AT(spec.name), "name of the job", E "JOB_NAME", false}, \
-    {"licenses", 'L', "LIST", submit_take_text, AT(spec.licenses), "licences it needs (refused: not supported yet)", NULL, false}, \
+    {"licenses", 'L', "LIST", submit_take_licenses, AT(spec.licenses), "licences it needs: name, name:2, name:2,name", NULL, false}, \
     {"mem", 0, "SIZE", submit_take_memory, AT(need.mem_mb_per_node), "memory on each node: 4000, 4G, 0 for all of it", E "MEM_PER_NODE", false}, \
     {"mem-per-cpu", 0, "SIZE", submit_take_memory, AT(need.mem_mb_per_cpu), "memory for each CPU", E "MEM_PER_CPU", false}, \
     {"mem-per-gpu", 0, "SIZE", submit_take_memory, AT(need.mem_mb_per_gpu), "memory for each GPU", E "MEM_PER_GPU", false}, \
@@ -42,7 +42,7 @@ option_take_fn submit_take_array, submit_take_dependency, submit_take_exclusive,
     {"partition", 'p', "NAMES", submit_take_text, AT(need.partition), "partition, or several of which the first that can starts it", E "PARTITION", false}, \
     {"propagate", 0, "[LIST]", submit_take_propagate, 0, "which limits of this shell the job gets: ALL, NONE, CORE, STACK, ...", NULL, false}, \
     {"qos", 'q', "NAME", submit_take_text, AT(spec.qos), "quality of service", E "QOS", false}, \
-    {"reservation", 0, "NAME", submit_take_text, AT(spec.reservation), "run in this reservation (refused: not supported yet)", E "RESERVATION", false}, \
+    {"reservation", 0, "NAME", submit_take_text, AT(spec.reservation), "run in this reservation: on its nodes, in its time", E "RESERVATION", false}, \
     {"time", 't', "TIME", submit_take_time, AT(spec.limit_s), "time limit: minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S", E "TIMELIMIT", false}, \
     {"time-min", 0, "TIME", submit_take_time, AT(spec.limit_min_s), "shortest limit that would do", NULL, false}, \
     {"tmp", 0, "SIZE", submit_take_tmp, 0, "temporary disk on each node", NULL, false}, \

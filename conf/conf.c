@@ -277,6 +277,26 @@ static uint32_t private_data(const struct conf_value *v)
     return bits;
 }
 
+/* Licenses=matlab:10,ansys */
+static int licenses(const struct loading *ld, const char **ret, struct td_error *err)
+{
+    const struct conf_value *v = &ld->values.v[KEY_SLURM_Licenses];
+    struct td_license one;
+    struct td_error why = {0};
+    uint32_t kinds = 0;
+    int r;
+
+    for (const char *at = v->text; (r = td_license_next(&at, &one, &why)) > 0;)
+        if (++kinds > TD_MAX_GRES_KINDS)
+            return td_fail(err, TD_E_CONF, "%s line %u: Licenses: more than %d kinds", v->file, v->line, TD_MAX_GRES_KINDS);
+    if (r < 0)
+        return td_fail(err, TD_E_CONF, "%s line %u: Licenses: %s", v->file, v->line, why.text);
+    if (v->text && strlen(v->text) > TD_MAX_TEXT_BYTES)
+        return td_fail(err, TD_E_CONF, "%s line %u: Licenses: longer than %d bytes", v->file, v->line, TD_MAX_TEXT_BYTES);
+    *ret = v->text;
+    return 0;
+}
+
 static int exclude(const struct loading *ld, enum conf_key a, enum conf_key b, struct td_error *err)
 {
     const struct conf_value *x = &ld->values.v[a], *y = &ld->values.v[b];
@@ -384,6 +404,8 @@ static int settings(struct loading *ld, struct td_error *err)
         r = users(ld, KEY_TENDER_Operators, &s->operators, err);
     if (r == 0)
         slurm_user(ld, &s->admins);
+    if (r == 0)
+        r = licenses(ld, &s->licenses, err);
     s->request_rate = num(ld, KEY_TENDER_RequestRate);
     s->private_data = private_data(&ld->values.v[KEY_SLURM_PrivateData]);
     return r;

@@ -23,7 +23,6 @@
 #define NO_PREEMPT "jobs are not preempted in this version"
 #define NO_FAIR "multifactor priority is not in this version: jobs are ordered by tier and submission"
 #define NO_REQUEUE_EXIT "exit codes do not requeue jobs"
-#define NO_RESV "reservations are not in this version"
 #define NO_LISTS "nothing lists accounts, users or their usage in this version; usage of a job is hidden with jobs"
 #define NO_STANDBY "there are no standby brokers in this version"
 #define NO_PIDFILE "no process id files are written"

@@ -130,6 +130,8 @@ static void set_job(struct env *e, const struct environ_facts *f)
     set_if(e, "SLURM_JOB_PARTITION", w->partition);
     set_if(e, "SLURM_JOB_ACCOUNT", s->account);
     set_if(e, "SLURM_JOB_QOS", s->qos);
+    set_if(e, "SLURM_JOB_RESERVATION", s->reservation);
+    set_if(e, "SLURM_JOB_LICENSES", s->licenses);
     set_number(e, "SLURM_JOB_UID", w->uid);
     set_number(e, "SLURM_JOB_GID", w->gid);
     set_if(e, "SLURM_JOB_USER", s->user_name);

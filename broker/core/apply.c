@@ -149,6 +149,7 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
     core_alloc_free(c, j);
     struct core_alloc *a = core_alloc_new(c, j, ev->places.v, ev->places.n);
     a->fenced = ev->fenced;
+    a->awarded_ms = c->time_ms;
     int64_t until = core_job_until(j, c->time_ms, j->limit_s);
     j->run_s = core_foretell(c, j, NULL);
     core_likely_learn(c, j);
@@ -158,6 +159,7 @@ static void apply_awarded(struct td_core *c, const struct td_ev_job_awarded *ev)
     j->promise_ms = 0;
     set_text(&j->detail, NULL);
     c->nwaiting_tasks--;
+    td_ledger_take_licences(c->ledger, j->id, j->attempt, j->spec->body.licenses, until);
     for (uint32_t i = 0; i < a->nparts; i++) {
         struct core_part *part = &a->parts[i];
         part->state = TD_ALLOC_AWARDED;
@@ -185,6 +187,8 @@ static void free_part(struct td_core *c, struct core_part *p)
     td_ledger_give(c->ledger, p->node->no, p->job->id, p->job->attempt);
     core_node_forget_refusals(c, p->node);
     core_part_unlink(p);
+    if (p->job->alloc->live == 0)
+        td_ledger_give_licences(c->ledger, p->job->id, p->job->attempt);
     c->dirty = true;
 }
 
@@ -230,6 +234,7 @@ static void back_to_queue(struct td_core *c, struct core_job *j)
         td_bits_clear(j->array->finished, j->task);
     if (was_over)
         core_job_set_candidates(c, j);
+    core_reservation_back(c, j);
     core_job_enqueue(c, j);
 }
 
@@ -750,6 +755,18 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         return;
     case TD_EV_USER_KEY_REVOKED:
         core_user_key_apply_revoked(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_SET:
+        core_reservation_apply_set(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_BEGAN:
+        core_reservation_apply_began(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_ROLLED:
+        core_reservation_apply_rolled(c, ev->body);
+        return;
+    case TD_EV_RESERVATION_ENDED:
+        core_reservation_apply_ended(c, ev->body);
         return;
     case TD_EV_ACCESS_REFUSED:
     case TD_EV_ADMIN_ACTED:

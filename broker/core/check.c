@@ -149,6 +149,30 @@ static bool check_node(const struct td_core *c, const struct core_node *n, struc
     return true;
 }
 
+/* What is held of each kind of licence is what the jobs with nodes asked for. */
+static bool check_licences(const struct td_core *c, struct td_error *err)
+{
+    for (uint32_t k = 0; k < td_ledger_licences(c->ledger); k++) {
+        uint64_t total, used, sum = 0;
+        const char *name = td_ledger_licence(c->ledger, k, &total, &used);
+        for (uint32_t i = 0; i < c->jobs.n; i++) {
+            const struct core_job *j = c->jobs.v[i];
+            struct td_license one;
+            struct td_error ignored;
+            if (!j->alloc || j->alloc->live == 0)
+                continue;
+            for (const char *at = j->spec->body.licenses; td_license_next(&at, &one, &ignored) == 1;)
+                sum += td_str_equal(one.name, name) ? one.count : 0;
+        }
+        if (sum != used) {
+            td_fail(err, TD_E_JOURNAL, "licences %s: jobs hold %llu, counted %llu", name, (unsigned long long)sum,
+                    (unsigned long long)used);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool td_core_check(const struct td_core *c, struct td_error *err)
 {
     uint32_t pending = 0, running = 0;
@@ -179,5 +203,5 @@ bool td_core_check(const struct td_core *c, struct td_error *err)
         if (!check_node(c, c->nodes.v[i], err))
             return false;
     }
-    return td_ledger_check(c->ledger, err) && td_queue_check(c->queue, err);
+    return core_reservations_check(c, err) && check_licences(c, err) && td_ledger_check(c->ledger, err) && td_queue_check(c->queue, err);
 }

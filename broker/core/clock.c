@@ -67,6 +67,8 @@ void core_clock_apply(struct td_core *c, const struct td_ev_clock_stepped *ev)
             core_job_enqueue(c, c->jobs.v[i]);
     }
     c->begins_next_ms = c->time_ms;
+    core_reservations_tell(c);
+    c->deadlines_next_ms = c->time_ms;
     c->dirty = true;
 }
 

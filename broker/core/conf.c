@@ -137,6 +137,7 @@ static void take_partition(struct td_core *c, const struct td_partition_conf *co
 void core_conf_build(struct td_core *c)
 {
     c->settings = c->conf->settings;
+    td_ledger_set_licences(c->ledger, c->settings.licenses);
     for (uint32_t i = 0; i < c->partitions.n; i++) {
         c->partitions.v[i]->gone = true;
         c->partitions.v[i]->nodes.n = 0;

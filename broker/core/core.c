@@ -15,7 +15,7 @@ struct td_core *td_core_new(uint64_t seed)
     c->next_job = 1;
     c->ledger = td_ledger_new();
     c->queue = td_queue_new();
-    c->begins_next_ms = c->leases_next_ms = c->resend_next_ms = c->purge_next_ms = INT64_MAX;
+    c->begins_next_ms = c->reservations_next_ms = c->deadlines_next_ms = c->leases_next_ms = c->resend_next_ms = c->purge_next_ms = INT64_MAX;
     c->plan_next_ms = c->retry_ms = c->probe_ms = c->sessions_next_ms = c->audit_next_ms = INT64_MAX;
     c->answer_x16 = CORE_DEADLINE_MS_FIRST / 4 * 16;
     return c;
@@ -43,6 +43,7 @@ static void free_conf_state(struct td_core *c)
         td_free(c->tokens.v[i].names);
     td_vec_release(&c->tokens);
     core_user_keys_free(c);
+    core_reservations_free(c);
     core_audit_free(c);
     core_learn_free(c);
 }
@@ -455,6 +456,8 @@ void td_core_finish(struct td_core *c)
     core_audit_run(c);
     core_purge_run(c);
     core_begins_run(c);
+    core_reservations_run(c);
+    core_deadlines_run(c);
     core_corr_run(c);
     core_rounds_run(c);
     core_probe_run(c);
@@ -470,6 +473,8 @@ int64_t td_core_deadline(const struct td_core *c)
 {
     int64_t at = INT64_MAX;
     core_sooner(&at, c->begins_next_ms);
+    core_sooner(&at, c->reservations_next_ms);
+    core_sooner(&at, c->deadlines_next_ms);
     core_sooner(&at, c->leases_next_ms);
     core_sooner(&at, c->resend_next_ms);
     core_sooner(&at, c->purge_next_ms);

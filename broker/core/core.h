@@ -160,6 +160,10 @@ uint32_t td_core_job_owner(const struct td_core *c, uint32_t job, bool *ret_know
 /* Blobs the core still names, so that compaction may drop the others. */
 typedef void td_blob_visit_fn(void *ctx, const uint8_t hash[32]);
 void td_core_blobs(const struct td_core *c, td_blob_visit_fn *visit, void *ctx);
+/* Reservations, in the order in which they were made; of this name, or (empty) all. */
+typedef bool td_reservation_visit_fn(void *ctx, const struct td_reservation_info *row); /* false: no more */
+void td_core_reservations(const struct td_core *c, const char *name, td_reservation_visit_fn *visit, void *ctx);
+uint32_t td_core_licenses(const struct td_core *c, struct td_arena *a, const struct td_license_info **ret);
 /* Enrolment facts for the shell's door: node a key is good for (NULL if none); whether a token's hash is usable now. */
 const char *td_core_key_node(const struct td_core *c, const char *key);
 /* The name of the front whose key this is, NULL if it is none's; root: it vouches for root, too. */

@@ -62,6 +62,8 @@ uint32_t core_job_blocked(const struct td_core *c, const struct core_job *j, int
         return core_deps_blocked(j);
     if (j->begin_ms > civil_ms)
         return TD_REASON_BEGIN_TIME;
+    if (core_reservation_blocked(c, j) != TD_REASON_NONE)
+        return core_reservation_blocked(c, j);
     if (j->array && core_array_room(j->array) == 0)
         return TD_REASON_ARRAY_TASK_LIMIT;
     uint32_t first = TD_REASON_PARTITION_DOWN;
@@ -93,7 +95,7 @@ static uint32_t shape_in(struct td_core *c, const struct core_job *j,
     struct td_shape shape;
     if (j->state == TD_JOB_DONE)
         return CORE_NO_SHAPE;
-    core_need_shape(c, core_job_need(j), p, a, &shape);
+    core_spec_shape(c, &j->spec->body, core_job_need(j), p, a, &shape);
     return td_ledger_shape(c->ledger, &shape, p->no);
 }
 
@@ -133,7 +135,7 @@ void core_job_set_candidates(struct td_core *c, struct core_job *j)
 bool core_reason_is_head(uint32_t reason)
 {
     return reason == TD_REASON_RESOURCES || reason == TD_REASON_REQ_NODE_NOT_AVAIL ||
-           reason == TD_REASON_BAD_CONSTRAINTS;
+           reason == TD_REASON_BAD_CONSTRAINTS || reason == TD_REASON_LICENSES;
 }
 
 void core_job_set_reason(struct td_core *c, struct core_job *j, uint32_t reason)
@@ -171,6 +173,7 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
     }
     if (j->state != TD_JOB_PENDING)
         return;
+    core_deadline_note(c, j);
     if (!wants) {
         if (why == TD_REASON_BEGIN_TIME) {
             if (j->reason != why)
@@ -192,7 +195,7 @@ void core_job_enqueue(struct td_core *c, struct core_job *j)
             .class = core_class(c, cand[i].partition, j->given, j->priority, j->spec->body.nice),
             .count = startable(j),
             .limit_s = j->limit_s,
-            .limit_min_s = j->spec->body.limit_min_s,
+            .limit_min_s = core_spec_limit_min(&j->spec->body),
             .run_s = core_foretell(c, j, NULL),
             .by_ms = j->by_ms,
             .told = j->likely != NULL,

@@ -52,6 +52,9 @@ void td_ledger_destroy(struct td_ledger **p)
     }
     td_vec_release(&l->nodes);
     shapes_release(l);
+    windows_release(l);
+    licences_release(&l->licences);
+    td_vec_release(&l->licences.promised);
     td_strmap_release(&l->words);
     td_vec_release(&l->index->node_at);
     td_vec_release(&l->index->pos_of);
@@ -365,6 +368,11 @@ void td_ledger_set_node(struct td_ledger *l, uint32_t node, const struct td_ledg
         l->index->ordered = false;
     note_change(l, node);
     ledger_reopen(l, node);
+}
+
+void ledger_look_again(struct td_ledger *l)
+{
+    l->index->era++;
 }
 
 void td_ledger_set_usable(struct td_ledger *l, uint32_t node, bool usable)

@@ -344,6 +344,7 @@ void td_ledger_set_until(struct td_ledger *l, uint32_t node, uint32_t job, uint3
 
     TD_ASSERT(h != NULL);
     h->until = until;
+    licences_set_until(l, job, attempt, until);
     plan_holdings_changed(l, node);
     n->sorted = n->listed = false;
     note_end(l, node, until);

@@ -126,6 +126,9 @@ struct shape {
     uint32_t cpus_per_task;
     uint32_t nwants;
     struct want *wants;
+    struct amount *licences; /* of each job; NULL: none */
+    bool no_licence;         /* wants one that is not there */
+    bool apart;              /* names a reservation */
     uint64_t gpus_node, gpus_task, gpus_share; /* devices that cpus_per_gpu and mem_mb_per_gpu count */
     /* cache: places of nodes that could hold it when empty */
     uint64_t *eligible;
@@ -151,9 +154,47 @@ struct node_index {
     uint8_t *devices; /* what td_ledger_gres_held returns */
 };
 
+/* A reservation (window.c). */
+struct window_rule {
+    struct td_ledger_window is; /* its nodes are the bits */
+    char *name;
+    uint32_t nbytes;
+    uint8_t *has; /* nodes, by number */
+};
+#define WINDOW_GRACE_MS 999 /* a start is settled some milliseconds after it was planned, and ends as much later */
+
+/* Licences (licence.c); an amount's gres counts them by kind. */
+struct licence_held {
+    uint32_t job, attempt;
+    int64_t until;
+    char *text;
+    struct amount amount;
+};
+struct licence_promise {
+    uint32_t shape;
+    int64_t at, end;
+};
+struct profile {
+    int64_t *at;
+    uint8_t *amounts;
+    uint32_t n, cap, stride;
+};
+struct licences {
+    uint32_t n;
+    char *names[STOCKS_MAX];
+    struct amount total, used;
+    TD_VEC(struct licence_held) held;
+    struct profile base, full, trial;
+    bool stale, on_trial;
+    TD_VEC(struct licence_promise) promised; /* in this pass, by policies that keep no book */
+};
+
 struct plan_state;
 
 struct td_ledger {
+    struct licences licences;
+    TD_VEC(struct window_rule) windows;
+    TD_VEC(bool) windowed; /* by node: it is in one */
     TD_VEC(struct node) nodes;
     TD_VEC(struct shape *) shapes; /* NULL: its number is free */
     struct td_map shape_by_hash;   /* first of a chain */
@@ -173,6 +214,48 @@ uint32_t ledger_word(struct td_ledger *l, const char *s); /* interned; 0 for "" 
 uint32_t ledger_find_word(const struct td_ledger *l, const char *s); /* 0 when it is none */
 const struct node_index *ledger_index(const struct td_ledger *l); /* ordered; borrowed until the next set_node */
 void ledger_reopen(struct td_ledger *l, uint32_t node);           /* free or usable changed */
+
+void ledger_look_again(struct td_ledger *l); /* which nodes serve a shape follows from something else now */
+
+/* licence.c */
+void licences_release(struct licences *x);
+void licences_compile(const struct td_ledger *l, struct shape *s);
+void licences_set_until(struct td_ledger *l, uint32_t job, uint32_t attempt, int64_t until);
+bool licences_free(const struct td_ledger *l, const struct shape *s); /* now, whatever is promised */
+void licences_begin(struct td_ledger *l, int64_t now);               /* a pass does */
+void licences_started(struct td_ledger *l, const struct shape *s, uint32_t count, int64_t now, int64_t end);
+void licences_promised(struct td_ledger *l, uint32_t shape, int64_t at, int64_t end);
+void licences_take(struct td_ledger *l, struct profile *p, uint32_t shape, int64_t at, int64_t end);
+void licences_trial(struct td_ledger *l); /* a trial of the book begins */
+void licences_look(const struct td_ledger *l, const struct shape *s, int64_t at, int64_t *ret_until, int64_t *ret_next);
+
+/* window.c: what reservations and licences leave. */
+/* False: nothing stands against it at any time: so it is asked first, and mostly that is all. */
+static inline bool window_any(const struct td_ledger *l, const struct shape *s, uint32_t node)
+{
+    return s->apart || s->licences || (node < l->windowed.n && l->windowed.v[node]);
+}
+int64_t window_until_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at);
+int64_t window_open_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s);
+int64_t window_reserved_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at);
+/* Until when a part of the shape that begins at `at` may hold the node; not later than `at`: it may not begin then. */
+static inline int64_t window_until(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at)
+{
+    return window_any(l, s, node) ? window_until_any(l, s, node, at) : TD_FOREVER;
+}
+/* The same as far as reservations alone go. */
+static inline int64_t window_reserved(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at)
+{
+    return window_any(l, s, node) ? window_reserved_any(l, s, node, at) : TD_FOREVER;
+}
+/* First moment from `at` on from which it may do so for so long, TD_FOREVER: none; and the last one in [from, by], -1: none. */
+static inline int64_t window_open(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s)
+{
+    return window_any(l, s, node) ? window_open_any(l, s, node, at, limit_s) : at;
+}
+int64_t window_last(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t from, int64_t by, uint32_t limit_s);
+bool window_has(const struct td_ledger *l, const char *name, const struct node *n); /* may who names it ever use the node? */
+void windows_release(struct td_ledger *l);
 
 /* ledger_hold.c */
 void node_recount(struct td_ledger *l, struct node *n); /* capacity changed: held bits and counts from the holdings */

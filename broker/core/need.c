@@ -170,3 +170,11 @@ void core_need_shape(const struct td_core *c, const struct td_job_need *need,
     set_memory(c, need, p, ret);
     set_devices(need, a, ret);
 }
+
+void core_spec_shape(const struct td_core *c, const struct td_job_spec *spec, const struct td_job_need *need,
+                     const struct core_partition *p, struct td_arena *a, struct td_shape *ret)
+{
+    core_need_shape(c, need, p, a, ret);
+    ret->reservation = spec->reservation;
+    ret->licenses = spec->licenses;
+}

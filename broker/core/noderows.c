@@ -108,6 +108,11 @@ static void fill(const struct td_core *c, const struct core_node *n, struct td_a
         .completing = completing,
         .awaited = !n->greeted || !n->probed,
     };
+    const struct td_reservation *r = core_reservation_on(c, n);
+    if (r) {
+        ret->reservation = r->name;
+        ret->maint = r->flags & TD_RESERVE_MAINT;
+    }
 }
 
 void td_core_nodes(const struct td_core *c, const struct td_hostlist *only, struct td_arena *a,
@@ -155,5 +160,15 @@ uint32_t td_core_partitions(const struct td_core *c, struct td_arena *a,
         td_buf_release(&b);
     }
     *ret_rows = rows;
+    return n;
+}
+
+uint32_t td_core_licenses(const struct td_core *c, struct td_arena *a, const struct td_license_info **ret)
+{
+    uint32_t n = td_ledger_licences(c->ledger);
+    struct td_license_info *rows = td_arena_alloc(a, (n + 1) * sizeof(*rows));
+    for (uint32_t i = 0; i < n; i++)
+        rows[i].name = td_ledger_licence(c->ledger, i, &rows[i].total, &rows[i].used);
+    *ret = rows;
     return n;
 }

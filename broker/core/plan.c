@@ -66,6 +66,11 @@ static void join(const struct plan_state *ps, const struct shape *s, uint64_t *p
         places[w] |= s->eligible[w];
 }
 
+bool plan_is_apart(const struct pass *pass, const struct slot *c)
+{
+    return pass->l->shapes.v[c->shape]->apart;
+}
+
 bool plan_meets_reserved(const struct pass *pass, const struct slot *c)
 {
     return overlaps(pass->s, pass->l->shapes.v[c->shape], pass->s->reserved);
@@ -86,6 +91,8 @@ static bool make_promise(struct pass *pass, const struct slot *c, struct shape_p
         sp->hopeless = true; /* no depth is used up: the promise without a node says that there is no hope now */
         return false;
     }
+    if (plan_is_apart(pass, c))
+        return false;
     pass->nreserved++;
     join(pass->s, pass->l->shapes.v[c->shape], pass->s->reserved);
     return true;
@@ -107,11 +114,11 @@ static void block_fifo(struct pass *pass, const struct slot *c, struct shape_pas
     for (uint32_t w = 0; w < ps->nwords; w++) {
         uint64_t bits = s->eligible[w], refused = 0;
 
-        for (uint64_t left = s->nrefused ? bits : 0; left; left &= left - 1) {
-            uint32_t i = (uint32_t)__builtin_ctzll(left);
+        for (uint64_t left = s->nrefused || pass->l->windows.n ? bits : 0; left; left &= left - 1) {
+            uint32_t i = (uint32_t)__builtin_ctzll(left), node = pass->x->node_at.v[w * 64 + i];
 
-            if (shape_refused(s, pass->x->node_at.v[w * 64 + i]))
-                refused |= (uint64_t)1 << i;
+            if (shape_refused(s, node) || window_reserved(pass->l, s, node, pass->s->now) <= pass->s->now)
+                refused |= (uint64_t)1 << i; /* or it is kept for others now */
         }
         ps->blocked[w] |= bits & ~refused;
     }
@@ -122,6 +129,12 @@ static void block_easy(struct pass *pass, const struct slot *c, struct shape_pas
 {
     if (sp->hopeless)
         return;
+    if (plan_is_apart(pass, c)) { /* the first of its shape is a head there */
+        if (!sp->judged && pass->out->promises.n < pass->depth + PROMISES_EXTRA)
+            make_promise(pass, c, sp);
+        sp->judged = true;
+        return;
+    }
     if (pass->nreserved < pass->depth) {
         make_promise(pass, c, sp);
         return;
@@ -351,6 +364,7 @@ static void run(struct td_ledger *l, const struct td_queue *q, const struct td_p
     pass.look = is_booked(p) && p->depth ? p->depth : LOOK;
     pass.starts_max = p->starts_max ? p->starts_max : UINT32_MAX;
     pass.lots_max = p->lots_max ? p->lots_max : UINT32_MAX;
+    licences_begin(l, p->now_ms);
     begin_nodes(&pass);
     begin_shapes(&pass);
     ret->bys.n = ret->likely.n = 0;

@@ -57,6 +57,33 @@ uint64_t td_ledger_gres_held(const struct td_ledger *l, uint32_t node, const cha
 bool td_ledger_check(const struct td_ledger *l, struct td_error *err);
 uint64_t td_ledger_digest(const struct td_ledger *l);
 
+/* Reservations, all of them anew (window.c): nodes that are kept for the shapes that name one over [from, to), and again
+ * every so many ms, on the days of the week that are set (none: on all), counted with the zone. */
+struct td_ledger_window {
+    const char *name; /* copied, as are the nodes */
+    int64_t from, to, every_ms, zone_ms;
+    uint32_t days; /* bit 0: Sunday */
+    bool flex;     /* those who name it may use other nodes and times, too */
+    bool over;     /* those who name it are kept off by no other */
+    const uint32_t *nodes;
+    uint32_t nnodes;
+};
+void td_ledger_set_windows(struct td_ledger *l, const struct td_ledger_window *v, uint32_t n);
+/* The first time it lasts that is not over at `at`; false: it is over for good. */
+bool td_window_occurrence(const struct td_ledger_window *w, int64_t at, int64_t *ret_from, int64_t *ret_to);
+/* May a job of the shape begin now on the node, and run so long, as far as reservations go? */
+bool td_ledger_open(const struct td_ledger *l, uint32_t shape, uint32_t node, int64_t at, uint32_t limit_s);
+/* A reservation that has the node at some time of [at, end), and is not `but` (may be empty) nor gives way to it; NULL:
+ * none. Borrowed. */
+const char *td_ledger_window_between(const struct td_ledger *l, const char *but, uint32_t node, int64_t at, int64_t end);
+
+/* Licences that jobs hold, on no node (licence.c): name:count,name. What is taken and given goes by (job, attempt). */
+void td_ledger_set_licences(struct td_ledger *l, const char *text); /* all there are */
+uint32_t td_ledger_licences(const struct td_ledger *l);             /* kinds */
+const char *td_ledger_licence(const struct td_ledger *l, uint32_t i, uint64_t *ret_total, uint64_t *ret_used);
+void td_ledger_take_licences(struct td_ledger *l, uint32_t job, uint32_t attempt, const char *text, int64_t until);
+void td_ledger_give_licences(struct td_ledger *l, uint32_t job, uint32_t attempt);
+
 /* Refusals remembered: (shape, node, node version) -> why. Soft state. */
 /* False: was known. Whoever learns nothing new must not plan again at once. */
 bool td_ledger_refuse(struct td_ledger *l, uint32_t shape, uint32_t node, uint32_t refusal, uint64_t shortage);
@@ -148,6 +175,8 @@ struct td_plan_promise {
     int64_t at_ms;          /* TD_FOREVER: no end known (open limits, or no node) */
     const uint32_t *nodes;
     uint32_t nnodes;
+    bool licences;        /* too few licences are left for it to start now */
+    const char *reserved; /* it would fit now but for this reservation; NULL: it would not. Borrowed */
 };
 /* A candidate is promised to start by then; moved: it was promised for earlier, and that cannot be kept. */
 struct td_plan_by {

@@ -121,7 +121,8 @@ static bool is_blocked(const struct td_ledger *l, uint32_t node, uint32_t blocks
         struct shape *s = l->shapes.v[l->plan->blocks.v[i]];
 
         shape_refresh(l, s);
-        if (place_get(s->eligible, x->pos_of.v[node]) && !shape_refused(s, node))
+        if (place_get(s->eligible, x->pos_of.v[node]) && !shape_refused(s, node) &&
+            window_reserved(l, s, node, l->plan->now) > l->plan->now)
             return true;
     }
     return false;
@@ -173,7 +174,7 @@ static bool serves_now(const struct td_ledger *l, uint32_t node, const struct sh
     uint32_t part = s->multi ? s->part_min : s->tasks;
     struct amount m = n->free;
 
-    if (shape_refused(s, node) || !shape_fit(s, n, &m, part, 1))
+    if (shape_refused(s, node) || !shape_fit(s, n, &m, part, 1) || window_reserved(l, s, node, ps->now) <= ps->now)
         return false;
     /* What the book allows is asked for each bid: a start that is due, or foretold to be short, may meet a reservation. */
     for (uint32_t i = keeps_book(ps) ? NONE : first_reserve(ps, node); i != NONE; i = ps->reserves.v[i].next)

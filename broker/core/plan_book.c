@@ -177,6 +177,7 @@ static void put_on(struct pass *pass, struct booking *k, bool rebuilt)
 {
     struct book *b = pass->s->book;
 
+    pass->l->licences.stale = true;
     for (uint32_t i = 0; i < k->nparts; i++) {
         const struct booked *q = &k->parts[i];
         if (b->sheets.v[q->node].built && (!rebuilt || b->sheets.v[q->node].stamp == pass->s->stamp))
@@ -194,6 +195,7 @@ static void lift_off(struct pass *pass, struct booking *k, bool rebuilt)
 {
     struct book *b = pass->s->book;
 
+    pass->l->licences.stale = true;
     for (uint32_t i = 0; i < k->nparts; i++) {
         const struct booked *q = &k->parts[i];
         if (b->sheets.v[q->node].built && (rebuilt || b->sheets.v[q->node].stamp != pass->s->stamp))
@@ -207,14 +209,30 @@ static void lift(struct pass *pass, struct booking *k)
     lift_off(pass, k, true);
 }
 
+/* What those on the book have of the licences. */
+void book_take_licences(struct td_ledger *l, struct profile *p)
+{
+    const struct book *b = l->plan->book;
+
+    for (uint32_t i = 0; td_policy_keeps_book(l->plan->policy) && i < b->bookings.n; i++) {
+        const struct booking *k = &b->bookings.v[i];
+        if (k->placed && !k->lifted && !k->started)
+            licences_take(l, p, k->shape, k->at, time_after(k->at, k->limit_s));
+    }
+}
+
 /* Are its nodes still good for it? */
 static bool stands(struct pass *pass, const struct booking *k)
 {
     if (k->at < pass->p->now_ms || !k->nparts || k->astray)
         return false;
-    for (uint32_t i = 0; i < k->nparts; i++)
-        if (!pass->l->nodes.v[k->parts[i].node].usable || shape_refused(pass->l->shapes.v[k->shape], k->parts[i].node))
+    for (uint32_t i = 0; i < k->nparts; i++) {
+        const struct shape *s = pass->l->shapes.v[k->shape];
+        uint32_t node = k->parts[i].node;
+        if (!pass->l->nodes.v[node].usable || shape_refused(s, node) || 
+            window_reserved(pass->l, s, node, k->at) < time_after(k->at, k->limit_s))
             return false;
+    }
     return true;
 }
 
@@ -298,6 +316,24 @@ static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32
     return NONE;
 }
 
+/* First moment at which the part fits and no reservation stands against it. */
+static int64_t earliest(struct pass *pass, enum sheet sheet, const struct shape *s, uint32_t node, uint32_t part,
+                        uint32_t limit_s, int64_t from, int64_t bound)
+{
+    const struct profile *p = profile_of(pass, sheet, node);
+
+    while (from < bound) {
+        int64_t at = profile_earliest(p, s, &pass->l->nodes.v[node], part, limit_s, from, bound);
+
+        if (at >= bound)
+            return TD_FOREVER;
+        from = window_open(pass->l, s, node, at, limit_s);
+        if (from == at)
+            return at;
+    }
+    return TD_FOREVER;
+}
+
 static int64_t place_single(struct pass *pass, enum sheet sheet, const struct shape *s,
                             uint32_t limit_s, int64_t bound)
 {
@@ -307,8 +343,7 @@ static int64_t place_single(struct pass *pass, enum sheet sheet, const struct sh
     for (uint32_t pos = next_hope(pass, s, 0); pos != NONE && at > now;
          pos = next_hope(pass, s, pos + 1)) {
         uint32_t node = pass->x->node_at.v[pos];
-        int64_t here = profile_earliest(profile_of(pass, sheet, node), s, &pass->l->nodes.v[node],
-                                        s->tasks, limit_s, now, at);
+        int64_t here = earliest(pass, sheet, s, node, s->tasks, limit_s, now, at);
 
         pass->s->book->looks++;
         if (here < at) {
@@ -376,7 +411,7 @@ static int64_t place_multi(struct pass *pass, enum sheet sheet, const struct sha
             struct profile *p = profile_of(pass, sheet, node);
 
             if (r->at < at) {
-                r->at = profile_earliest(p, s, n, s->part_min, limit_s, at, TD_FOREVER);
+                r->at = earliest(pass, sheet, s, node, s->part_min, limit_s, at, TD_FOREVER);
                 ps->book->looks++;
             }
             if (r->at > at) {
@@ -417,8 +452,10 @@ static int64_t place(struct pass *pass, enum sheet sheet, uint32_t shape, uint32
     struct shape *s = pass->l->shapes.v[shape];
 
     shape_refresh(pass->l, s);
+    pass->l->licences.on_trial = sheet == TRIAL;
     int64_t at = s->multi ? place_multi(pass, sheet, s, limit_s, bound)
                           : place_single(pass, sheet, s, limit_s, bound);
+    pass->l->licences.on_trial = false;
     return at >= OPEN_END ? TD_FOREVER : at;
 }
 
@@ -444,6 +481,9 @@ static void write_down(struct pass *pass, enum sheet sheet, struct booking *k, i
         shape_amount(s, n, &m, k->parts[i].part, 1, &k->parts[i].need);
         profile_take(p, &k->parts[i].need, n->nstocks, at, end);
     }
+    if (sheet == TRIAL)
+        licences_take(pass->l, &pass->l->licences.trial, k->shape, at, end);
+    pass->l->licences.stale = true;
     k->at = at;
     k->placed = true;
     k->lifted = k->astray = false;
@@ -561,6 +601,31 @@ static void take_in(struct pass *pass)
     }
 }
 
+/* Of those that want licences, the earliest promise first: one for which too few are left is placed anew. */
+static void take_in_licences(struct pass *pass)
+{
+    struct td_ledger *l = pass->l;
+    struct book *b = pass->s->book;
+
+    licences_trial(l);
+    l->licences.on_trial = true;
+    for (uint32_t i = 0; l->licences.n && i < b->bookings.n; i++) {
+        struct booking *k = &b->bookings.v[i];
+        const struct shape *s = l->shapes.v[k->shape];
+        int64_t until = TD_FOREVER, next;
+        if (!k->placed || !s->licences)
+            continue;
+        licences_look(l, s, k->at, &until, &next);
+        if (until >= time_after(k->at, k->limit_s)) {
+            licences_take(l, &l->licences.trial, k->shape, k->at, time_after(k->at, k->limit_s));
+            continue;
+        }
+        lift(pass, k);
+        unplace(b, k);
+    }
+    l->licences.on_trial = false;
+}
+
 static void replace(struct pass *pass, struct booking *k)
 {
     int64_t at = place(pass, FULL, k->shape, k->limit_s, TD_FOREVER);
@@ -620,6 +685,7 @@ static bool replan(struct pass *pass)
     for (uint32_t turn = 0; turn <= REPLANS_MAX && b->looks < LOOKS_MAX; turn++) {
         uint32_t i = 0;
         b->trial_no++;
+        licences_trial(pass->l);
         for (; i < n; i++) {
             const struct booking *k = find(b, order[i].slot);
             struct booking *t = &trial[k - b->bookings.v];
@@ -656,10 +722,12 @@ void book_begin(struct pass *pass)
     catch_up(pass);
     drop_dead(pass);
     take_in(pass);
+    take_in_licences(pass);
     for (uint32_t i = 0; i < b->bookings.n; i++)
         if (!b->bookings.v[i].placed)
             replace(pass, &b->bookings.v[i]);
-    b->loose |= b->given_until > pass->p->now_ms;
+    b->loose |= b->given_until > pass->p->now_ms || ps->book_loose;
+    ps->book_loose = false;
     b->given_until = 0;
     for (uint32_t i = 0; i < ps->later.n && !news; i++)
         news = find(b, ps->later.v[i].slot) == NULL;
@@ -727,8 +795,8 @@ void book_room(struct pass *pass, uint32_t node, int64_t end, struct amount *m)
 
 int64_t book_until(struct pass *pass, uint32_t node, const struct shape *s, uint32_t part)
 {
-    return profile_until(&pass->s->book->full.v[node], s, &pass->l->nodes.v[node], part,
-                         pass->p->now_ms);
+    return TD_MIN(profile_until(&pass->s->book->full.v[node], s, &pass->l->nodes.v[node], part, pass->p->now_ms),
+                  window_until(pass->l, s, node, pass->p->now_ms));
 }
 
 bool book_is_due(struct pass *pass, const struct slot *c)
@@ -790,6 +858,7 @@ static void adopt(struct pass *pass, struct booking *trial)
 {
     struct book *b = pass->s->book;
 
+    pass->l->licences.stale = true;
     for (uint32_t i = 0; i < b->bookings.n; i++) {
         struct booking *k = &b->bookings.v[i];
         if (!trial[i].parts)
@@ -821,6 +890,8 @@ bool book_make_way(struct pass *pass, const struct slot *c, int64_t end)
         return false;
     b->ways++; /* taken back where it is found */
     b->trial_no++;
+    licences_trial(pass->l);
+    licences_take(pass->l, &pass->l->licences.trial, c->shape, pass->p->now_ms, end);
     /* The starter's parts are put on the trial, and given back if it succeeds: book_start takes
      * them. */
     uint32_t nparts = ps->parts.n;
@@ -912,9 +983,12 @@ bool book_put_off(struct pass *pass, const struct slot *c)
         return false;
     const struct booked *q = &k->parts[0];
     lift(pass, k);
-    int64_t at =
-        profile_latest(&b->full.v[q->node], pass->l->shapes.v[k->shape], &pass->l->nodes.v[q->node],
-                       q->part, k->limit_s, pass->p->now_ms, k->by);
+    const struct shape *s = pass->l->shapes.v[k->shape];
+    int64_t by = k->by, at;
+    do { /* what fits, and then what no reservation stands against, until both do */
+        at = profile_latest(&b->full.v[q->node], s, &pass->l->nodes.v[q->node], q->part, k->limit_s, pass->p->now_ms, by);
+        by = at < 0 ? at : window_last(pass->l, s, q->node, pass->p->now_ms, at, k->limit_s);
+    } while (by < at);
     k->at = TD_MAX(k->at, at);
     put(pass, k);
     return at > pass->p->now_ms;
@@ -939,6 +1013,21 @@ bool book_keep(struct pass *pass, const struct slot *c)
     return plan_reserve_at(pass, c, k->at);
 }
 
+/* Its own booking apart, too few are left for it to start now. */
+static bool book_waits_for_licences(struct pass *pass, const struct booking *k)
+{
+    bool lifted = k->lifted;
+    struct booking *own = find(pass->s->book, k->slot);
+
+    if (!pass->l->shapes.v[k->shape]->licences)
+        return false;
+    own->lifted = pass->l->licences.stale = true;
+    bool lacks = plan_lacks_licences(pass, k->slot);
+    own->lifted = lifted;
+    pass->l->licences.stale = true;
+    return lacks;
+}
+
 void book_promise(struct pass *pass, const struct slot *c)
 {
     const struct booking *k = find(pass->s->book, c);
@@ -952,6 +1041,8 @@ void book_promise(struct pass *pass, const struct slot *c)
         p.nnodes = k->nparts;
         p.at_ms = k->at;
     }
+    p.reserved = plan_reserved(pass, c);
+    p.licences = k && k->placed ? k->at > pass->p->now_ms && book_waits_for_licences(pass, k) : plan_lacks_licences(pass, c);
     if (k || pass->p->policy != TD_POLICY_CONSERVATIVE)
         td_vec_push(&pass->out->promises, p);
 }

@@ -14,6 +14,7 @@
 #define TD_PLAN_BOOK_H
 
 #include "plan_priv.h"
+#include "profile.h"
 
 struct book;
 struct book *book_new(void);
@@ -73,6 +74,7 @@ void book_changed(struct td_ledger *l, uint32_t node); /* what is held there has
 void book_forget_node(struct plan_state *s, uint32_t node);
 /* When the next booking begins, TD_FOREVER if none. */
 int64_t book_next(const struct plan_state *s);
+void book_take_licences(struct td_ledger *l, struct profile *p); /* what those on it have of them */
 /* Tests: holdings and bookings together stay within every node. */
 bool book_check(struct td_ledger *l, int64_t now, struct td_error *err);
 

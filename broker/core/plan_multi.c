@@ -115,6 +115,11 @@ static bool choose_now(struct pass *pass, const struct slot *c, int64_t end, boo
             sp->alive[pos / 64] &= ~((uint64_t)1 << (pos % 64)); /* for good in this pass */
             continue;
         }
+        int64_t open = window_until(pass->l, s, node, pass->p->now_ms);
+        if (open < end) {
+            *ret_windowed = *ret_windowed || open > pass->p->now_ms;
+            continue;
+        }
         const struct amount *room = plan_room(pass, node, end, &m);
         if (room == &m) {
             uint32_t had = capacity;

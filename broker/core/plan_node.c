@@ -38,17 +38,22 @@ int64_t plan_window(struct pass *pass, uint32_t node, const struct shape *s, uin
 
     if (!shape_fit(s, n, &np->free, part, 1))
         return -1;
+    int64_t open = window_until(pass->l, s, node, pass->p->now_ms);
+    if (open <= pass->p->now_ms)
+        return -1;
     if (np->reserves == NONE)
-        return TD_FOREVER;
+        return open;
     struct amount m = np->free;
     for (uint32_t i = np->reserves; i != NONE; i = pass->s->reserves.v[i].next) {
         const struct reserve *r = &pass->s->reserves.v[i];
 
+        if (r->at >= open)
+            break;
         amount_min(&m, &r->spare, n->nstocks);
         if (!shape_fit(s, n, &m, part, 1))
             return r->at;
     }
-    return TD_FOREVER;
+    return open;
 }
 
 static void add_ending(struct pass *pass, struct node_plan *np, uint32_t nstocks, int64_t at, const struct amount *a)

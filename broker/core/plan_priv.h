@@ -91,6 +91,7 @@ struct plan_state {
     uint32_t nwords;
     struct book *book; /* tender, conservative: kept from pass to pass */
     int64_t likely_credit; /* what passes may still spend on lists (plan_likely.c) */
+    bool book_loose;   /* licences came free: bookings may move up */
     /* work space */
     TD_VEC(const struct slot *) due; /* tender: bookings that begin now */
     TD_VEC(struct ordered) later; /* put off, to be tried in another order than rank's */
@@ -115,7 +116,7 @@ struct pass {
     struct td_map several;     /* job << 16 | component -> started << 1 | promised */
     uint32_t depth, starts_max, lots_max;
     uint32_t look; /* tender, conservative: so many candidates are met at least */
-    uint32_t started, nlots, nreserved;
+    uint32_t started, nlots, nreserved, looks;
     int64_t head_since_ms; /* the first head waits since then */
     bool stopped;
 };
@@ -186,6 +187,8 @@ void plan_likely(struct pass *pass, const struct ordered *order, uint32_t n);
 void plan_foretold(struct pass *pass, uint32_t node, struct profile *ret); /* the node, holdings ending as foretold */
 
 /* plan.c */
+/* It names a reservation: whose nodes nobody else uses while it lasts, so it is no head of the others. */
+bool plan_is_apart(const struct pass *pass, const struct slot *c);
 bool plan_meets_reserved(const struct pass *pass, const struct slot *c); /* a head could use its nodes */
 void plan_join_reserved(struct pass *pass, const struct slot *c);
 
@@ -204,6 +207,8 @@ void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 /* Gives the candidate a reservation. false: no node could ever serve it now. */
 bool plan_reserve(struct pass *pass, const struct slot *c);
 bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at); /* on ps->parts; false: they cannot hold it then */
+const char *plan_reserved(struct pass *pass, const struct slot *c); /* the reservation that keeps it from starting now */
+bool plan_lacks_licences(const struct pass *pass, const struct slot *c); /* it cannot start now for want of them */
 /* Tests: promises, holdings and planned starts together stay within every node. */
 bool plan_check(struct td_ledger *l, struct td_error *err);
 

@@ -10,6 +10,8 @@
 
 /* Levels of a node's capacity are coarsened on huge clusters, so that a sweep has about so many rises. */
 #define RISES_MAX 65536u
+#define RESERVED_LOOKS_MAX 1000000u /* nodes looked at in a pass to say that it is a reservation that is waited for */
+#define CLOSINGS_MAX 128u /* rises of a node that reservations take again and again */
 
 static void take_active(struct pass *pass, const struct node_plan *np, uint32_t nstocks, int64_t at, struct amount *a)
 {
@@ -49,6 +51,8 @@ static bool hopeless_before(const struct pass *pass, uint32_t node, const struct
     const struct node_plan *np = &pass->s->nodes.v[node];
     struct node *n = &pass->l->nodes.v[node];
 
+    if (window_any(pass->l, s, node) && shape_fit(s, n, &n->free, part, 1))
+        return false; /* it waits for a reservation to end, or for licences */
     if (np->stamp == pass->s->stamp && (np->reserves != NONE || np->endings != NONE))
         return false;
     if (pass->l->index->soonest.v[node] >= bound)
@@ -71,6 +75,15 @@ static int64_t earliest(struct pass *pass, uint32_t node, const struct shape *s,
     const struct node_plan *np = plan_node(pass, node);
     timeline_start(&t, pass, node);
     for (int64_t at = pass->p->now_ms; at < bound;) {
+        int64_t open = window_open(pass->l, s, node, at, limit_s);
+
+        if (open >= bound)
+            return TD_FOREVER;
+        if (open > at) {
+            while (timeline_next(&t) <= open && timeline_step(&t))
+                ;
+            at = open;
+        }
         if (np->reserves == NONE) {
             if (shape_fit(s, t.n, &t.free, s->tasks, 1))
                 return at;
@@ -127,12 +140,66 @@ static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_
         ps->reserves.v[prev].next = ps->reserves.n - 1;
 }
 
+/* Next place of a node that could serve the shape one day: usable, and it has not refused. */
+static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
+{
+    for (uint32_t w = from / 64; w < pass->s->nwords; w++) {
+        uint64_t bits = s->eligible[w];
+
+        if (w == from / 64)
+            bits &= ~(uint64_t)0 << (from % 64);
+        for (; bits; bits &= bits - 1) {
+            uint32_t pos = w * 64 + (uint32_t)__builtin_ctzll(bits), node = pass->x->node_at.v[pos];
+
+            if (pass->l->nodes.v[node].usable && !shape_refused(s, node))
+                return pos;
+        }
+    }
+    return NONE;
+}
+
+/* What stands against it now is a reservation, on nodes enough for it. */
+const char *plan_reserved(struct pass *pass, const struct slot *c)
+{
+    const struct shape *s = pass->l->shapes.v[c->shape];
+    int64_t now = pass->p->now_ms, end = time_after(now, c->limit_s);
+    uint32_t fits = 0;
+    const char *name = NULL;
+
+    for (uint32_t pos = pass->l->windows.n ? next_hope(pass, s, 0) : NONE; pos != NONE && pass->looks < RESERVED_LOOKS_MAX;
+         pos = next_hope(pass, s, pos + 1)) {
+        uint32_t node = pass->x->node_at.v[pos];
+        const struct node *n = &pass->l->nodes.v[node];
+
+        pass->looks++;
+
+        if (!shape_fit(s, n, &plan_node(pass, node)->free, s->multi ? s->part_min : s->tasks, 1))
+            continue;
+        fits++;
+        if (!name && window_reserved(pass->l, s, node, now) < end)
+            name = td_ledger_window_between(pass->l, s->is.reservation, node, now, end);
+    }
+    return fits >= s->nodes_min ? name : NULL;
+}
+
+bool plan_lacks_licences(const struct pass *pass, const struct slot *c)
+{
+    const struct shape *s = pass->l->shapes.v[c->shape];
+    int64_t until = TD_FOREVER, next;
+
+    if (s->licences)
+        licences_look(pass->l, s, pass->p->now_ms, &until, &next);
+    return until < time_after(pass->p->now_ms, c->limit_s);
+}
+
 static void promise(struct pass *pass, const struct slot *c, int64_t at)
 {
     struct plan_state *ps = pass->s;
     uint32_t *nodes = td_arena_alloc(&pass->out->arena, sizeof(*nodes) * (ps->parts.n + 1));
     int64_t end = time_after(at, c->limit_s);
 
+    bool licences = plan_lacks_licences(pass, c);
+    licences_promised(pass->l, c->shape, at, end);
     for (uint32_t i = 0; i < ps->parts.n; i++) {
         nodes[i] = ps->parts.v[i].node;
         keep(pass, c, nodes[i], ps->parts.v[i].part, at, end);
@@ -141,7 +208,9 @@ static void promise(struct pass *pass, const struct slot *c, int64_t at)
                                 .shape = c->shape,
                                 .at_ms = at >= OPEN_END ? TD_FOREVER : at,
                                 .nodes = nodes,
-                                .nnodes = ps->parts.n};
+                                .nnodes = ps->parts.n,
+                                .reserved = plan_reserved(pass, c)};
+    p.licences = licences;
     td_vec_push(&pass->out->promises, p);
 }
 
@@ -162,24 +231,6 @@ bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at)
     }
     promise(pass, c, at);
     return true;
-}
-
-/* Next place of a node that could serve the shape one day: usable, and it has not refused. */
-static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
-{
-    for (uint32_t w = from / 64; w < pass->s->nwords; w++) {
-        uint64_t bits = s->eligible[w];
-
-        if (w == from / 64)
-            bits &= ~(uint64_t)0 << (from % 64);
-        for (; bits; bits &= bits - 1) {
-            uint32_t pos = w * 64 + (uint32_t)__builtin_ctzll(bits), node = pass->x->node_at.v[pos];
-
-            if (pass->l->nodes.v[node].usable && !shape_refused(s, node))
-                return pos;
-        }
-    }
-    return NONE;
 }
 
 /* --- single-node -------------------------------------------------------------------------------------------------- */
@@ -234,6 +285,40 @@ static void note_rises(struct pass *pass, uint32_t pos, const struct shape *s, u
     }
 }
 
+/* Of a node that reservations take: what note_rises found from `first` on holds in the stretches in which a job of this
+ * limit may begin there, and between them nothing does. */
+static void note_closings(struct pass *pass, uint32_t pos, const struct shape *s, uint32_t limit_s, uint32_t first)
+{
+    struct plan_state *ps = pass->s;
+    uint32_t node = pass->x->node_at.v[pos], n = ps->rises.n - first, k = 0, capacity = 0;
+
+    if (!n || !window_any(pass->l, s, node))
+        return;
+    struct rise *was = td_arena_dup(&ps->arena, ps->rises.v + first, n * sizeof(*was));
+    ps->rises.n = first;
+    for (int64_t at = was[0].at; ps->rises.n - first < CLOSINGS_MAX;) {
+        int64_t from = window_open(pass->l, s, node, at, limit_s);
+
+        if (from >= OPEN_END)
+            return;
+        int64_t until = window_until(pass->l, s, node, from);
+        int64_t last = until == TD_FOREVER ? TD_FOREVER : TD_MAX(until - (int64_t)limit_s * 1000, from);
+        for (; k < n && was[k].at <= from; k++)
+            capacity = was[k].capacity;
+        struct rise opens = {from, pos, capacity};
+        td_vec_push(&ps->rises, opens);
+        for (; k < n && was[k].at <= last; k++) {
+            capacity = was[k].capacity;
+            td_vec_push(&ps->rises, was[k]);
+        }
+        if (last == TD_FOREVER)
+            return;
+        at = last + 1;
+        struct rise closes = {at, pos, 0};
+        td_vec_push(&ps->rises, closes);
+    }
+}
+
 /* Do the nodes counted in the histogram of capacities suffice? */
 static bool suffices(const struct shape *s, const uint32_t *histogram, uint32_t nodes, uint64_t together)
 {
@@ -268,13 +353,13 @@ static int64_t sweep(struct pass *pass, const struct shape *s)
         const struct rise *r = &ps->rises.v[i];
         uint32_t capacity = TD_MIN(r->capacity, s->part_best), had = ps->capacity.v[r->pos];
 
+        nodes = nodes + (capacity > 0) - (had > 0);
         if (had)
             ps->histogram.v[had]--;
-        else
-            nodes++;
-        ps->histogram.v[capacity]++;
+        if (capacity)
+            ps->histogram.v[capacity]++;
         ps->capacity.v[r->pos] = capacity;
-        together += capacity - had;
+        together = together + capacity - had;
         bool last_of_moment = i + 1 == ps->rises.n || ps->rises.v[i + 1].at > r->at;
         if (last_of_moment && suffices(s, ps->histogram.v, nodes, together))
             return r->at;
@@ -289,8 +374,11 @@ static bool reserve_multi(struct pass *pass, const struct slot *c, const struct 
     uint32_t step = (uint32_t)(levels / RISES_MAX + 1);
 
     ps->rises.n = ps->parts.n = 0;
-    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1))
+    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+        uint32_t first = ps->rises.n;
         note_rises(pass, pos, s, step);
+        note_closings(pass, pos, s, c->limit_s, first);
+    }
     plan_sort_rises(ps->rises.v, ps->rises.n);
     int64_t at = s->part_best ? sweep(pass, s) : TD_FOREVER;
     if (at < TD_FOREVER) {

@@ -10,6 +10,8 @@ uint32_t plan_may_start(struct pass *pass, uint32_t shape, uint32_t want)
 {
     struct shape_pass *sp = &pass->s->shapes.v[shape];
 
+    if (pass->l->shapes.v[shape]->licences)
+        want = TD_MIN(want, 1u); /* one by one: what is left is another then */
     if (!sp->in_lots && pass->nlots >= pass->lots_max) {
         pass->stopped = true;
         return 0;
@@ -28,6 +30,7 @@ void plan_record(struct pass *pass, const struct slot *c, uint32_t count, uint32
     struct td_plan *out = pass->out;
 
     pass->started += count;
+    licences_started(pass->l, pass->l->shapes.v[c->shape], count, pass->p->now_ms, time_after(pass->p->now_ms, limit_s));
     if (!sp->in_lots) {
         sp->in_lots = true;
         pass->nlots++;

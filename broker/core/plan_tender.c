@@ -43,6 +43,8 @@ static void become_head(struct pass *pass, const struct slot *c, bool fits)
         return;
     if (!pass->p->free_order)
         book_promise(pass, c);
+    if (plan_is_apart(pass, c))
+        return;
     if (!pass->nreserved++)
         pass->head_since_ms = c->since_ms;
     plan_join_reserved(pass, c);

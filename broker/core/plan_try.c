@@ -66,6 +66,7 @@ static uint32_t start_due(struct pass *pass, struct try *t)
         const struct node *n = &pass->l->nodes.v[part->node];
         struct amount m;
         if (!shape_fit(s, n, &plan_node(pass, part->node)->free, part->part, 1) ||
+            window_until(pass->l, s, part->node, pass->p->now_ms) < time_after(pass->p->now_ms, t->limit_s) ||
             (!t->forced &&
              !shape_fit(s, n, plan_room(pass, part->node, t->end, &m), part->part, 1)))
             return 0;
@@ -99,6 +100,8 @@ static uint32_t start_single(struct pass *pass, struct try *t, uint32_t want, ui
             strike(sp, pos);
             continue;
         }
+        if (window_until(pass->l, s, node, pass->p->now_ms) < end)
+            continue; /* a reservation comes, or is there */
         t->fits = true;
         room = *plan_room(pass, node, t->end, &m);
         if (!shape_fit(s, n, &room, s->tasks, 1))
@@ -147,6 +150,8 @@ static bool choose(struct pass *pass, const struct try *t, enum kept kept)
             strike(sp, pos);
             continue;
         }
+        if (window_until(pass->l, s, node, pass->p->now_ms) < end)
+            continue;
         if (kept != KEPT_NOTHING)
             room = *plan_room(pass, node, t->end, &m);
         if (kept == KEPT_ALL)
@@ -218,11 +223,13 @@ uint32_t plan_try(struct pass *pass, struct try *t, uint32_t want)
     const struct slot *c = t->c;
 
     t->limit_s = c->limit_s;
+    if (pass->l->shapes.v[c->shape]->licences)
+        book_lift(pass, c); /* what it is booked to have of them is not in its way */
     uint32_t done = start_due(pass, t);
     t->fits = done > 0;
     if (!t->only_due && done < want && !pass->stopped)
         done += start_room(pass, t, want - done);
-    bool shrinks = c->limit_min_s && c->limit_min_s < c->limit_s && t->fits && !t->only_due;
+    bool shrinks = c->limit_min_s && c->limit_min_s < c->limit_s && (t->fits || pass->l->windows.n) && !t->only_due;
     for (uint32_t k = 1; shrinks && k && done < want && !pass->stopped; done += k) {
         t->shrunk = t->no_way = true;
         t->limit_s = c->limit_min_s;

@@ -34,7 +34,7 @@ static void put_candidates(struct td_core *c, const struct core_wish *wish, stru
         if (!p || core_partition_blocked(p, &t, ev->limit_s) != TD_REASON_NONE)
             continue;
         struct td_shape shape;
-        core_need_shape(c, &need, p, &c->wake, &shape);
+        core_spec_shape(c, &ev->spec, &need, p, &c->wake, &shape);
         uint32_t no = td_ledger_shape(c->ledger, &shape, p->no);
         uint64_t rank = core_rank(c, ev->priority, p->no);
         ret->shapes[ret->n++] = no;
@@ -45,7 +45,7 @@ static void put_candidates(struct td_core *c, const struct core_wish *wish, stru
                                    .class = core_class(c, p->no, CORE_GIVEN_NOT, 0, ev->spec.nice),
                                    .count = 1,
                                    .limit_s = ev->limit_s,
-                                   .limit_min_s = ev->spec.limit_min_s,
+                                   .limit_min_s = core_spec_limit_min(&ev->spec),
                                    .since_ms = c->now_ms};
         td_queue_put(c->queue, &put);
     }

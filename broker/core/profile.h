@@ -8,12 +8,6 @@
 
 #include "ledger_priv.h"
 
-struct profile {
-    int64_t *at;
-    uint8_t *amounts;
-    uint32_t n, cap, stride;
-};
-
 static inline struct amount *profile_amount(const struct profile *p, uint32_t i)
 {
     return (struct amount *)(void *)(p->amounts + (size_t)i * p->stride);

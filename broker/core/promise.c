@@ -40,6 +40,11 @@ void core_promises_disturb(struct td_core *c, uint32_t id, const void *body)
             .cause = TD_MOVED_DECLINED, .job = e->job, .node = core_node_find(c, e->node)};
         return;
     }
+    case TD_EV_RESERVATION_SET:
+    case TD_EV_RESERVATION_ENDED:
+    case TD_EV_RESERVATION_ROLLED:
+        *d = (struct core_disturbed){.cause = TD_MOVED_RESERVATION};
+        return;
     default:
         return;
     }

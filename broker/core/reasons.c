@@ -66,6 +66,28 @@ const char *core_nodes_missing(const struct td_core *c, const struct core_job *j
     return text;
 }
 
+/* A reservation that the job does not name, and that has nodes it might run on now within its limit; for maintenance first.
+ * As everybody who follows the journal can tell: it is said where that is why it waits. */
+const struct td_reservation *core_job_reserved(const struct td_core *c, const struct core_job *j)
+{
+    int64_t now_ms = TD_MAX(c->now_ms, c->time_ms), end_ms = core_job_until(j, now_ms, j->limit_s);
+    const struct td_reservation *is = NULL;
+    for (uint32_t i = 0; i < c->reservations.n; i++) {
+        const struct core_reservation *r = &c->reservations.v[i];
+        const struct td_ledger_window w = core_reservation_window(r->is, NULL, 0);
+        int64_t from, to;
+        if (td_str_equal(j->spec->body.reservation, r->is->name) || (is && !(r->is->flags & TD_RESERVE_MAINT)) ||
+            !td_window_occurrence(&w, core_civil_ms(c, now_ms), &from, &to) || core_civil_at(c, from) >= end_ms)
+            continue;
+        for (uint32_t k = 0; k < r->nnodes; k++) {
+            const struct core_node *n = c->nodes.v[r->nodes[k]];
+            if (!is_out(n) && may_take(j, n))
+                is = r->is;
+        }
+    }
+    return is;
+}
+
 static bool named_node_missing(const struct td_core *c, const struct core_job *j)
 {
     const char *expr = core_job_need(j)->req_nodes;
@@ -87,6 +109,10 @@ static bool named_node_missing(const struct td_core *c, const struct core_job *j
 static uint32_t head_reason(const struct td_core *c, const struct core_job *j,
                             const struct td_plan_promise *p)
 {
+    if (p->licences)
+        return TD_REASON_LICENSES;
+    if (p->reserved)
+        return TD_REASON_REQ_NODE_NOT_AVAIL;
     if (p->at_ms != TD_FOREVER)
         return TD_REASON_RESOURCES;
     if (named_node_missing(c, j))
@@ -102,6 +128,7 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
     struct list lists[] = {{.reason = TD_REASON_RESOURCES},
                            {.reason = TD_REASON_REQ_NODE_NOT_AVAIL},
                            {.reason = TD_REASON_BAD_CONSTRAINTS},
+                           {.reason = TD_REASON_LICENSES},
                            {.reason = TD_REASON_PRIORITY}};
     uint64_t mark = ++c->mark;
     for (uint32_t i = 0; i < plan->promises.n; i++) {
@@ -134,7 +161,7 @@ void core_reasons_note(struct td_core *c, const struct td_plan *plan)
         c->heads.v[k++] = j->id;
         if (j->promise_mark != mark) {
             j->promise_ms = 0;
-            td_vec_push(&lists[3].ids, j->id);
+            td_vec_push(&lists[TD_ARRAY_LEN(lists) - 1].ids, j->id);
         }
     }
     c->heads.n = k;

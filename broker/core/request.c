@@ -345,6 +345,12 @@ static bool take(struct td_core *c, const struct td_input *in)
     case TD_MSG_DELETE_NODE:
         core_request_delete_node(c, in, in->body);
         return true;
+    case TD_MSG_SET_RESERVATION:
+        core_request_set_reservation(c, in, in->body);
+        return true;
+    case TD_MSG_DELETE_RESERVATION:
+        core_request_delete_reservation(c, in, in->body);
+        return true;
     case TD_MSG_NODE_KEYS:
         core_request_keys(c, in, in->body);
         return true;

@@ -141,6 +141,17 @@ static void fill_times(const struct core_job *j, struct td_job_info *ret)
         ret->end_ms = core_job_until(j, j->start_ms, j->limit_s);
 }
 
+static void fill_unavailable(const struct td_core *c, const struct core_job *j, struct td_arena *a, struct td_job_info *ret)
+{
+    const struct td_reservation *r = core_job_reserved(c, j);
+    if (r) {
+        ret->reserved = r->name;
+        ret->reserved_maint = r->flags & TD_RESERVE_MAINT;
+    } else {
+        ret->unavailable = core_nodes_missing(c, j, a);
+    }
+}
+
 static void fill(const struct td_core *c, const struct core_job *j, bool detail, bool state_only,
                  struct td_arena *a, struct td_job_info *ret)
 {
@@ -176,8 +187,13 @@ static void fill(const struct td_core *c, const struct core_job *j, bool detail,
     if (j->usage)
         ret->usage = *j->usage;
     fill_times(j, ret);
+    const struct core_reservation *own = j->reason == TD_REASON_RESERVATION ? core_reservation_find(c, j->spec->body.reservation) : NULL;
+    if (own && j->state == TD_JOB_PENDING) { /* not before it begins */
+        ret->start_ms = TD_MAX(ret->start_ms, own->is->start_ms);
+        ret->start_is_prediction = true;
+    }
     if (j->reason == TD_REASON_REQ_NODE_NOT_AVAIL && j->state == TD_JOB_PENDING)
-        ret->unavailable = core_nodes_missing(c, j, a);
+        fill_unavailable(c, j, a, ret);
     if (j->alloc)
         fill_held(j, detail, a, ret);
     else

@@ -126,6 +126,8 @@ int core_spec_sane(const struct td_job_spec *s, struct td_error *err)
     int r = nice_sane(s->nice, err);
     if (r == 0)
         r = moment_sane("begin", s->begin_ms, err);
+    if (r == 0)
+        r = moment_sane("deadline", s->deadline_ms, err);
     struct td_signal ignored;
     if (r == 0 && !td_str_empty(s->signal))
         r = td_signal_parse(s->signal, &ignored, err);

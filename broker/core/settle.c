@@ -60,9 +60,10 @@ static bool is_fenced(const struct td_core *c, const struct core_job *j,
 static void award(struct td_core *c, struct core_job *j, const struct td_plan_start *s,
                   const struct td_placement *places, uint32_t n)
 {
-    if (s->limit_s != j->limit_s) { /* --time-min gave way to the window */
+    uint32_t limit_s = core_deadline_limit(c, j, s->limit_s);
+    if (limit_s != j->limit_s) { /* --time-min gave way to the window, or to the deadline */
         struct td_ev_job_updated shrunk = {.job = j->id,
-                                           .change = {.set = 1u << 2, .limit_s = s->limit_s}};
+                                           .change = {.set = 1u << 2, .limit_s = limit_s}};
         core_emit(c, TD_EV_JOB_UPDATED, &shrunk);
     }
     TD_ASSERT(core_job_may(c, j, TD_JOB_IN_AWARD));
@@ -80,7 +81,7 @@ static void award(struct td_core *c, struct core_job *j, const struct td_plan_st
 static struct core_job *ready(struct td_core *c, const struct td_plan_start *s)
 {
     struct core_job *j = core_job_find(c, s->job);
-    if (!j || j->state != TD_JOB_PENDING || !j->queued)
+    if (!j || j->state != TD_JOB_PENDING || !j->queued || core_deadline_missed(c, j))
         return NULL;
     if (core_job_is_record(j) && (j->array->nwaiting == 0 || core_array_room(j->array) == 0))
         return NULL;
@@ -114,7 +115,8 @@ static void settle_single(struct td_core *c, const struct td_plan_start *s, stru
                     lot->cursor++; /* used up for everybody */
                 continue;
             }
-            if (td_plan_allows(c->ledger, b->node, s->job, p, until))
+            if (td_ledger_open(c->ledger, s->shape, b->node, c->now_ms, s->limit_s) &&
+                td_plan_allows(c->ledger, b->node, s->job, p, until))
                 break;
             p = NULL; /* a promise stands against it; for a shorter job it may do */
         }
@@ -144,7 +146,7 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
         const struct td_placement *p = may_take(c, b) ? next_free(c, b) : NULL;
-        if (!p || !td_plan_allows(c->ledger, b->node, s->job, p, until)) {
+        if (!p || !td_ledger_open(c->ledger, s->shape, b->node, c->now_ms, s->limit_s) || !td_plan_allows(c->ledger, b->node, s->job, p, until)) {
             *ret_passed_over |= b->fits > 0;
             continue;
         }

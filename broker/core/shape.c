@@ -41,6 +41,8 @@ static uint64_t shape_hash(const struct td_shape *s, uint32_t partition)
     h = mix_needs(h, &s->gres_task);
     h = mix_needs(h, &s->gres_job);
     h = td_mix_str(h, s->features);
+    h = td_mix_str(h, s->reservation);
+    h = td_mix_str(h, s->licenses);
     h = td_mix_str(h, s->req_nodes);
     return td_mix_str(h, s->exc_nodes);
 }
@@ -143,6 +145,7 @@ static void shape_free(struct shape *s)
         return;
     td_free(s->eligible);
     td_free(s->refused);
+    td_free(s->licences);
     td_free(s);
 }
 
@@ -234,6 +237,8 @@ uint32_t td_ledger_shape(struct td_ledger *l, const struct td_shape *is, uint32_
         }
     }
     struct shape *s = shape_new(l, is);
+    s->apart = !td_str_empty(is->reservation);
+    licences_compile(l, s);
     s->partition = partition;
     s->hash = hash;
     s->holds = 1;
@@ -313,6 +318,9 @@ static void look_at(const struct td_ledger *l, struct shape *s, uint32_t node, u
     uint32_t pos = l->index->pos_of.v[node], step = 0;
     uint64_t bit = (uint64_t)1 << (pos % 64);
     uint32_t why = n->name ? shape_match(s, n, &step) : TD_REFUSAL_PARTITION;
+
+    if (why == TD_REFUSAL_NONE && !window_has(l, s->is.reservation, n))
+        why = TD_REFUSAL_NAME;
 
     if (s->eligible[pos / 64] & bit) {
         s->eligible[pos / 64] &= ~bit;

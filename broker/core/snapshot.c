@@ -173,6 +173,7 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
         emit_node(c->nodes.v[i], emit, ctx);
     emit_enrolment(c, emit, ctx);
     core_likely_snapshot(c, emit, ctx);
+    core_reservations_snapshot(c, emit, ctx); /* before the jobs that name them */
     core_learn_snapshot(c, emit, ctx); /* before the jobs, whose run times are foretold as they are queued */
     for (uint32_t i = 0; i < c->arrays.n; i++)
         emit_array(c->arrays.v[i], emit, ctx);
@@ -286,6 +287,12 @@ static int restore_alloc(struct td_core *c, struct core_job *j, const struct td_
     struct core_alloc *a = core_alloc_new(c, j, r->places.v, r->places.n);
     a->next_step = r->next_step;
     a->fenced = r->fenced;
+    bool live = false;
+    for (uint32_t i = 0; i < a->nparts; i++)
+        live |= r->parts.v[i] != TD_ALLOC_GONE;
+    if (live)
+        td_ledger_take_licences(c->ledger, j->id, j->attempt, j->spec->body.licenses,
+                                core_job_until(j, j->start_ms ? j->start_ms : c->time_ms, j->limit_s));
     for (uint32_t i = 0; i < a->nparts; i++) {
         struct core_part *part = &a->parts[i];
         part->state = (uint8_t)r->parts.v[i];
@@ -454,6 +461,9 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
         return restore_job(c, body, err);
     case TD_SNAP_STEP:
         return core_step_restore(c, body, err);
+    case TD_SNAP_RESERVATION:
+        core_reservation_restore(c, body);
+        break;
     case TD_SNAP_USER_KEY:
         core_user_key_restore(c, body);
         break;

@@ -123,6 +123,7 @@ struct core_alloc {
     bool fenced;                     /* durable: the nodes end it before they are LOST */
     TD_VEC(struct core_step *) steps; /* those not over, by number */
     uint32_t nsteps_waiting;         /* soft */
+    int64_t awarded_ms;              /* soft: 0 after a restore */
     uint64_t step_mark;              /* soft: of the pass that found an earlier step waiting */
     size_t bytes;
     char *nodelist; /* folded, owned */
@@ -304,6 +305,11 @@ struct core_token {
     bool revoked;
 };
 
+struct core_reservation {
+    struct td_reservation *is; /* durable; packed */
+    uint32_t *nodes, nnodes;   /* index: their numbers, as they are listed */
+};
+
 struct core_refused { /* audit.c: one user's refusals of one kind */
     uint32_t uid, job, count; /* count: not told yet */
     bool bus, others;
@@ -369,6 +375,7 @@ struct td_core {
     uint32_t learned_next; /* gives way next, once the table is full */
     struct core_likely_band likely_bands[CORE_LIKELY_BANDS];
     TD_VEC(struct core_user_key) user_keys;
+    TD_VEC(struct core_reservation) reservations; /* in the order in which they were made */
     /* index */
     struct td_map learned_by_kind; /* place + 1 */
     struct td_map job_by_id, array_by_id,
@@ -387,7 +394,7 @@ struct td_core {
     TD_VEC(struct core_waiter) waiters;
     uint32_t waiters_free;
     TD_VEC(struct core_corr) corr; /* soft: tasks of records to look at */
-    int64_t begins_next_ms;
+    int64_t begins_next_ms, reservations_next_ms, deadlines_next_ms;
     uint64_t nwaiting_tasks;
     uint32_t npending, nrunning;
     struct td_settings settings; /* of conf, or zeros */
@@ -561,6 +568,9 @@ void core_job_set_reason(struct td_core *c, struct core_job *j, uint32_t reason)
 
 /* shape of a need, in need.c */
 void core_need_shape(const struct td_core *c, const struct td_job_need *need,
+                     const struct core_partition *p, struct td_arena *a, struct td_shape *ret);
+/* The same, with what the submission says beside its need. */
+void core_spec_shape(const struct td_core *c, const struct td_job_spec *spec, const struct td_job_need *need,
                      const struct core_partition *p, struct td_arena *a, struct td_shape *ret);
 struct core_tally {
     uint32_t nodes_min, nodes_max, tasks, cpus;
@@ -768,6 +778,42 @@ void core_user_key_restore(struct td_core *c, const struct td_snap_user_key *r);
 void core_user_keys_free(struct td_core *c);
 void core_request_register_key(struct td_core *c, const struct td_input *in, const struct td_register_user_key *m);
 void core_request_revoke_key(struct td_core *c, const struct td_input *in, const struct td_revoke_user_key *m);
+
+/* reasons.c */
+const struct td_reservation *core_job_reserved(const struct td_core *c, const struct core_job *j); /* what it waits for may be this */
+
+/* reservation.c */
+struct core_reservation *core_reservation_find(const struct td_core *c, const char *name); /* NULL: there is none */
+bool core_reservation_has(const struct core_reservation *r, const struct core_node *n);
+int64_t core_reservation_every(uint64_t flags); /* it comes again after so many ms; 0: it does not */
+struct td_ledger_window core_reservation_window(const struct td_reservation *r, const uint32_t *nodes, uint32_t n);
+void core_reservations_tell(struct td_core *c);
+void core_reservation_apply_set(struct td_core *c, const struct td_ev_reservation_set *ev);
+void core_reservation_apply_began(struct td_core *c, const struct td_ev_reservation_began *ev);
+void core_reservation_apply_rolled(struct td_core *c, const struct td_ev_reservation_rolled *ev);
+void core_reservation_apply_ended(struct td_core *c, const struct td_ev_reservation_ended *ev);
+void core_reservation_back(struct td_core *c, struct core_job *j); /* to the queue, in apply */
+void core_reservations_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx);
+void core_reservation_restore(struct td_core *c, const struct td_snap_reservation *r);
+void core_reservations_free(struct td_core *c);
+int core_reservation_check(struct td_core *c, const struct td_job_spec *s, uint32_t uid, struct td_error *err); /* may he use what he names? */
+uint32_t core_reservation_blocked(const struct td_core *c, const struct core_job *j);                      /* enum td_reason */
+uint32_t core_spec_limit_min(const struct td_job_spec *s);
+void core_reservation_end(struct td_core *c, const struct core_reservation *r, uint32_t uid, bool deleted);
+void core_reservations_run(struct td_core *c);
+const struct td_reservation *core_reservation_on(const struct td_core *c, const struct core_node *n); /* one that has begun there */
+bool core_reservations_check(const struct td_core *c, struct td_error *err);
+
+/* deadline.c */
+int core_deadline_check(const struct td_core *c, const struct td_job_spec *s, uint32_t limit_s, struct td_error *err);
+void core_deadline_note(struct td_core *c, const struct core_job *j); /* when it is to be looked at */
+bool core_deadline_missed(const struct td_core *c, const struct core_job *j); /* it cannot be over in time, if it began now */
+uint32_t core_deadline_limit(const struct td_core *c, const struct core_job *j, uint32_t limit_s); /* no more than is left */
+void core_deadlines_run(struct td_core *c);
+
+/* reservation_request.c */
+void core_request_set_reservation(struct td_core *c, const struct td_input *in, const struct td_set_reservation *m);
+void core_request_delete_reservation(struct td_core *c, const struct td_input *in, const struct td_delete_reservation *m);
 
 /* audit.c */
 void core_audit_refused(struct td_core *c, const struct td_input *in, uint32_t job, const char *text);

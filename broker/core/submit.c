@@ -18,12 +18,6 @@ static int check_supported(const struct td_job_spec *s, struct td_error *err)
     if (s->needs.n > 1)
         return not_supported(err, "a heterogeneous job (several components)");
     const struct td_job_need *need = &s->needs.v[0];
-    if (!td_str_empty(s->reservation))
-        return not_supported(err, "--reservation");
-    if (!td_str_empty(s->licenses))
-        return not_supported(err, "--licenses");
-    if (s->deadline_ms)
-        return not_supported(err, "--deadline");
     if (need->contiguous)
         return not_supported(err, "--contiguous");
     if (s->session && !td_str_empty(s->array))
@@ -214,7 +208,7 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
         if (r < 0)
             break;
         struct td_shape shape;
-        core_need_shape(c, need, p, &c->wake, &shape);
+        core_spec_shape(c, spec, need, p, &c->wake, &shape);
         uint32_t why = TD_REFUSAL_NONE, shape_no = td_ledger_shape(c->ledger, &shape, p->no);
         struct core_tally t;
         core_need_tally(need, &t);
@@ -232,6 +226,28 @@ int core_submit_partition(struct td_core *c, const char *names, const struct td_
     td_vec_release(&tried);
     if (r == 0)
         *ret_resolved = resolved;
+    return r;
+}
+
+/* Each is there, and so many of it. */
+static int check_licenses(const struct td_core *c, const char *text, struct td_error *err)
+{
+    struct td_license one;
+    int r = 0;
+    for (const char *at = text; (r = td_license_next(&at, &one, err)) > 0;) {
+        struct td_license other;
+        uint64_t total = 0, used, want = 0; /* one may be named twice */
+        for (const char *all = text; td_license_next(&all, &other, err) > 0;)
+            want += td_str_equal(one.name, other.name) ? other.count : 0;
+        for (uint32_t i = 0; i < td_ledger_licences(c->ledger); i++) {
+            uint64_t have;
+            if (td_str_equal(td_ledger_licence(c->ledger, i, &have, &used), one.name))
+                total = have;
+        }
+        if (want > total)
+            return td_fail(err, TD_E_INVALID_LICENSE, total ? "%s: %s: there are %llu" : "%s: %s is not in Licenses of slurm.conf",
+                           td_error_words(TD_E_INVALID_LICENSE), one.name, (unsigned long long)total);
+    }
     return r;
 }
 
@@ -316,6 +332,10 @@ int core_submit_check(struct td_core *c, const struct td_input *in, const struct
     if (r < 0)
         return r;
     r = core_deps_validate(c, NULL, s->dependency, in->uid, err);
+    if (r == 0)
+        r = core_reservation_check(c, s, in->uid, err);
+    if (r == 0)
+        r = check_licenses(c, s->licenses, err);
     if (r < 0)
         return r;
     if (s->nice < 0 && !td_core_is_operator(c, in->uid))
@@ -335,7 +355,8 @@ int core_submit_check(struct td_core *c, const struct td_input *in, const struct
     if (r < 0)
         return r;
     need->partition = resolved;
-    return check_limit(c, s, resolved, &ev->limit_s, err);
+    r = check_limit(c, s, resolved, &ev->limit_s, err);
+    return r == 0 ? core_deadline_check(c, s, ev->limit_s, err) : r;
 }
 
 /* --test-only, --quote: nothing is queued, and no number is used up. */

@@ -16,6 +16,14 @@ static int check_running(const struct td_core *c, const struct core_job *j,
         return td_fail(err, TD_E_DENIED,
                        "%s: only an operator may raise the time limit of a running job",
                        td_error_words(TD_E_DENIED));
+    for (uint32_t i = 0; is_set(ch, 2) && ch->limit_s > j->limit_s && j->alloc && i < j->alloc->nparts; i++) {
+        const struct core_node *n = j->alloc->parts[i].node;
+        int64_t from = j->start_ms ? j->start_ms : c->now_ms;
+        const char *name = td_ledger_window_between(c->ledger, j->spec->body.reservation, n->no, core_job_until(j, from, j->limit_s),
+                                                    core_job_until(j, from, ch->limit_s));
+        if (name)
+            return td_fail(err, TD_E_TIME_LIMIT, "%s: reservation %s has %s then", td_error_words(TD_E_TIME_LIMIT), name, n->name);
+    }
     return 0;
 }
 

@@ -213,6 +213,8 @@ void job_put_file(struct td_buf *out, const struct td_job_info *j, enum job_file
 void job_put_reason(struct td_buf *out, const struct td_job_info *j, char blank)
 {
     td_buf_puts(out, td_reason_word(j->reason));
-    if (!td_str_empty(j->unavailable))
+    if (!td_str_empty(j->reserved))
+        td_buf_putf(out, ",%c%s", blank, j->reserved_maint ? "Reserved for maintenance" : "May be reserved for other job");
+    else if (!td_str_empty(j->unavailable))
         td_buf_putf(out, ",%cUnavailableNodes:%s", blank, j->unavailable);
 }

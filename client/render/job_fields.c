@@ -234,7 +234,7 @@ PRINT(limit_minutes)
 #define NO_PATHS (const uint32_t[]) { 0 }
 #define JOB_ID OF(job), OF(array_job), OF(array_task), OF(array_tasks)
 #define STATE OF(state), OF(outcome)
-#define REASON OF(reason), OF(unavailable)
+#define REASON OF(reason), OF(unavailable), OF(reserved), OF(reserved_maint)
 #define ELAPSED OF(state), OF(start_ms), OF(start_is_prediction), OF(end_ms)
 
 static const struct field fields[] = {

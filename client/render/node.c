@@ -9,6 +9,8 @@ struct node_look node_look(const struct td_node_info *n)
     struct node_look s = {.drain = n->drain, .completing = n->completing && n->jobs <= 1};
 
     s.silent = n->state != TD_NODE_UP;
+    s.maint = n->maint;
+    s.reserved = !n->maint && !td_str_empty(n->reservation);
     if (n->down || n->state == TD_NODE_LOST || n->state == TD_NODE_LEFT)
         s.base = NODE_DOWN;
     else if (n->state == TD_NODE_UNKNOWN)
@@ -35,21 +37,33 @@ static const char *look_word(struct node_look s, bool compact)
         return compact ? "drain" : "drained";
     if (s.completing && busy)
         return compact ? "comp" : "completing";
+    if (s.base == NODE_IDLE && s.maint)
+        return "maint";
+    if (s.base == NODE_IDLE && s.reserved)
+        return compact ? "resv" : "reserved";
     return words[s.base][compact];
+}
+
+/* $: in a reservation for maintenance, and busy or out all the same */
+static const char *look_mark(struct node_look s)
+{
+    if (s.silent)
+        return "*";
+    return s.maint && (s.drain || s.completing || s.base != NODE_IDLE) ? "$" : "";
 }
 
 void node_put_state(struct td_buf *out, const struct td_node_info *n)
 {
     struct node_look s = node_look(n);
 
-    td_buf_putf(out, "%s%s", look_word(s, false), s.silent ? "*" : "");
+    td_buf_putf(out, "%s%s", look_word(s, false), look_mark(s));
 }
 
 void node_put_state_compact(struct td_buf *out, const struct td_node_info *n)
 {
     struct node_look s = node_look(n);
 
-    td_buf_putf(out, "%s%s", look_word(s, true), s.silent ? "*" : "");
+    td_buf_putf(out, "%s%s", look_word(s, true), look_mark(s));
 }
 
 void node_put_state_flags(struct td_buf *out, const struct td_node_info *n)
@@ -65,6 +79,10 @@ void node_put_state_flags(struct td_buf *out, const struct td_node_info *n)
         td_buf_puts(out, "+COMPLETING");
     if (s.drain)
         td_buf_puts(out, "+DRAIN");
+    if (s.maint)
+        td_buf_puts(out, "+MAINTENANCE");
+    if (s.reserved)
+        td_buf_puts(out, "+RESERVED");
 }
 
 const char *node_reason(const struct td_node_info *n)

@@ -8,7 +8,7 @@
 enum node_base { NODE_UNKNOWN, NODE_DOWN, NODE_IDLE, NODE_ALLOCATED, NODE_MIXED };
 struct node_look {
     enum node_base base;
-    bool drain, completing, silent;
+    bool drain, completing, silent, reserved, maint;
 };
 struct node_look node_look(const struct td_node_info *n);
 void node_put_state(struct td_buf *out, const struct td_node_info *n);         /* draining* */

@@ -9,7 +9,7 @@
 
 static const struct state_word {
     const char *word;
-    enum { MATCH_BASE, MATCH_DRAIN, MATCH_DRAINED, MATCH_DRAINING, MATCH_COMPLETING, MATCH_SILENT, MATCH_NEVER } how;
+    enum { MATCH_BASE, MATCH_DRAIN, MATCH_DRAINED, MATCH_DRAINING, MATCH_COMPLETING, MATCH_SILENT, MATCH_MAINT, MATCH_RESERVED, MATCH_NEVER } how;
     enum node_base base;
 } state_words[] = {
     {"unknown", MATCH_BASE, NODE_UNKNOWN}, {"unk", MATCH_BASE, NODE_UNKNOWN},
@@ -21,8 +21,8 @@ static const struct state_word {
     {"completing", MATCH_COMPLETING, 0},   {"comp", MATCH_COMPLETING, 0},
     {"no_respond", MATCH_SILENT, 0},       {"fail", MATCH_NEVER, 0},
     {"failing", MATCH_NEVER, 0},           {"future", MATCH_NEVER, 0},
-    {"maint", MATCH_NEVER, 0},             {"reserved", MATCH_NEVER, 0},
-    {"resv", MATCH_NEVER, 0},              {"planned", MATCH_NEVER, 0},
+    {"maint", MATCH_MAINT, 0},             {"reserved", MATCH_RESERVED, 0},
+    {"resv", MATCH_RESERVED, 0},           {"planned", MATCH_NEVER, 0},
     {"reboot", MATCH_NEVER, 0},            {"cloud", MATCH_NEVER, 0},
     {"powered_down", MATCH_NEVER, 0},      {"powering_up", MATCH_NEVER, 0},
     {"powering_down", MATCH_NEVER, 0},     {"err", MATCH_NEVER, 0},
@@ -62,7 +62,8 @@ static bool state_matches(const struct td_strs *wanted, const struct td_node_inf
         if ((w->how == MATCH_BASE && s.base == w->base && !s.drain && !s.completing) ||
             (w->how == MATCH_BASE && s.base == w->base && w->base == NODE_DOWN) || (w->how == MATCH_DRAIN && s.drain) ||
             (w->how == MATCH_DRAINED && s.drain && !busy) || (w->how == MATCH_DRAINING && s.drain && busy) ||
-            (w->how == MATCH_COMPLETING && s.completing) || (w->how == MATCH_SILENT && s.silent))
+            (w->how == MATCH_COMPLETING && s.completing) || (w->how == MATCH_SILENT && s.silent) ||
+            (w->how == MATCH_MAINT && s.maint) || (w->how == MATCH_RESERVED && s.reserved))
             return true;
     }
     return wanted->n == 0;

@@ -263,3 +263,41 @@ const char *td_admin_level_word(uint32_t number)
 #undef ADMIN_LEVEL
     SWITCH_END
 }
+
+bool td_reserve_flag(const char *word, uint64_t *ret_bit, const char **ret_why)
+{
+    static const struct {
+        const char *word;
+        uint64_t bit;
+        const char *why;
+    } flags[] = {
+#define RESERVE(name, bit, text, help) {text, bit, NULL},
+#define RESERVE_NOT(text, why) {text, 0, why},
+#include "tbl/states.def"
+#undef RESERVE
+#undef RESERVE_NOT
+    };
+
+    *ret_bit = 0;
+    *ret_why = NULL;
+    for (size_t i = 0; i < TD_ARRAY_LEN(flags); i++)
+        if (td_str_casecmp(flags[i].word, word) == 0) {
+            *ret_bit = flags[i].bit;
+            *ret_why = flags[i].why;
+        }
+    return *ret_bit != 0;
+}
+
+void td_reserve_flags_print(uint64_t flags, struct td_buf *out)
+{
+    const char *comma = "";
+
+#define RESERVE(name, bit, text, help) \
+    if (flags & (bit)) {               \
+        td_buf_puts(out, comma);       \
+        td_buf_puts(out, text);        \
+        comma = ",";                   \
+    }
+#include "tbl/states.def"
+#undef RESERVE
+}

@@ -222,6 +222,14 @@ enum td_private {
 #undef PRIVATE
     TD_PRIVATE_ALL = 0x7fffffff /* rows to come, too */
 };
+enum td_reserve { /* bits */
+#define RESERVE(name, bit, word, help) TD_RESERVE_##name = bit,
+#include "tbl/states.def"
+#undef RESERVE
+};
+#define TD_RESERVE_AGAIN \
+    (TD_RESERVE_HOURLY | TD_RESERVE_DAILY | TD_RESERVE_WEEKDAY | TD_RESERVE_WEEKEND | TD_RESERVE_WEEKLY)
+enum td_list_op { TD_LIST_SET, TD_LIST_ADD, TD_LIST_REMOVE }; /* Users=, Users+=, Users-= */
 enum td_op { TD_OP_HOLD = 1, TD_OP_UHOLD = 2, TD_OP_RELEASE = 3, TD_OP_REQUEUE = 4, TD_OP_REQUEUEHOLD = 5 };
 
 const char *td_error_name(int code);         /* "INVALID_JOB" */
@@ -244,6 +252,9 @@ const char *td_before_words(uint32_t why);       /* "its priority is higher" */
 const char *td_depend_word(uint32_t kind);       /* "afterok" */
 const char *td_depend_words(uint32_t kind);      /* "all of it is over, with exit status 0" */
 const char *td_depend_state_word(uint32_t state); /* "unfulfilled" */
+/* One flag of a reservation by Slurm's word, any case; false: it is none, and *ret_why says why a known one is refused, or is NULL. */
+bool td_reserve_flag(const char *word, uint64_t *ret_bit, const char **ret_why);
+void td_reserve_flags_print(uint64_t flags, struct td_buf *out); /* MAINT,DAILY; nothing where none is set */
 const char *td_refusal_name(uint32_t refusal);   /* "CPUS" */
 const char *td_refusal_words(uint32_t refusal);  /* "not enough free CPUs" */
 const char *td_node_state_name(uint32_t state);  /* "UP" */
@@ -381,6 +392,13 @@ int td_array_parse(const char *text, uint32_t max, struct td_span *ret_spans, ui
                    uint32_t *ret_limit, struct td_error *err);
 /* Folds indices (a bitmap) as Slurm prints them: 0-3,7 and, with a constant stride of several, 0-12:4. */
 void td_array_fold(struct td_bin bits, struct td_buf *out);
+
+/* Licences: name[:count],... 1: one more, 0: the end, below: an error in words. `*at` begins as the text. */
+struct td_license {
+    char name[TD_MAX_NAME_BYTES + 1];
+    uint64_t count;
+};
+int td_license_next(const char **at, struct td_license *ret, struct td_error *err);
 
 /* Times. td_duration_parse: minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S, UNLIMITED/INFINITE/-1 -> seconds, TD_INFINITE. */
 int td_duration_parse(const char *text, uint32_t *ret_s, struct td_error *err);

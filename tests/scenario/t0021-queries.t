@@ -24,7 +24,7 @@ fails 0 'every listing is of the local cluster' squeue --local
 fails 1 'invalid keyword: foo$' scontrol foo
 fails 1 'did you mean hold' scontrol hols
 like "$(scontrol --help)" '^  requeuehold ' "scontrol --help lists its words"
-like "$(sbatch --help)" 'licences it needs .refused' "sbatch --help says what is refused"
+like "$(sbatch --help)" 'neighbouring nodes .refused' "sbatch --help says what is refused"
 like "$(sbatch --usage)" '\[--exclusive\[=WHAT\]\]' "an optional value is shown as one"
 like "$(tender manual tender)" '\\-\\-from' "the man page has the journal's options"
 if command -v jq >/dev/null; then

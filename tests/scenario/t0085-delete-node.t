@@ -20,7 +20,7 @@ refused() { # refused WORDS WHAT ARGUMENTS...
 }
 refused '^1:delete_node error: .*node n1 is in slurm.conf' "a configured node is refused" nodename=n1
 refused '^1:delete_node error: Invalid node name specified.*m9' "and one that is not there" nodename=m9
-refused '^1:Deleting partitions .* is not supported yet' "and what is no node" partitionname=normal
+refused '^1:Deleting partitions is not supported yet' "and what is no node" partitionname=normal
 refused '^1:Invalid option: m1' "and a word that names nothing" m1
 job=$(submit -w m1 -o /dev/null --wrap 'sleep 600')
 wait_until "a job runs on m1" job_is "$job" RUNNING

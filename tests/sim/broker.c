@@ -4,9 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Every twentieth run keeps a book of promises, every second of those conservatively. */
-static const char *policy(const struct sim *s)
+/* Every twentieth run keeps a book of promises, every second of those conservatively; those with reservations have any policy. */
+static const char *policy_of(const struct sim *s)
 {
+    static const char *const policies[] = {"easy", "conservative", "tender", "fifo", "sjbf"};
+
+    if (sim_reserves(s))
+        return policies[s->seed / 10 % TD_ARRAY_LEN(policies)];
     if (s->seed % 20 == 16)
         return s->seed % 40 == 16 ? "tender" : "conservative";
     return s->seed % 5 == 0 ? "fifo" : "easy";
@@ -26,7 +30,8 @@ static void conf_make(struct sim *s, struct td_arena *a, struct td_ev_conf_loade
     *ret = (struct td_ev_conf_loaded){
         .settings = {.cluster = "sim", .lease_ms = 10000, .node_timeout_s = 60, .min_job_age_s = 1000000, .kill_wait_s = 5, .requeue = true,
                      .first_job = 1, .depth = 1, .core_is_unit = (s->seed & 1) != 0, .memory_counts = (s->seed & 2) != 0,
-                     .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = policy(s)},
+                     .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = policy_of(s),
+                     .licenses = sim_reserves(s) ? "x:3,y" : NULL},
         .nodes = {node, 1},
         .partitions = {parts, 2},
     };
@@ -151,7 +156,7 @@ static void input_give(struct sim *s, const struct sim_item *it)
     } else {
         bool any = f.id == TD_MSG_STEP_CREATE || f.id == TD_MSG_STEP_SIGNAL || f.id == TD_MSG_SESSION_CLOSE ||
                    f.id == TD_MSG_SESSION_HEARD;
-        any = any || f.id == TD_MSG_DELETE_NODE;
+        any = any || f.id == TD_MSG_DELETE_NODE || f.id == TD_MSG_SET_RESERVATION || f.id == TD_MSG_DELETE_RESERVATION;
         in.uid = f.id == TD_MSG_UPDATE_NODE || any ? 0 : 1000 + it->a % 3;
         in.gid = 100;
     }

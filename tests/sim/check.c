@@ -143,6 +143,7 @@ bool sim_all_done(struct sim *s)
         resume_nodes(s);
         return false;
     }
+    sim_unreserve(s);
     td_core_jobs(s->core, &q, &s->scratch, count_open, &c);
     td_arena_reset(&s->scratch);
     snprintf(s->left, sizeof(s->left), "%u left, first: %s", c.open, c.first);

@@ -46,6 +46,55 @@ bool sim_deletes(const struct sim *s)
     return s->seed % 20 == 7;
 }
 
+/* Every tenth run has reservations that come and go, under each policy in turn. */
+bool sim_reserves(const struct sim *s)
+{
+    return s->seed % 10 == 1;
+}
+
+static const char *const reservations[] = {"ra", "rb", "rc"};
+
+static void reserve(struct sim *s)
+{
+    static const uint64_t flags[] = {0, TD_RESERVE_IGNORE_JOBS, TD_RESERVE_MAINT | TD_RESERVE_IGNORE_JOBS, TD_RESERVE_FLEX,
+                                     TD_RESERVE_OVERLAP, TD_RESERVE_HOURLY, TD_RESERVE_NO_HOLD | TD_RESERVE_IGNORE_JOBS};
+    struct td_set_reservation m = {.create = rnd(s, 4) > 0};
+    struct td_reservation_ask *a = &m.ask;
+    char nodes[32];
+
+    a->name = reservations[rnd(s, TD_ARRAY_LEN(reservations))];
+    if (rnd(s, 5) == 0) {
+        struct td_delete_reservation d = {.name = a->name};
+        sim_request_add(s, TD_MSG_DELETE_RESERVATION, &d);
+        return;
+    }
+    a->set = m.create ? 1u << 3 | 1u << 5 | 1u << 8 | 1u << 12 : 1u << (3 + 2 * rnd(s, 2));
+    a->start_ms = s->now + rnd(s, 20000);
+    a->duration_s = 5 + rnd(s, 120);
+    a->users = "0,1000";
+    a->flags = flags[rnd(s, TD_ARRAY_LEN(flags))];
+    snprintf(nodes, sizeof(nodes), "n[1-%u]", 1 + rnd(s, s->nnodes));
+    a->nodes = nodes;
+    a->node_count = 1 + rnd(s, s->nnodes);
+    if (m.create || rnd(s, 3) == 0)
+        a->set |= rnd(s, 2) ? 1u << 6 : 1u << 7;
+    sim_request_add(s, TD_MSG_SET_RESERVATION, &m);
+}
+
+static bool unreserve(void *ctx, const struct td_reservation_info *row)
+{
+    struct td_delete_reservation d = {.name = row->is.name};
+    sim_request_add(ctx, TD_MSG_DELETE_RESERVATION, &d);
+    return true;
+}
+
+/* Once it is calm: one that comes again would keep somebody waiting for ever. */
+void sim_unreserve(struct sim *s)
+{
+    if (sim_reserves(s))
+        td_core_reservations(s->core, NULL, unreserve, s);
+}
+
 static const char *dependency(struct sim *s, char *text, size_t size)
 {
     static const char *const kinds[] = {"after", "afterany", "afterok", "afternotok"};
@@ -97,6 +146,17 @@ static void submit(struct sim *s)
     struct td_gres_need of_job = {.name = "gpu", .count = 1 + (s->seed % 10 == 7 ? rnd(s, 6) : 0)};
     if (s->seed % 10 == 7 && !need.gres.n && rnd(s, 2))
         need.gres_job = (struct td_gres_need_list){&of_job, 1};
+    if (sim_reserves(s) && rnd(s, 3) == 0)
+        m.spec.reservation = reservations[rnd(s, TD_ARRAY_LEN(reservations))];
+    static const char *const licenses[] = {"x", "y", "x:2,y"};
+    if (sim_reserves(s) && rnd(s, 4) == 0)
+        m.spec.licenses = licenses[rnd(s, TD_ARRAY_LEN(licenses))];
+    if (sim_reserves(s) && rnd(s, 8) == 0)
+        m.spec.deadline_ms = s->now + 1000 * (1 + rnd(s, 900));
+    if (sim_reserves(s) && rnd(s, 4) == 0)
+        m.spec.limit_min_s = 1 + rnd(s, 60);
+    if (m.spec.limit_s && m.spec.limit_min_s > m.spec.limit_s)
+        m.spec.limit_min_s = 0;
     snprintf(key, sizeof(key), "key-%u", s->requests.n);
     m.client_key = key;
     sim_request_add(s, TD_MSG_SUBMIT, &m);
@@ -133,7 +193,9 @@ void sim_client_act(struct sim *s)
 
     if (asks_why(s))
         ask_why(s, &sel);
-    if (sim_deletes(s) && rnd(s, 3) == 0) {
+    if (sim_reserves(s) && rnd(s, 5) == 0) {
+        reserve(s);
+    } else if (sim_deletes(s) && rnd(s, 3) == 0) {
         char node[16];
         snprintf(node, sizeof(node), "n%u", 1 + rnd(s, s->nnodes));
         struct td_delete_node m = {.nodes = node};

@@ -163,6 +163,8 @@ void sim_run(struct sim *s, uint64_t seed, bool verbose, bool trace);
 void sim_release(struct sim *s);
 void sim_push(struct sim *s, int64_t delay, enum sim_kind kind, uint32_t a, uint32_t b, uint32_t life, const struct td_buf *frame);
 bool sim_failed(const struct sim *s);
+bool sim_reserves(const struct sim *s);
+void sim_unreserve(struct sim *s);
 bool sim_deletes(const struct sim *s); /* this run deletes nodes */
 void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_log(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -13,13 +13,7 @@ static void what_is_not_supported_is_refused_by_name(void **state)
     struct td_submit s = {.spec = {.needs = {needs, 2}}};
     film_request(f, 1000, TD_MSG_SUBMIT, &s);
     film_expect_refused(f, TD_E_NOT_SUPPORTED);
-    s = (struct td_submit){.spec = {.needs = {needs, 1}, .reservation = "r"}};
-    film_request(f, 1000, TD_MSG_SUBMIT, &s);
-    film_expect_refused(f, TD_E_NOT_SUPPORTED);
-    s = (struct td_submit){.spec = {.needs = {needs, 1}, .licenses = "l"}};
-    film_request(f, 1000, TD_MSG_SUBMIT, &s);
-    film_expect_refused(f, TD_E_NOT_SUPPORTED);
-    s = (struct td_submit){.spec = {.needs = {needs, 1}, .deadline_ms = 5}};
+    s = (struct td_submit){.spec = {.needs = {needs, 1}, .reservation = "r,s"}};
     film_request(f, 1000, TD_MSG_SUBMIT, &s);
     film_expect_refused(f, TD_E_NOT_SUPPORTED);
     s = (struct td_submit){0};

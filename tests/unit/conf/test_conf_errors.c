@@ -69,7 +69,7 @@ static const struct slip slips[] = {
     {.slurm = "PartitionName=p State=SIDEWAYS\n", .words = "slurm.conf line 1: State: unknown word 'SIDEWAYS'"},
     {.slurm = "PartitionName=p MinNodes=3 MaxNodes=2\n", .words = "slurm.conf line 1: MaxNodes of p is below its MinNodes"},
     {.slurm = "PartitionName=p OverSubscribe=SOME\n", .words = "slurm.conf line 1: OverSubscribe: 'SOME' is none of NO, EXCLUSIVE, YES, FORCE"},
-    {.slurm = "PartitionName=p ReqResv=YES\n", .words = "slurm.conf line 1: ReqResv=YES is not supported: reservations are not in this version, so no job could ever run there"},
+    {.slurm = "PartitionName=p ReqResv=YES\n", .words = "slurm.conf line 1: ReqResv=YES is not supported: a partition cannot ask for reservations in this version: keep others off its nodes with one"},
     {.slurm = "PartitionName=p DenyAccounts=x\n", .words = "slurm.conf line 1: DenyAccounts=x is not supported: name those allowed with AllowAccounts"},
     {.slurm = "PartitionName=p MaxMemPerCPU=1 MaxMemPerNode=1\n", .words = "slurm.conf line 1: MaxMemPerNode and MaxMemPerCPU (slurm.conf line 1) exclude each other"},
     /* gres.conf */
