@@ -130,6 +130,8 @@ static int write_prepare(struct shell *s, const struct shell_from *from, const s
         return shell_user_to_number(s, &((struct td_register_user_key *)f->body)->user, err);
     if (f->id == TD_MSG_REVOKE_USER_KEY)
         return shell_user_to_number(s, &((struct td_revoke_user_key *)f->body)->user, err);
+    if (f->id == TD_MSG_CHANGE_ACCOUNTS)
+        shell_accounts_prepare(s, (struct td_change_accounts *)f->body);
     if (f->id == TD_MSG_CANCEL)
         return shell_users_to_numbers(s, &((struct td_cancel *)f->body)->filter, err);
     return 0;

@@ -89,7 +89,7 @@ void td_core_apply(struct td_core *c, const struct td_event *ev);
 uint64_t td_core_seq(const struct td_core *c);   /* last event applied */
 uint64_t td_core_epoch(const struct td_core *c);
 int64_t td_core_time(const struct td_core *c);   /* time of the last event */
-#define TD_CORE_DIGEST 10u /* raised whenever what the digest covers changes: a digest is only compared with its like */
+#define TD_CORE_DIGEST 11u /* raised whenever what the digest covers changes: a digest is only compared with its like */
 uint64_t td_core_digest(const struct td_core *c); /* of the durable state; equal wherever the same events were applied */
 /* Invariants of the ledger, lives and indexes; returns false and a sentence at the first that fails. */
 bool td_core_check(const struct td_core *c, struct td_error *err);
@@ -182,6 +182,14 @@ int td_core_key_check(const struct td_core *c, const char *node, const char *key
 bool td_core_user_key(const struct td_core *c, const char *key, uint32_t *ret_user);
 typedef bool td_user_key_visit_fn(void *ctx, const struct td_user_key_info *row); /* false: no more */
 void td_core_user_keys(const struct td_core *c, uint32_t asker, td_user_key_visit_fn *visit, void *ctx);
+
+/* Accounting (account_rows.c): associations from the root down, the rest by name. Rows borrow from the core. */
+typedef bool td_acct_visit_fn(void *ctx, const struct td_acct_row *row); /* false: no more */
+void td_core_accounts(const struct td_core *c, const struct td_query_accounts *q, td_acct_visit_fn *visit, void *ctx);
+
+/* Waiting jobs that the asker may see, by id, and what their priorities are made of (priority.c). Renews a soft ranking. */
+typedef bool td_priority_visit_fn(void *ctx, const struct td_job_priority *row);
+void td_core_priorities(struct td_core *c, uint32_t asker_uid, td_priority_visit_fn *visit, void *ctx);
 
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;

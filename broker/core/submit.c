@@ -260,8 +260,10 @@ static int check_limit(const struct td_core *c, const struct td_job_spec *s, con
     return 0;
 }
 
-static uint64_t priority_of(const struct td_core *c, const struct td_job_spec *s)
+static uint64_t priority_of(struct td_core *c, const struct td_job_spec *s, const struct td_ev_job_submitted *ev)
 {
+    if (core_is_multifactor(c))
+        return core_priority_first(c, s, ev->assoc, s->needs.v[0].partition, ev->limit_s);
     int64_t p = (int64_t)CORE_PRIORITY_FIRST - (int64_t)(c->submitted % (CORE_PRIORITY_FIRST - 1)) -
                 s->nice;
     return p < 1 ? 1 : TD_MIN((uint64_t)p, (uint64_t)UINT32_MAX);
@@ -351,7 +353,9 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     struct td_strs warnings = {0};
     struct td_job_need need;
     struct td_error err = {0};
-    if (check(c, in, s, &ev, &need, &err) < 0) {
+    struct td_submit charged = *s;
+    const struct td_job_spec *spec = &charged.spec;
+    if (core_assoc_settle(c, &charged.spec, &ev.assoc, &err) < 0 || check(c, in, &charged, &ev, &need, &err) < 0) {
         core_refuse_error(c, in, &err);
         return;
     }
@@ -359,9 +363,9 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     if (s->test_only) {
         struct td_submitted would = {.seq = c->seq, .warnings = warnings};
         ev.job = c->next_job;
-        ev.spec = s->spec;
+        ev.spec = *spec;
         ev.spec.needs.v = &need;
-        ev.priority = priority_of(c, &s->spec);
+        ev.priority = priority_of(c, &ev.spec, &ev);
         core_predict(c, &ev, &would);
         core_reply(c, in, TD_MSG_SUBMITTED, &would);
         return;
@@ -369,10 +373,10 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     ev.job = c->next_job;
     ev.uid = in->uid;
     ev.gid = in->gid;
-    ev.spec = s->spec;
+    ev.spec = *spec;
     ev.spec.needs.v = &need;
     ev.client_key = s->client_key;
-    ev.priority = priority_of(c, &s->spec);
+    ev.priority = priority_of(c, &ev.spec, &ev);
     core_emit(c, TD_EV_JOB_SUBMITTED, &ev);
     struct td_submitted yes = {.job = ev.job, .seq = c->seq, .warnings = warnings};
     core_reply(c, in, TD_MSG_SUBMITTED, &yes);

@@ -25,6 +25,8 @@ static bool is_ours(const struct td_frame *fr)
     case TD_MSG_QUERY_PARTITIONS:
     case TD_MSG_QUERY_STEPS:
     case TD_MSG_QUERY_USER_KEYS:
+    case TD_MSG_QUERY_ACCOUNTS:
+    case TD_MSG_QUERY_PRIORITIES:
         return true;
     default:
         return false;

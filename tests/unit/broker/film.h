@@ -99,7 +99,7 @@ struct film_job {
     uint32_t uid;
     uint32_t cores, gpus, nodes, tasks, per_node, limit_s;
     uint64_t mem;
-    const char *name, *partition, *array, *key, *dependency, *features, *nodelist;
+    const char *name, *partition, *array, *key, *dependency, *features, *nodelist, *user, *account, *qos;
     int64_t begin_ms, nice;
     bool hold, session, no_requeue;
 };
