@@ -383,6 +383,8 @@ static int settings(struct loading *ld, struct td_error *err)
     if (r == 0)
         slurm_user(ld, &s->admins);
     s->request_rate = num(ld, KEY_TENDER_RequestRate);
+    if (r == 0)
+        r = priority_settings(&ld->rd, &ld->values, s, err);
     s->private_data = private_data(&ld->values.v[KEY_SLURM_PrivateData]);
     return r;
 }
