@@ -17,7 +17,7 @@ bool core_is_multifactor(const struct td_core *c)
 
 static bool ticks(const struct td_core *c)
 {
-    return core_acct_on(&c->acct) || core_is_multifactor(c);
+    return c->conf && !c->low_space && (core_acct_on(&c->acct) || core_is_multifactor(c));
 }
 
 /* --- what a job uses ------------------------------------------------------------------------------------------------------ */
@@ -198,7 +198,7 @@ int64_t core_usage_deadline(const struct td_core *c)
 
 void core_usage_run(struct td_core *c)
 {
-    if (c->now_ms < core_usage_deadline(c) || c->low_space || !c->conf)
+    if (c->now_ms < core_usage_deadline(c))
         return;
     const struct td_ev_usage_ticked ev = {.reset = resets(c)};
     core_emit(c, TD_EV_USAGE_TICKED, &ev);

@@ -26,7 +26,8 @@ static void put_quoted(struct td_buf *out, const char *s)
 
 static bool is_quoted(enum acct_style style)
 {
-    return style == ACCT_STR || style == ACCT_NAMES || style == ACCT_TRES || style == ACCT_LEVEL || style == ACCT_FLAGS || style == ACCT_MODE;
+    return style == ACCT_STR || style == ACCT_NAMES || style == ACCT_TRES || style == ACCT_LEVEL || style == ACCT_FLAGS || style == ACCT_MODE ||
+           style == ACCT_WALL || style == ACCT_SECONDS || style == ACCT_EXEMPT; /* 1-00:00:00 */
 }
 
 /* Every field that is set; the first row of a field is its name. */

@@ -23,7 +23,7 @@ is "$(sacctmgr -P list Association format=Cluster,Account,Share,GrpJobs,GrpTRES,
     "Cluster|Account|Share|GrpJobs|GrpTRES|GrpSubmit|MaxWall|Def QOS|QOS" "shortened names of fields"
 ok "a QOS of the guide" sacctmgr -i -Q add qos small-fast priority=150 maxjobspu=10 MaxSubmit=20 maxwall=3:00:00 maxtres=gres/gpu=30 maxtrespernode=gres/gpu=1
 is "$(sacctmgr -n -P list qos format=name,priority,maxjobspu,MaxSubmitPU,maxwall,maxtres,maxtrespernode,mintres)" \
-    "normal|0|||||||
+    "normal|0||||||
 small-fast|150|10|20|03:00:00|gres/gpu=30|gres/gpu=1|" "as the guide lists them" 
 ok "limits of an account" sacctmgr -i -Q modify account chem set fairshare=10000 grpjobs=100 grpsubmit=200 maxwall=3-00:00:00 grptres=gres/gpu=50
 is "$(sacctmgr -n -P list assoc account=chem user= format=share,grpjobs,grpsubmit,maxwall,grptres | head -n 1)" "10000|100|200|3-00:00:00|gres/gpu=50" "are set"

@@ -10,7 +10,7 @@ awk 'BEGIN {
     print "Cluster - \047big\047:Fairshare=1:QOS=\047normal\047"
     for (i = 0; i < 400; i++) {
         print "Parent - \047" (i < 20 ? "root" : "a" i % 20) "\047"
-        print "Account - \047a" i "\047:Description=\047it\\\047s number " i "\047:Organization=\047o" i % 7 "\047:Fairshare=" 1 + i % 9 ":GrpTRES=\047cpu=" 10 + i ",gres/gpu=4\047:MaxWall=1-00:00:00"
+        print "Account - \047a" i "\047:Description=\047it\\\047s number " i "\047:Organization=\047o" i % 7 "\047:Fairshare=" 1 + i % 9 ":GrpTRES=\047cpu=" 10 + i ",gres/gpu=4\047:MaxWall=\0471-00:00:00\047"
     }
     for (i = 0; i < 400; i++) {
         print "Parent - \047a" i "\047"
@@ -27,10 +27,10 @@ sacctmgr -i -Q modify user u9 where account=a9 set fairshare=77 maxwall=2:00:00
 sacctmgr -i -Q add user u9 account=a10,a11
 sacctmgr -i -Q modify account a25 set parent=a30
 sacctmgr dump >one.txt
-ok "the changes are in the dump" grep -q "^User - 'u9':DefaultAccount='a9':Fairshare=77:MaxJobs=9:MaxWall=02:00:00" one.txt
+ok "the changes are in the dump" grep -q "^User - 'u9':DefaultAccount='a9':Fairshare=77:MaxJobs=9:MaxWall='02:00:00'" one.txt
 
 { cat slurm.txt; echo "User - 'last':Fairshare=none"; } >wrong.txt
-like "$(sacctmgr load wrong.txt 2>&1)" "line 5[0-9]*" "a wrong line is named"
+like "$(sacctmgr load wrong.txt 2>&1)" "line 6203: Bad Fairshare" "a wrong line is named"
 { sed 's/Fairshare=1:QOS/Fairshare=9:QOS/' slurm.txt; printf "Parent - 'nowhere'\nUser - 'last':Fairshare=1\n"; } >wrong.txt
 like "$(sacctmgr load wrong.txt 2>&1)" "nowhere" "an account that is not there, too"
 sacctmgr dump >two.txt
