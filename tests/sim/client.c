@@ -98,6 +98,7 @@ static void submit(struct sim *s)
         need.gres_job = (struct td_gres_need_list){&of_job, 1};
     snprintf(key, sizeof(key), "key-%u", s->requests.n);
     m.client_key = key;
+    sim_account_of(s, &m.spec);
     sim_request_add(s, TD_MSG_SUBMIT, &m);
 }
 
@@ -112,6 +113,7 @@ void sim_client_act(struct sim *s)
     struct td_job_sel sel = {.job = some_job(s)};
     uint32_t what = rnd(s, 20);
 
+    sim_account_act(s);
     if (sim_deletes(s) && rnd(s, 3) == 0) {
         char node[16];
         snprintf(node, sizeof(node), "n%u", 1 + rnd(s, s->nnodes));
