@@ -102,7 +102,8 @@ const struct acct_field *acct_field_find(const char *name, uint32_t of_bits)
             return f;
         if (strncasecmp(f->name, name, n) != 0 && (!f->also || strncasecmp(f->also, name, n) != 0))
             continue;
-        several |= found && (found->of != f->of || found->key != f->key);
+        bool longer = found && strncasecmp(f->name, found->name, strlen(found->name)) == 0; /* GrpJ is GrpJobs, not GrpJobsAccrue */
+        several |= found && !longer && (found->of != f->of || found->key != f->key);
         found = found ? found : f;
     }
     return several ? NULL : found;
