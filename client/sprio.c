@@ -126,7 +126,7 @@ static void put_sum_factor(struct td_buf *out, const void *row)
     const struct td_job_priority *j = ((const struct sprio_line *)row)->job;
 
     if (j)
-        put_fraction(out, (double)j->priority / 4294967295.0, 14);
+        put_fraction(out, (double)j->priority / 4294967295.0, 8);
 }
 
 static void put_tres(struct td_buf *out, const void *row)
@@ -137,6 +137,20 @@ static void put_tres(struct td_buf *out, const void *row)
         td_buf_putf(out, "%s%s=%llu", i ? "," : "", l->job->tres.v[i].name, (unsigned long long)l->job->tres.v[i].count);
     for (uint32_t i = 0; !l->job && i < l->conf->weight_tres.n; i++)
         td_buf_putf(out, "%s%s=%llu", i ? "," : "", l->conf->weight_tres.v[i].name, (unsigned long long)(l->conf->weight_tres.v[i].weight / 1000000));
+}
+
+static void put_tres_factor(struct td_buf *out, const void *row)
+{
+    const struct sprio_line *l = row;
+
+    for (uint32_t i = 0; l->job && i < l->job->tres.n; i++)
+        for (uint32_t k = 0; k < l->conf->weight_tres.n; k++)
+            if (td_str_equal(l->job->tres.v[i].name, l->conf->weight_tres.v[k].name)) {
+                td_buf_putf(out, "%s%s=", i ? "," : "", l->job->tres.v[i].name);
+                put_fraction(out, (double)l->job->tres.v[i].count * 1e6 / (double)TD_MAX(l->conf->weight_tres.v[k].weight, UINT64_C(1)), 2);
+            }
+    if (!l->job)
+        put_tres(out, row);
 }
 
 #define NUMBER(name, expression)                                                                     \
@@ -181,6 +195,7 @@ static const struct field fields[] = {
     ROW('q', "QOS", put_qos_factor, compare_qos),
     ROW('N', "NICE", put_nice, compare_nice),
     ROW('T', "TRES", put_tres, NULL),
+    ROW('t', "TRES", put_tres_factor, NULL),
     {0},
 };
 #undef ROW
@@ -199,14 +214,14 @@ static const char *format_of(const struct sprio *o, const struct td_priority_con
     if (o->format)
         return o->format;
     td_buf_puts(&b, o->l ? "%.15i %9r %.8u" : "%.15i %9r");
-    td_buf_puts(&b, o->norm ? " %.16y" : " %.10Y %.10S");
+    td_buf_puts(&b, o->norm ? " %10y" : " %.10Y %.10S");
     for (size_t i = 0; i < TD_ARRAY_LEN(terms); i++)
         if (o->l || terms[i].weight)
-            td_buf_putf(&b, " %%.10%c", o->norm ? terms[i].letter | 0x20 : terms[i].letter);
+            td_buf_putf(&b, o->norm ? " %%10%c" : " %%.10%c", o->norm ? terms[i].letter | 0x20 : terms[i].letter);
     if (o->l)
         td_buf_puts(&b, " %.11N");
     if (o->l || c->weight_tres.n)
-        td_buf_puts(&b, " %.20T");
+        td_buf_puts(&b, o->norm ? " %20t" : " %.20T");
     const char *ret = td_arena_strdup(o->arena, td_buf_str(&b));
     td_buf_release(&b);
     return ret;
@@ -252,6 +267,7 @@ static int show(struct sprio *o, struct td_error *err)
         for (uint32_t i = 0; i < m->rows.n && !o->weights; i++) {
             struct sprio_line *l = td_arena_alloc(o->arena, sizeof(*l));
             l->job = &m->rows.v[i];
+            l->conf = &m->conf;
             if (is_meant(o, l->job))
                 td_vec_push(&lines, l);
         }

@@ -95,7 +95,7 @@ static void put_raw_usage(struct td_buf *out, const struct td_acct_row *r)
 
 static void put_norm_usage(struct td_buf *out, const struct td_acct_row *r)
 {
-    if (!is_root(r))
+    if (is_user(r))
         put_share(out, (double)r->use.usage, (double)r->use.usage_all);
 }
 
@@ -162,8 +162,10 @@ static int pick(const char *format, struct picked *ret, uint32_t *ret_n, struct 
         for (size_t i = 0; i < TD_ARRAY_LEN(columns) && !found; i++)
             if (name && strncasecmp(columns[i].name, s, name) == 0)
                 found = &columns[i];
-        if (!found && name)
-            return td_fail(err, TD_E_USAGE, "Invalid field requested: \"%.*s\"", (int)name, s);
+        if (!found && name) {
+            td_autofree char *word = td_strndup(s, name);
+            return td_fail(err, TD_E_USAGE, "Invalid field requested: \"%s\"", word);
+        }
         if (*ret_n == 64)
             return td_fail(err, TD_E_USAGE, "more than 64 fields");
         if (found)
@@ -207,7 +209,7 @@ static int show(struct sshare *o, const struct picked *p, uint32_t n, struct td_
     if (r == 0)
         r = acct_gather(&o->client, &q, &rows, err);
     for (uint32_t i = 0; r == 0 && !o->no_header && i < n; i++)
-        acct_cell_print(&out, p[i].column->name, abs(p[i].width), layout, i + 1 == n);
+        acct_cell_print(&out, p[i].column->name, p[i].width, layout, i + 1 == n);
     if (r == 0 && !o->no_header)
         td_buf_putc(&out, '\n');
     for (uint32_t i = 0; r == 0 && !o->no_header && layout == ACCT_TABLE && i < n; i++) {

@@ -97,7 +97,8 @@ static int change_account(struct acct_try *t, const struct td_acct_op *op, const
         return r;
     if (!td_record_equal(&td_rec_account, &ev.account, is->is))
         acct_try_made(t, TD_EV_ACCOUNT_SET, &ev);
-    return acct_try_touch(t, TD_ACCT_MODIFY, TD_ACCT_ACCOUNT, ev.account.name, NULL, NULL);
+    parent = is->assoc->parent ? is->assoc->parent->is->account : NULL;
+    return acct_try_touch(t, TD_ACCT_MODIFY, TD_ACCT_ACCOUNT, ev.account.name, parent, NULL);
 }
 
 static int modify_accounts(struct acct_try *t, const struct td_acct_op *op)

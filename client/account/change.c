@@ -17,7 +17,7 @@ struct change {
     bool setting; /* modify: behind "set" */
     bool lists;   /* a list was set */
     uint32_t nset;
-    struct td_buf settings; /* as typed, to be shown */
+    struct td_buf settings, of_account; /* as typed, to be shown; an account's own apart from its association's */
 };
 
 static uint32_t of_bits(uint32_t what)
@@ -32,6 +32,21 @@ static uint32_t of_bits(uint32_t what)
     default:
         return 0;
     }
+}
+
+static void put_named(struct td_buf *out, const char *before, const char *text, size_t width)
+{
+    size_t n = strlen(text ? text : "");
+
+    td_buf_puts(out, before);
+    td_buf_puts(out, text ? text : "");
+    td_buf_pad(out, ' ', n < width ? width - n : 0);
+}
+
+static void put_setting(struct td_buf *out, const char *name, size_t width, const char *value)
+{
+    put_named(out, "  ", name, width);
+    td_buf_putf(out, " = %s\n", value);
 }
 
 static int set_field(struct change *w, const struct acct_field *f, const struct acct_word *x, struct td_error *err)
@@ -68,7 +83,8 @@ static int set_field(struct change *w, const struct acct_field *f, const struct 
         break;
     }
     w->nset++;
-    td_buf_putf(&w->settings, "  %-13s = %s\n", f->name, x->value);
+    bool is_own = f->of == ACCT_OF_ACCOUNT;
+    put_setting(is_own ? &w->of_account : &w->settings, f->name, is_own ? 15 : 13, x->value);
     return r;
 }
 
@@ -110,7 +126,7 @@ static int take_setting(struct change *w, const struct acct_word *x, struct td_e
     if (w->op.what == TD_ACCT_ACCOUNT && acct_word_is(x->name, "parent", 3)) {
         w->op.parent = x->value;
         w->nset++;
-        td_buf_putf(&w->settings, "  %-13s = %s\n", "Parent", x->value);
+        put_setting(&w->settings, "Parent", 13, x->value);
         return 0;
     }
     if (w->op.op == TD_ACCT_MODIFY && w->op.what != TD_ACCT_QOS && acct_word_is(x->name, "rawusage", 4)) {
@@ -118,7 +134,7 @@ static int take_setting(struct change *w, const struct acct_word *x, struct td_e
             return td_fail(err, TD_E_USAGE, "RawUsage can only be set to 0");
         w->op.reset_usage = true;
         w->nset++;
-        td_buf_puts(&w->settings, "  RawUsage      = 0\n");
+        put_setting(&w->settings, "RawUsage", 13, "0");
         return 0;
     }
     return td_fail(err, TD_E_USAGE, "Unknown option: %s", x->name);
@@ -166,16 +182,60 @@ static void put_touched(const struct td_accounts_changed *m, uint32_t what, cons
         if (!titled)
             td_buf_putf(out, " %s\n", title);
         titled = true;
-        if (what != TD_ACCT_ASSOC && !(what == TD_ACCT_USER && !td_str_empty(t->account))) {
-            td_buf_putf(out, "  %s\n", t->name);
+        if (what == TD_ACCT_ACCOUNT && t->op == TD_ACCT_MODIFY) {
+            put_named(out, "  C = ", m->cluster, 10);
+            put_named(out, " A = ", t->name, 0);
+            put_named(out, td_str_empty(t->account) ? "" : " of ", t->account, 0);
+            td_buf_putc(out, '\n');
             continue;
         }
-        td_buf_putf(out, "  C = %-10s A = %-20s U = %-9s", m->cluster ? m->cluster : "", t->account, t->name);
-        td_buf_putf(out, "%s%s\n", td_str_empty(t->partition) ? "" : " P = ", td_str_empty(t->partition) ? "" : t->partition);
+        if (what != TD_ACCT_ASSOC && (what != TD_ACCT_USER || t->op != TD_ACCT_REMOVE)) {
+            if (i == 0 || !td_str_equal(t->name, t[-1].name) || t[-1].what != t->what)
+                td_buf_putf(out, "  %s\n", t->name);
+            continue;
+        }
+        put_named(out, "  C = ", m->cluster, 10);
+        put_named(out, " A = ", t->account, t->op == TD_ACCT_REMOVE ? 10 : 20);
+        put_named(out, " U = ", t->name, 9);
+        put_named(out, td_str_empty(t->partition) ? "" : " P = ", t->partition, 0);
+        td_buf_putc(out, '\n');
     }
 }
 
-static void put_all(const struct change *w, const struct td_accounts_changed *m, struct td_buf *out)
+/* Behind the names of what is new: its associations, and what was said of them. */
+static void put_added(struct change *w, const struct td_accounts_changed *m, struct td_buf *out)
+{
+    bool is_user = w->op.what == TD_ACCT_USER;
+
+    if (w->op.what == TD_ACCT_ACCOUNT)
+        td_buf_putf(out, " Settings\n%s%s%s", td_buf_str(&w->of_account),
+                    w->op.set_account >> TD_KEY_account_conf_description & 1 ? "" : "  Description     = Account Name\n",
+                    w->op.set_account >> TD_KEY_account_conf_organization & 1 ? "" : "  Organization    = Parent/Account Name\n");
+    if (is_user || w->op.what == TD_ACCT_ACCOUNT)
+        td_buf_puts(out, is_user ? " Associations =\n" : " Associations\n");
+    for (uint32_t i = 0; i < m->touched.n; i++) {
+        const struct td_acct_touched *t = &m->touched.v[i];
+        if (t->what != w->op.what || (!is_user && t->what != TD_ACCT_ACCOUNT))
+            continue;
+        if (is_user)
+            put_named(out, "  U = ", t->name, 9);
+        put_named(out, is_user ? " A = " : "  A = ", is_user ? t->account : t->name, 10);
+        put_named(out, " C = ", m->cluster, 10);
+        put_named(out, td_str_empty(t->partition) ? "" : " P = ", t->partition, 0);
+        td_buf_putc(out, '\n');
+    }
+    if (w->op.what == TD_ACCT_ACCOUNT && td_str_empty(w->op.parent))
+        put_setting(&w->settings, "Parent", 13, "root");
+    if (w->op.what == TD_ACCT_COORDINATOR) {
+        td_buf_puts(out, " To Account(s) and all sub-accounts\n");
+        for (uint32_t i = 0; i < w->op.accounts.n; i++)
+            td_buf_putf(out, "  %s\n", w->op.accounts.v[i]);
+    } else {
+        td_buf_putf(out, is_user ? " Non Default Settings\n%s" : " Settings\n%s", td_buf_str(&w->settings));
+    }
+}
+
+static void put_all(struct change *w, const struct td_accounts_changed *m, struct td_buf *out)
 {
     static const char *const titles[4][6] = {
         [TD_ACCT_ADD] = {[TD_ACCT_ACCOUNT] = "Adding Account(s)", [TD_ACCT_USER] = "Adding User(s)", [TD_ACCT_QOS] = "Adding QOS(s)",
@@ -192,8 +252,8 @@ static void put_all(const struct change *w, const struct td_accounts_changed *m,
     }
     for (uint32_t what = 1; what < 6; what++)
         put_touched(m, what, titles[w->op.op][what], out);
-    if (w->settings.len && w->op.op == TD_ACCT_ADD)
-        td_buf_putf(out, " Settings\n%s", td_buf_str(&w->settings));
+    if (w->op.op == TD_ACCT_ADD)
+        put_added(w, m, out);
 }
 
 /* Nobody who answers is a no. */
@@ -244,7 +304,7 @@ static int carry_out(struct change *w, struct td_error *err)
         if (agreed(&out)) {
             r = ask(w, &m, &done, err);
         } else {
-            td_buf_puts(&out, " Changes Discarded\n");
+            td_buf_puts(&out, "\n Changes Discarded\n");
             r = 1;
         }
     }
@@ -294,5 +354,6 @@ int sacctmgr_change(struct sacctmgr *s, char **words, uint32_t n)
     if (r == 0)
         r = carry_out(&w, &err);
     td_buf_release(&w.settings);
+    td_buf_release(&w.of_account);
     return r < 0 ? acct_fail(s, &err) : r;
 }

@@ -16,13 +16,15 @@ struct acct_column {
     uint32_t key;
     enum acct_style style;
     const char *also;
+    const char *kind; /* of a list of resources this one alone */
 };
 
-#define A(name, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_ASSOC, TD_KEY_assoc_conf_##field, style, NULL}
-#define B(name, also, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_ASSOC, TD_KEY_assoc_conf_##field, style, also}
-#define Q(name, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_QOS, TD_KEY_qos_conf_##field, style, NULL}
-#define R(name, also, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_QOS, TD_KEY_qos_conf_##field, style, also}
-#define S(name, title, width, special) {name, title, width, special, 0, 0, 0, NULL}
+#define A(name, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_ASSOC, TD_KEY_assoc_conf_##field, style, NULL, NULL}
+#define B(name, also, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_ASSOC, TD_KEY_assoc_conf_##field, style, also, NULL}
+#define Q(name, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_QOS, TD_KEY_qos_conf_##field, style, NULL, NULL}
+#define R(name, also, title, width, field, style) {name, title, width, S_NONE, ACCT_OF_QOS, TD_KEY_qos_conf_##field, style, also, NULL}
+#define S(name, title, width, special) {name, title, width, special, 0, 0, 0, NULL, NULL}
+#define ONE(name, width, field, kind) {name, name, width, S_NONE, ACCT_OF_ASSOC, TD_KEY_assoc_conf_##field, ACCT_TRES, NULL, kind}
 static const struct acct_column columns[] = {
     S("Account", "Account", 10, S_ACCOUNT),
     S("Cluster", "Cluster", 10, S_CLUSTER),
@@ -36,11 +38,11 @@ static const struct acct_column columns[] = {
     S("ControlHost", "ControlHost", 15, S_HOST),
     S("ControlPort", "ControlPort", 12, S_PORT),
     S("RPC", "RPC", 5, S_RPC),
-    {"Description", "Descr", 20, S_NONE, ACCT_OF_ACCOUNT, TD_KEY_account_conf_description, ACCT_STR, NULL},
-    {"Organization", "Org", 20, S_NONE, ACCT_OF_ACCOUNT, TD_KEY_account_conf_organization, ACCT_STR, NULL},
-    {"AdminLevel", "Admin", 9, S_NONE, ACCT_OF_USER, TD_KEY_user_conf_admin_level, ACCT_LEVEL, NULL},
-    {"DefaultAccount", "Def Acct", 10, S_NONE, ACCT_OF_USER, TD_KEY_user_conf_def_account, ACCT_STR, NULL},
-    {"DefaultWCKey", "Def WCKey", 10, S_NONE, ACCT_OF_USER, TD_KEY_user_conf_def_wckey, ACCT_STR, NULL},
+    {"Description", "Descr", 20, S_NONE, ACCT_OF_ACCOUNT, TD_KEY_account_conf_description, ACCT_STR, NULL, NULL},
+    {"Organization", "Org", 20, S_NONE, ACCT_OF_ACCOUNT, TD_KEY_account_conf_organization, ACCT_STR, NULL, NULL},
+    {"AdminLevel", "Admin", 9, S_NONE, ACCT_OF_USER, TD_KEY_user_conf_admin_level, ACCT_LEVEL, NULL, NULL},
+    {"DefaultAccount", "Def Acct", 10, S_NONE, ACCT_OF_USER, TD_KEY_user_conf_def_account, ACCT_STR, NULL, NULL},
+    {"DefaultWCKey", "Def WCKey", 10, S_NONE, ACCT_OF_USER, TD_KEY_user_conf_def_wckey, ACCT_STR, NULL, NULL},
     B("Share", "Fairshare", "Share", 9, shares, ACCT_SHARES),
     A("Priority", "Priority", 10, priority, ACCT_LIMIT),
     A("GrpJobs", "GrpJobs", 7, grp_jobs, ACCT_LIMIT),
@@ -58,6 +60,12 @@ static const struct acct_column columns[] = {
     A("MaxTRESRunMins", "MaxTRESRunMins", 15, max_tres_run_mins, ACCT_TRES),
     B("MaxSubmitJobs", "MaxSubmit", "MaxSubmit", 9, max_submit, ACCT_LIMIT),
     B("MaxWall", "MaxWallDurationPerJob", "MaxWall", 11, max_wall_m, ACCT_WALL),
+    ONE("GrpCPUs", 8, grp_tres, "cpu"),
+    ONE("GrpNodes", 8, grp_tres, "node"),
+    ONE("GrpCPUMins", 11, grp_tres_mins, "cpu"),
+    ONE("MaxCPUs", 8, max_tres, "cpu"),
+    ONE("MaxNodes", 8, max_tres, "node"),
+    ONE("MaxCPUMins", 11, max_tres_mins, "cpu"),
     A("QOS", "QOS", 20, qos, ACCT_NAMES),
     A("DefaultQOS", "Def QOS", 9, def_qos, ACCT_STR),
     A("MinPrioThreshold", "MinPrioThres", 12, min_prio, ACCT_LIMIT),
@@ -104,6 +112,7 @@ static const struct acct_column columns[] = {
 #undef Q
 #undef R
 #undef S
+#undef ONE
 
 static bool begins(const struct acct_column *c, const char *name, size_t n)
 {
@@ -134,7 +143,7 @@ static const char *word_of(struct acct_table *t, const char *s, size_t n)
     return memcpy(word, s, n);
 }
 
-int acct_table_parse(struct acct_table *t, const char *format, uint32_t of_bits, struct td_error *err)
+int acct_table_parse(struct acct_table *t, const char *format, uint32_t of_bits, int account_width, struct td_error *err)
 {
     t->n = 0;
     for (const char *s = format; *s;) {
@@ -146,7 +155,7 @@ int acct_table_parse(struct acct_table *t, const char *format, uint32_t of_bits,
             return td_fail(err, TD_E_USAGE, "more than %u fields", t->n);
         if (c) {
             t->columns[t->n].column = c;
-            t->columns[t->n++].width = name < len ? atoi(s + name + 1) : c->width;
+            t->columns[t->n++].width = name < len ? atoi(s + name + 1) : c->special == S_ACCOUNT ? account_width : c->width;
         }
         s += len + (s[len] == ',');
     }
@@ -189,7 +198,7 @@ void acct_cell_print(struct td_buf *out, const char *text, int width, enum acct_
 void acct_table_heading(const struct acct_table *t, struct td_buf *out)
 {
     for (uint32_t i = 0; i < t->n; i++)
-        acct_cell_print(out, t->columns[i].column->title, abs(t->columns[i].width), t->layout, i + 1 == t->n);
+        acct_cell_print(out, t->columns[i].column->title, t->columns[i].width, t->layout, i + 1 == t->n);
     td_buf_putc(out, '\n');
     for (uint32_t i = 0; t->layout == ACCT_TABLE && i < t->n; i++) {
         td_buf_pad(out, '-', (size_t)abs(t->columns[i].width));
@@ -268,6 +277,18 @@ static const void *record_of(const struct acct_column *c, const struct acct_view
     return NULL;
 }
 
+static void put_one_kind(struct td_buf *out, const struct acct_column *c, const struct td_assoc_conf *conf)
+{
+    const struct td_tres_count_list *l = c->key == TD_KEY_assoc_conf_grp_tres        ? &conf->grp_tres
+                                         : c->key == TD_KEY_assoc_conf_grp_tres_mins ? &conf->grp_tres_mins
+                                         : c->key == TD_KEY_assoc_conf_max_tres      ? &conf->max_tres
+                                                                                     : &conf->max_tres_mins;
+
+    for (uint32_t i = 0; i < l->n; i++)
+        if (strcmp(l->v[i].name, c->kind) == 0)
+            td_buf_put_u64(out, l->v[i].count);
+}
+
 void acct_table_row(const struct acct_table *t, const struct acct_view *v, struct td_buf *out)
 {
     struct td_buf cell = {0};
@@ -277,6 +298,8 @@ void acct_table_row(const struct acct_table *t, const struct acct_view *v, struc
         td_buf_reset(&cell);
         if (c->special)
             put_special(c, v, &cell);
+        else if (c->kind && v->conf)
+            put_one_kind(&cell, c, v->conf);
         else if (record_of(c, v))
             acct_value_print(&cell, c->style, acct_record(c->of), c->key, record_of(c, v));
         acct_cell_print(out, td_buf_str(&cell), t->columns[i].width, t->layout, i + 1 == t->n);

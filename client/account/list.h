@@ -27,8 +27,8 @@ struct acct_table {
     } columns[64];
     uint32_t n;
 };
-/* "cluster,account%-20,share"; fields of these kinds (1 << enum acct_of) go first. Error: USAGE naming what is no field. */
-int acct_table_parse(struct acct_table *t, const char *format, uint32_t of_bits, struct td_error *err);
+/* "cluster,account%-20,share"; fields of these kinds (1 << enum acct_of) go first; names of accounts are so wide. Error: USAGE naming what is no field. */
+int acct_table_parse(struct acct_table *t, const char *format, uint32_t of_bits, int account_width, struct td_error *err);
 void acct_table_heading(const struct acct_table *t, struct td_buf *out);
 void acct_table_row(const struct acct_table *t, const struct acct_view *v, struct td_buf *out);
 

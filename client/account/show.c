@@ -27,7 +27,8 @@ static const struct {
            1u << ACCT_OF_ASSOC},
     [TD_ACCT_ACCOUNT] = {"Account,Description,Organization", "Account,Description,Organization,Cluster,ParentName,User," ASSOC_COLUMNS,
                          1u << ACCT_OF_ACCOUNT | 1u << ACCT_OF_ASSOC},
-    [TD_ACCT_USER] = {"User,DefaultAccount,AdminLevel", "User,DefaultAccount,AdminLevel,Cluster,Account,Partition," ASSOC_COLUMNS,
+    [TD_ACCT_USER] = {"User,DefaultAccount,AdminLevel", "User,DefaultAccount,AdminLevel,Cluster,Account,Partition,Share,Priority,MaxJobs,MaxNodes,MaxCPUs,MaxSubmit,MaxWall,"
+                      "MaxCPUMins,QOS,DefaultQOS",
                       1u << ACCT_OF_USER | 1u << ACCT_OF_ASSOC},
     [TD_ACCT_QOS] = {"Name,Priority,GraceTime,Preempt,PreemptExemptTime,PreemptMode,Flags%40,UsageThreshold,UsageFactor,GrpTRES,"
                      "GrpTRESMins,GrpTRESRunMins,GrpJobs,GrpSubmit,GrpWall,MaxTRES,MaxTRESPerNode,MaxTRESMins,MaxWall,MaxTRESPU,"
@@ -99,6 +100,18 @@ static void put_associations(struct show *w)
         struct acct_view v = {0};
         if (r->what == TD_ACCT_ASSOC && has(&w->partitions, r->assoc.partition))
             put(w, &v, r);
+    }
+}
+
+/* QOS in the order in which they came, as Slurm lists them; the rest as it came. */
+static void sort_qos(struct show *w)
+{
+    for (uint32_t i = 1; i < w->rows.v.n; i++) {
+        const struct td_acct_row *r = w->rows.v.v[i];
+        uint32_t at = i;
+        for (; at > 0 && r->what == TD_ACCT_QOS && w->rows.v.v[at - 1]->qos.id > r->qos.id; at--)
+            w->rows.v.v[at] = w->rows.v.v[at - 1];
+        w->rows.v.v[at] = r;
     }
 }
 
@@ -185,12 +198,16 @@ int sacctmgr_list(struct sacctmgr *s, char **words, uint32_t n)
     if (r == 0) {
         bool with = w.associations && formats[kind].with_associations;
         w.table.layout = s->parsable2 ? ACCT_PARSABLE2 : s->parsable ? ACCT_PARSABLE : ACCT_TABLE;
-        r = acct_table_parse(&w.table, w.format ? w.format : with ? formats[kind].with_associations : formats[kind].alone, formats[kind].of, &err);
+        const char *format = w.format ? w.format : with ? formats[kind].with_associations : formats[kind].alone;
+        if (!w.format && w.coordinators && kind == TD_ACCT_ACCOUNT && !with)
+            format = formats[TD_ACCT_COORDINATOR].alone;
+        r = acct_table_parse(&w.table, format, formats[kind].of, w.tree ? -20 : 10, &err);
     }
     if (r == 0)
         r = gather(&w, kind, &err);
     if (r == 0) {
         say_stale(w.rows.stale_ms);
+        sort_qos(&w);
         if (!s->no_header)
             acct_table_heading(&w.table, &w.out);
         if (kind == 0)

@@ -16,7 +16,7 @@ root|default root account|root" "is there, with the root"
 ok "a user" sacctmgr -i -Q add user "$me" account=chem fairshare=5
 ok "who has no account on this host is noted" sacctmgr -i -Q add user kim account=chem
 is "$(sacctmgr -n -s list user kim format=account%20)" "                chem " "as snakemake asks for it"
-is "$(sacctmgr list Account format=acc,Descr%-20 | sed -n 1,3p)" "   Account                Descr 
+is "$(sacctmgr list Account format=acc,Descr%-20 | sed -n 1,3p)" "   Account Descr                
 ---------- -------------------- 
       chem Chemistry dept       " "columns are padded"
 is "$(sacctmgr -P list Association format=Cluster,Account,Share,GrpJobs,GrpTRES,GrpSubmit,MaxWall,defaultqos,QOS | sed -n 1p)" \
@@ -38,7 +38,7 @@ ok "letters of any language are not" sacctmgr -i -Q add account 화학 parent=ch
 like "$(sacctmgr -i modify account chem set parent=화학 2>&1)" "circle" "no circles"
 like "$(sacctmgr -i modify account chem set fairshare=2147483648 2>&1)" "over" "shares of 2^31"
 like "$(sacctmgr -i modify account chem set frobs=1 2>&1)" "Unknown option" "an unknown field"
-is "$(echo n | sacctmgr add account other | tail -n 1)" "(N/y):  Changes Discarded" "who says no has changed nothing"
+is "$(echo n | sacctmgr add account other | tail -n 1)" " Changes Discarded" "who says no has changed nothing"
 is "$(sacctmgr -n -P list account other)" "" "really"
 ok "who says yes has" sh -c 'echo y | sacctmgr add account other >/dev/null'
 ok "coordinators" sacctmgr -i -Q add coordinator account=chem names="$me"
@@ -51,7 +51,7 @@ like "$(sacctmgr -i delete account chem 2>&1)" "active|default account" "an acco
 scancel -u "$me"
 wait_until "no job is left" queue_is_empty
 like "$(sshare -a -P -n -o account,user,rawshares,levelfs)" "chem\|$me\|5\|[0-9i]" "sshare shows who used what"
-is "$(sshare -al | sed -n 1p | tr -s ' ')" " Account User RawShares NormShares RawUsage NormUsage EffectvUsage FairShare LevelFS GrpTRESMins TRESRunMins " "the columns of the guide"
+is "$(sshare -al | sed -n 1p | tr -s ' ')" "Account User RawShares NormShares RawUsage NormUsage EffectvUsage FairShare LevelFS GrpTRESMins TRESRunMins " "the columns of the guide"
 is "$(sshare -al | grep -c nan)" 0 "and no nan"
 ok "usage is forgotten" sacctmgr -i -Q modify account chem set rawusage=0
 is "$(sshare -a -P -n -o account,rawusage | sort -u | sed -n '/chem/p' | tr -d ' ' | head -n 1)" "chem|0" "all of it"
