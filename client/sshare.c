@@ -95,7 +95,7 @@ static void put_raw_usage(struct td_buf *out, const struct td_acct_row *r)
 
 static void put_norm_usage(struct td_buf *out, const struct td_acct_row *r)
 {
-    if (is_user(r))
+    if (!is_root(r))
         put_share(out, (double)r->use.usage, (double)r->use.usage_all);
 }
 

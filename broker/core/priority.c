@@ -87,13 +87,17 @@ void core_fair_rank(struct core_acct *a)
 
 static uint64_t has(const struct core_node *n, uint32_t kind, const char *name)
 {
+    const struct td_node_conf *conf = n->conf;
     uint64_t sum = 0;
-    if (!n->inv)
-        return 0;
-    if (kind == ACCT_TRES_MEM)
-        return n->inv->memory_mb;
     if (kind == ACCT_TRES_NODE)
         return 1;
+    if (!n->inv && conf && kind == ACCT_TRES_CPU) /* one that has not come yet counts as it is configured */
+        return conf->cpus ? conf->cpus
+                          : (uint64_t)TD_MAX(conf->sockets, 1u) * TD_MAX(conf->cores_per_socket, 1u) * TD_MAX(conf->threads_per_core, 1u);
+    if (!n->inv)
+        return conf && kind == ACCT_TRES_MEM ? conf->memory_mb : 0;
+    if (kind == ACCT_TRES_MEM)
+        return n->inv->memory_mb;
     if (kind == ACCT_TRES_CPU)
         return td_bits_count(n->inv->cpus.v, n->inv->cpus.n);
     for (uint32_t i = 0; td_str_prefix(name, "gres/") && i < n->inv->gres.n; i++)

@@ -54,7 +54,7 @@ struct td_priority_job {
 };
 struct td_priority {
     uint32_t age_factor, assoc_factor, fair_factor, size_factor, partition_factor, qos_factor;
-    uint64_t age, assoc, fair, size, partition, qos, kinds[TD_PRIORITY_KINDS]; /* weighted */
+    uint64_t age, assoc, fair, size, partition, qos, kinds[TD_PRIORITY_KINDS]; /* weighted, to the nearest */
     uint64_t sum;   /* 1 .. 2^32 - 1 */
 };
 void td_priority_compute(const struct td_priority_weights *w, const struct td_priority_job *j, struct td_priority *ret);
