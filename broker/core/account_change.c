@@ -117,8 +117,6 @@ static int modify_accounts(struct acct_try *t, const struct td_acct_op *op)
 
 /* --- users -------------------------------------------------------------------------------------------------------------------- */
 
-bool acct_user_is_in(const struct core_acct *a, const char *user, const char *account);
-
 /* Everybody chooses his own default account; levels are an administrator's to give. */
 static int change_user(struct acct_try *t, const struct td_acct_op *op, const struct core_acct_user *u)
 {

@@ -3,9 +3,6 @@
 
 #include "broker/core/acct_try.h"
 
-int acct_coordinators(struct acct_try *t, const struct td_acct_op *op, const char *as_typed);
-bool acct_user_is_in(const struct core_acct *a, const char *user, const char *account);
-
 static bool chosen(const struct td_strs *l, const char *name)
 {
     for (uint32_t i = 0; i < l->n; i++)

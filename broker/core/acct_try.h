@@ -39,6 +39,8 @@ int acct_try_merge(struct acct_try *t, const struct td_record *rec, uint64_t set
 bool acct_try_is_active(const struct acct_try *t, const struct core_assoc *top, uint32_t *ret_job); /* jobs that are not over */
 
 /* account_add.c, account_change.c, account_remove.c */
+bool acct_user_is_in(const struct core_acct *a, const char *user, const char *account);
+int acct_coordinators(struct acct_try *t, const struct td_acct_op *op, const char *account); /* added or removed */
 int acct_add(struct acct_try *t, const struct td_acct_op *op);
 int acct_modify(struct acct_try *t, const struct td_acct_op *op);
 int acct_remove(struct acct_try *t, const struct td_acct_op *op);
