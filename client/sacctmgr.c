@@ -25,13 +25,14 @@ static const struct option options[] = {
 
 static int not_here(struct sacctmgr *s TD_UNUSED, char **words, uint32_t n TD_UNUSED)
 {
-    say_plain("sacctmgr %s is not supported: one cluster's journal is its accounting, and nothing else has to be told", words[0]);
+    say_plain("sacctmgr %s is not supported: one cluster's journal is its accounting, and nothing else has to be told",
+              words[0]);
     return 1;
 }
 
 static int alone(struct sacctmgr *s, char **words, uint32_t n)
 {
-    char *list[66] = {(char *)(uintptr_t)"list", (char *)(uintptr_t)"association"};
+    char *list[66] = {(char *)(uintptr_t) "list", (char *)(uintptr_t) "association"};
     uint32_t k = 2;
 
     for (uint32_t i = 1; i < n && k < TD_ARRAY_LEN(list); i++)
@@ -44,10 +45,11 @@ static const struct {
     size_t least;
     int (*run)(struct sacctmgr *s, char **words, uint32_t n);
 } words[] = {
-    {"add", 1, sacctmgr_change},     {"create", 2, sacctmgr_change}, {"modify", 1, sacctmgr_change},  {"delete", 3, sacctmgr_change},
-    {"remove", 1, sacctmgr_change},  {"list", 2, sacctmgr_list},     {"show", 2, sacctmgr_list},      {"dump", 2, sacctmgr_dump},
-    {"load", 2, sacctmgr_load},      {"associations", 2, alone},     {"archive", 2, not_here},        {"clear", 2, not_here},
-    {"reconfigure", 3, not_here},    {"shutdown", 3, not_here},
+    {"add", 1, sacctmgr_change},    {"create", 2, sacctmgr_change}, {"modify", 1, sacctmgr_change},
+    {"delete", 3, sacctmgr_change}, {"remove", 1, sacctmgr_change}, {"list", 2, sacctmgr_list},
+    {"show", 2, sacctmgr_list},     {"dump", 2, sacctmgr_dump},     {"load", 2, sacctmgr_load},
+    {"associations", 2, alone},     {"archive", 2, not_here},       {"clear", 2, not_here},
+    {"reconfigure", 3, not_here},   {"shutdown", 3, not_here},
 };
 
 void acct_word_split(struct td_arena *a, const char *text, struct acct_word *ret)
@@ -64,7 +66,8 @@ void acct_word_split(struct td_arena *a, const char *text, struct acct_word *ret
         ret->name = name;
     }
     len = strlen(ret->value);
-    if (len > 1 && (*ret->value == '"' || *ret->value == '\'') && ret->value[len - 1] == *ret->value) { /* quotes within quotes */
+    if (len > 1 && (*ret->value == '"' || *ret->value == '\'') &&
+        ret->value[len - 1] == *ret->value) { /* quotes within quotes */
         char *bare = td_arena_strdup(a, ret->value + 1);
         bare[len - 2] = 0;
         ret->value = bare;
@@ -84,8 +87,13 @@ int acct_kind_parse(const char *word, uint32_t *ret)
         const char *name;
         size_t least;
         uint32_t kind;
-    } kinds[] = {{"accounts", 2, TD_ACCT_ACCOUNT}, {"associations", 2, TD_ACCT_ASSOC},     {"users", 1, TD_ACCT_USER}, {"qos", 1, TD_ACCT_QOS},
-                 {"clusters", 2, 0},               {"coordinators", 2, TD_ACCT_COORDINATOR}, {"tres", 1, TD_ACCT_TRES}};
+    } kinds[] = {{"accounts", 2, TD_ACCT_ACCOUNT},
+                 {"associations", 2, TD_ACCT_ASSOC},
+                 {"users", 1, TD_ACCT_USER},
+                 {"qos", 1, TD_ACCT_QOS},
+                 {"clusters", 2, 0},
+                 {"coordinators", 2, TD_ACCT_COORDINATOR},
+                 {"tres", 1, TD_ACCT_TRES}};
 
     for (size_t i = 0; i < TD_ARRAY_LEN(kinds); i++)
         if (acct_word_is(word, kinds[i].name, kinds[i].least)) {
@@ -142,14 +150,18 @@ const struct command sacctmgr_command = {
     .name = "sacctmgr",
     .synopsis = "[OPTIONS] add|modify|delete|list|dump|load [WHAT] [NAME=VALUE...]",
     .summary = "accounts, users, associations and QOS",
-    .about = "sacctmgr add account|user|qos|coordinator NAMES [NAME=VALUE...] makes what is not there yet; the first account turns\n"
-             "accounting on. sacctmgr modify WHAT NAMES set NAME=VALUE... [where NAME=VALUE...] changes it, sacctmgr delete WHAT\n"
+    .about = "sacctmgr add account|user|qos|coordinator NAMES [NAME=VALUE...] makes what is not there yet; the first "
+             "account turns\n"
+             "accounting on. sacctmgr modify WHAT NAMES set NAME=VALUE... [where NAME=VALUE...] changes it, sacctmgr delete "
+             "WHAT\n"
              "NAMES [where ...] removes it. All of a request is done, or nothing. -1 takes a limit away.\n"
              "\n"
-             "sacctmgr list account|association|cluster|coordinator|qos|tres|user [NAMES] [NAME=VALUE...] [format=FIELD[%WIDTH],...]\n"
+             "sacctmgr list account|association|cluster|coordinator|qos|tres|user [NAMES] [NAME=VALUE...] "
+             "[format=FIELD[%WIDTH],...]\n"
              "shows what there is. Nouns are written in any case, and they and fields may be shortened.\n"
              "\n"
-             "sacctmgr dump [CLUSTER] [file=FILE] writes all of it as text, sacctmgr load FILE makes and sets what such a file says:\n"
+             "sacctmgr dump [CLUSTER] [file=FILE] writes all of it as text, sacctmgr load FILE makes and sets what such a "
+             "file says:\n"
              "all of it, or nothing where a line is wrong or the file was cut.",
     .options = options,
     .usage_exit = 1,

@@ -38,7 +38,8 @@ static const struct option options[] = {
     {0},
 };
 
-/* --- columns: what is printed with a point is divided here, and only here -------------------------------------------------- */
+/* --- columns: what is printed with a point is divided here, and only here
+ * -------------------------------------------------- */
 
 static void put_share(struct td_buf *out, double part, double whole)
 {
@@ -135,7 +136,8 @@ static void put_grp_mins(struct td_buf *out, const struct td_acct_row *r)
 static void put_run_mins(struct td_buf *out, const struct td_acct_row *r)
 {
     for (uint32_t i = 0; i < r->use.run_mins.n; i++)
-        td_buf_putf(out, "%s%s=%llu", i ? "," : "", r->use.run_mins.v[i].name, (unsigned long long)r->use.run_mins.v[i].count);
+        td_buf_putf(out, "%s%s=%llu", i ? "," : "", r->use.run_mins.v[i].name,
+                    (unsigned long long)r->use.run_mins.v[i].count);
 }
 
 static const struct share_column {
@@ -143,9 +145,12 @@ static const struct share_column {
     int width; /* negative: at the left */
     void (*put)(struct td_buf *out, const struct td_acct_row *r);
 } columns[] = {
-    {"Account", -20, put_account},         {"User", 10, put_user},           {"Partition", 12, put_partition}, {"RawShares", 10, put_raw_shares},
-    {"NormShares", 11, put_norm_shares},   {"RawUsage", 11, put_raw_usage},  {"NormUsage", 11, put_norm_usage}, {"EffectvUsage", 13, put_effective},
-    {"FairShare", 10, put_fair},           {"LevelFS", 10, put_level},       {"GrpTRESMins", 30, put_grp_mins}, {"TRESRunMins", 30, put_run_mins},
+    {"Account", -20, put_account},       {"User", 10, put_user},
+    {"Partition", 12, put_partition},    {"RawShares", 10, put_raw_shares},
+    {"NormShares", 11, put_norm_shares}, {"RawUsage", 11, put_raw_usage},
+    {"NormUsage", 11, put_norm_usage},   {"EffectvUsage", 13, put_effective},
+    {"FairShare", 10, put_fair},         {"LevelFS", 10, put_level},
+    {"GrpTRESMins", 30, put_grp_mins},   {"TRESRunMins", 30, put_run_mins},
 };
 
 struct picked {
@@ -175,7 +180,8 @@ static int pick(const char *format, struct picked *ret, uint32_t *ret_n, struct 
     return *ret_n ? 0 : td_fail(err, TD_E_USAGE, "the format names no field");
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------------- */
+/* --- rows
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 static bool has(const struct td_strs *l, const char *name)
 {
@@ -258,11 +264,13 @@ static int run(int argc, char **argv)
 
     if (r == 0 && parse.words.n)
         r = td_fail(&err, TD_E_USAGE, "unexpected word '%s'", parse.words.v[0]);
-    const char *format = o.format                     ? o.format
-                         : o.l && o.partition         ? "Account,User,Partition,RawShares,NormShares,RawUsage,NormUsage,EffectvUsage,FairShare,LevelFS,GrpTRESMins,TRESRunMins"
-                         : o.l                        ? "Account,User,RawShares,NormShares,RawUsage,NormUsage,EffectvUsage,FairShare,LevelFS,GrpTRESMins,TRESRunMins"
-                         : o.partition                ? "Account,User,Partition,RawShares,NormShares,RawUsage,EffectvUsage,FairShare"
-                                                      : "Account,User,RawShares,NormShares,RawUsage,EffectvUsage,FairShare";
+    const char *format =
+        o.format             ? o.format
+        : o.l && o.partition ? "Account,User,Partition,RawShares,NormShares,RawUsage,NormUsage,EffectvUsage,FairShare,"
+                               "LevelFS,GrpTRESMins,TRESRunMins"
+        : o.l ? "Account,User,RawShares,NormShares,RawUsage,NormUsage,EffectvUsage,FairShare,LevelFS,GrpTRESMins,TRESRunMins"
+        : o.partition ? "Account,User,Partition,RawShares,NormShares,RawUsage,EffectvUsage,FairShare"
+                      : "Account,User,RawShares,NormShares,RawUsage,EffectvUsage,FairShare";
     if (r == 0)
         r = pick(format, p, &n, &err);
     if (r == 0 && o.helpformat)
@@ -281,8 +289,10 @@ const struct command sshare_command = {
     .name = "sshare",
     .synopsis = "[OPTIONS]",
     .summary = "shares and usage of accounts and users",
-    .about = "sshare shows what share of the cluster each association was given, what it used, and what follows from it: its level\n"
-             "fairshare among its siblings, and of users the fair-share factor of their jobs' priority. Usage is of the kind billing,\n"
+    .about = "sshare shows what share of the cluster each association was given, what it used, and what follows from it: "
+             "its level\n"
+             "fairshare among its siblings, and of users the fair-share factor of their jobs' priority. Usage is of the "
+             "kind billing,\n"
              "in seconds, and decays with PriorityDecayHalfLife.",
     .options = options,
     .usage_exit = 1,

@@ -32,7 +32,8 @@ static const char *millionths(const char *s, uint64_t *ret)
 }
 
 /* "CPU=1.0,Mem=0.25G,GRES/gpu=2": of mem the weight is of a MiB, unless a unit says of what. */
-int weights_parse(struct reading *rd, const struct conf_value *v, const char *key, struct td_tres_weight_list *ret, struct td_error *err)
+int weights_parse(struct reading *rd, const struct conf_value *v, const char *key, struct td_tres_weight_list *ret,
+                  struct td_error *err)
 {
     struct td_tres_weight *list = td_arena_alloc(rd->arena, (TD_MAX_TRES + 1) * sizeof(*list));
     uint32_t n = 0;
@@ -69,7 +70,8 @@ int weights_parse(struct reading *rd, const struct conf_value *v, const char *ke
 static int flags(struct reading *rd, const struct conf_value *v, uint32_t *ret, struct td_error *err)
 {
     *ret = 0;
-    for (char *s = td_arena_strdup(rd->arena, v->text && td_str_casecmp(v->text, "(null)") ? v->text : ""), *comma; s && *s; s = comma) {
+    for (char *s = td_arena_strdup(rd->arena, v->text && td_str_casecmp(v->text, "(null)") ? v->text : ""), *comma; s && *s;
+         s = comma) {
         uint32_t bit = 0;
         comma = strchr(s, ',');
         if (comma)
@@ -80,7 +82,8 @@ static int flags(struct reading *rd, const struct conf_value *v, uint32_t *ret, 
         if (!bit)
             return bad(v, "PriorityFlags", s, "is not known", err);
         if (!(bit & HEEDED))
-            reading_note_idle(rd, v->file ? v->file : "slurm.conf", v->line, s, "this flag of the priority formula is not in this version");
+            reading_note_idle(rd, v->file ? v->file : "slurm.conf", v->line, s,
+                              "this flag of the priority formula is not in this version");
         *ret |= bit;
     }
     return 0;
@@ -95,7 +98,8 @@ static int reset_period(struct reading *rd, const struct conf_value *v, uint32_t
         if (strcasecmp(words[i], word) == 0) {
             *ret = i;
             if (i == 1)
-                reading_note(rd, "PriorityUsageResetPeriod=NOW has no effect: sacctmgr modify account root set rawusage=0 forgets all usage");
+                reading_note(rd, "PriorityUsageResetPeriod=NOW has no effect: sacctmgr modify account root set rawusage=0 "
+                                 "forgets all usage");
             return 0;
         }
     return bad(v, "PriorityUsageResetPeriod", word, "is none of NONE, NOW, DAILY, WEEKLY, MONTHLY, QUARTERLY, YEARLY", err);

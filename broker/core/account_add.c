@@ -16,16 +16,23 @@ static void turn_on(struct acct_try *t)
     for (uint32_t i = 0; i < ACCT_TRES_OWN; i++)
         acct_try_made(t, TD_EV_TRES_SET, &(struct td_ev_tres_set){.tres = own[i]});
     acct_try_made(t, TD_EV_QOS_SET,
-                  &(struct td_ev_qos_set){.qos = {.id = 1, .name = FIRST_QOS, .conf = {.description = "Normal QOS default"}}, .uid = t->uid});
-    acct_try_made(t, TD_EV_ACCOUNT_SET,
-                  &(struct td_ev_account_set){
-                      .account = {.name = ACCT_ROOT, .conf = {.description = "default root account", .organization = ACCT_ROOT}}, .uid = t->uid});
-    acct_try_made(t, TD_EV_ACCT_USER_SET,
-                  &(struct td_ev_acct_user_set){
-                      .user = {.name = ACCT_ROOT, .conf = {.admin_level = TD_LEVEL_ADMINISTRATOR, .def_account = ACCT_ROOT, .uid = 1}}, .uid = t->uid});
+                  &(struct td_ev_qos_set){.qos = {.id = 1, .name = FIRST_QOS, .conf = {.description = "Normal QOS default"}},
+                                          .uid = t->uid});
+    acct_try_made(
+        t, TD_EV_ACCOUNT_SET,
+        &(struct td_ev_account_set){
+            .account = {.name = ACCT_ROOT, .conf = {.description = "default root account", .organization = ACCT_ROOT}},
+            .uid = t->uid});
+    acct_try_made(
+        t, TD_EV_ACCT_USER_SET,
+        &(struct td_ev_acct_user_set){
+            .user = {.name = ACCT_ROOT, .conf = {.admin_level = TD_LEVEL_ADMINISTRATOR, .def_account = ACCT_ROOT, .uid = 1}},
+            .uid = t->uid});
+    acct_try_made(
+        t, TD_EV_ASSOC_SET,
+        &(struct td_ev_assoc_set){.assoc = {.id = 1, .account = ACCT_ROOT, .conf = {.qos = {normal, 1}}}, .uid = t->uid});
     acct_try_made(t, TD_EV_ASSOC_SET,
-                  &(struct td_ev_assoc_set){.assoc = {.id = 1, .account = ACCT_ROOT, .conf = {.qos = {normal, 1}}}, .uid = t->uid});
-    acct_try_made(t, TD_EV_ASSOC_SET, &(struct td_ev_assoc_set){.assoc = {.id = 2, .account = ACCT_ROOT, .user = ACCT_ROOT}, .uid = t->uid});
+                  &(struct td_ev_assoc_set){.assoc = {.id = 2, .account = ACCT_ROOT, .user = ACCT_ROOT}, .uid = t->uid});
 }
 
 static int assoc_room(struct acct_try *t)
@@ -47,14 +54,18 @@ static int add_account(struct acct_try *t, const struct td_acct_op *op, const ch
         return r;
     const struct core_account *up = core_account_find(t->a, parent);
     if (!up)
-        return td_fail(t->err, TD_E_INVALID_ACCOUNT, "account %s cannot go below %s: there is no such account", name, parent);
+        return td_fail(t->err, TD_E_INVALID_ACCOUNT, "account %s cannot go below %s: there is no such account", name,
+                       parent);
     if (core_assoc_depth(up->assoc) + 1 >= TD_MAX_ACCOUNT_DEPTH)
-        return td_fail(t->err, TD_E_TOO_BIG, "account %s would be deeper than %u accounts (ACCOUNT_DEPTH)", name, (uint32_t)TD_MAX_ACCOUNT_DEPTH);
+        return td_fail(t->err, TD_E_TOO_BIG, "account %s would be deeper than %u accounts (ACCOUNT_DEPTH)", name,
+                       (uint32_t)TD_MAX_ACCOUNT_DEPTH);
     if (t->a->accounts.n >= TD_MAX_ACCOUNTS)
         return td_fail(t->err, TD_E_TOO_BIG, "there are %u accounts (ACCOUNTS): remove some", t->a->accounts.n);
     r = assoc_room(t);
     struct td_ev_account_set account = {
-        .account = {.name = name, .conf = {.description = name, .organization = td_str_equal(parent, ACCT_ROOT) ? name : parent}}, .uid = t->uid};
+        .account = {.name = name,
+                    .conf = {.description = name, .organization = td_str_equal(parent, ACCT_ROOT) ? name : parent}},
+        .uid = t->uid};
     struct td_ev_assoc_set assoc = {.assoc = {.id = t->a->next_assoc, .account = name, .parent = parent}, .uid = t->uid};
     if (r == 0)
         r = acct_try_merge(t, &td_rec_account_conf, op->set_account, 0, &op->account, &account.account.conf);
@@ -67,7 +78,8 @@ static int add_account(struct acct_try *t, const struct td_acct_op *op, const ch
     return acct_try_touch(t, TD_ACCT_ADD, TD_ACCT_ACCOUNT, name, parent, NULL);
 }
 
-static int add_assoc(struct acct_try *t, const struct td_acct_op *op, const char *user, const char *account_as_typed, const char *partition)
+static int add_assoc(struct acct_try *t, const struct td_acct_op *op, const char *user, const char *account_as_typed,
+                     const char *partition)
 {
     const char *account = NULL;
     int r = acct_try_name(t, "an account", account_as_typed, &account);
@@ -79,7 +91,8 @@ static int add_assoc(struct acct_try *t, const struct td_acct_op *op, const char
     if (r < 0 || core_assoc_find(t->a, account, user, partition))
         return r;
     r = assoc_room(t);
-    struct td_ev_assoc_set assoc = {.assoc = {.id = t->a->next_assoc, .account = account, .user = user, .partition = partition}, .uid = t->uid};
+    struct td_ev_assoc_set assoc = {
+        .assoc = {.id = t->a->next_assoc, .account = account, .user = user, .partition = partition}, .uid = t->uid};
     if (r == 0)
         r = acct_try_merge(t, &td_rec_assoc_conf, op->set_assoc, 0, &op->assoc, &assoc.assoc.conf);
     if (r < 0)
@@ -89,7 +102,8 @@ static int add_assoc(struct acct_try *t, const struct td_acct_op *op, const char
 }
 
 /* His default account is the one asked for, else the first he is put into. */
-static int settle_user(struct acct_try *t, const struct td_acct_op *op, const char *name, struct td_acct_user *user, bool fresh)
+static int settle_user(struct acct_try *t, const struct td_acct_op *op, const char *name, struct td_acct_user *user,
+                       bool fresh)
 {
     struct td_acct_user before = *user;
     int r = acct_try_merge(t, &td_rec_user_conf, op->set_user & ~(1ull << TD_KEY_user_conf_uid), 0, &op->user, &user->conf);
@@ -100,7 +114,8 @@ static int settle_user(struct acct_try *t, const struct td_acct_op *op, const ch
     else if (td_str_empty(user->conf.def_account) && op->accounts.n)
         user->conf.def_account = core_acct_lower(&t->c->wake, op->accounts.v[0]);
     if (user->conf.admin_level != before.conf.admin_level && td_core_admin_level(t->c, t->uid) < TD_LEVEL_ADMINISTRATOR)
-        return td_fail(t->err, TD_E_DENIED, "%s: the admin level of %s is an administrator's to give", td_error_words(TD_E_DENIED), name);
+        return td_fail(t->err, TD_E_DENIED, "%s: the admin level of %s is an administrator's to give",
+                       td_error_words(TD_E_DENIED), name);
     if (fresh || !td_record_equal(&td_rec_acct_user, user, &before))
         acct_try_made(t, TD_EV_ACCT_USER_SET, &(struct td_ev_acct_user_set){.user = *user, .uid = t->uid});
     return 0;
@@ -145,7 +160,8 @@ static int add_user(struct acct_try *t, const struct td_acct_op *op, uint32_t no
             r = add_assoc(t, op, name, op->accounts.v[i], op->partitions.v[k]);
     }
     if (r == 0 && !acct_user_is_in(t->a, name, user.conf.def_account))
-        r = td_fail(t->err, TD_E_INVALID_ACCOUNT, "user %s is not in %s, which is to be his default account", name, user.conf.def_account);
+        r = td_fail(t->err, TD_E_INVALID_ACCOUNT, "user %s is not in %s, which is to be his default account", name,
+                    user.conf.def_account);
     return r;
 }
 
@@ -181,9 +197,11 @@ int acct_coordinators(struct acct_try *t, const struct td_acct_op *op, const cha
     td_record_copy(&t->c->wake, &td_rec_account, is->is, &ev.account);
     const struct td_account_conf who = {.coordinators = op->names};
     if (r == 0)
-        r = acct_try_merge(t, &td_rec_account_conf, 1ull << TD_KEY_account_conf_coordinators, op->op == TD_ACCT_ADD ? 1 : 2, &who, &ev.account.conf);
+        r = acct_try_merge(t, &td_rec_account_conf, 1ull << TD_KEY_account_conf_coordinators, op->op == TD_ACCT_ADD ? 1 : 2,
+                           &who, &ev.account.conf);
     if (r == 0 && ev.account.conf.coordinators.n > TD_MAX_COORDINATORS)
-        r = td_fail(t->err, TD_E_TOO_BIG, "account %s has %u coordinators (COORDINATORS)", name, (uint32_t)TD_MAX_COORDINATORS);
+        r = td_fail(t->err, TD_E_TOO_BIG, "account %s has %u coordinators (COORDINATORS)", name,
+                    (uint32_t)TD_MAX_COORDINATORS);
     if (r < 0 || td_record_equal(&td_rec_account, &ev.account, is->is))
         return r;
     acct_try_made(t, TD_EV_ACCOUNT_SET, &ev);

@@ -29,7 +29,8 @@ static int all_there(struct acct_try *t, const struct td_strs *names, uint32_t w
     return 0;
 }
 
-/* --- associations --------------------------------------------------------------------------------------------------------- */
+/* --- associations ---------------------------------------------------------------------------------------------------------
+ */
 
 static int change_assoc(struct acct_try *t, const struct td_acct_op *op, struct td_assoc *is, const struct core_assoc *s)
 {
@@ -48,14 +49,16 @@ static int move(struct acct_try *t, const struct td_acct_op *op, struct td_assoc
         return r;
     const struct core_account *to = core_account_find(t->a, name);
     if (!to)
-        return td_fail(t->err, TD_E_INVALID_ACCOUNT, "account %s cannot go below %s: there is no such account", is->account, name);
+        return td_fail(t->err, TD_E_INVALID_ACCOUNT, "account %s cannot go below %s: there is no such account", is->account,
+                       name);
     if (!s->parent)
         return td_fail(t->err, TD_E_INVALID_REQUEST, "the root stays the root");
     if (core_assoc_is_below(to->assoc, s))
-        return td_fail(t->err, TD_E_CIRCULAR, "account %s cannot go below %s, which is below it: that would be a circle", is->account, name);
+        return td_fail(t->err, TD_E_CIRCULAR, "account %s cannot go below %s, which is below it: that would be a circle",
+                       is->account, name);
     if (core_assoc_depth(to->assoc) + 1 + core_assoc_height(s) > TD_MAX_ACCOUNT_DEPTH)
-        return td_fail(t->err, TD_E_TOO_BIG, "what is below account %s would be deeper than %u accounts (ACCOUNT_DEPTH)", is->account,
-                       (uint32_t)TD_MAX_ACCOUNT_DEPTH);
+        return td_fail(t->err, TD_E_TOO_BIG, "what is below account %s would be deeper than %u accounts (ACCOUNT_DEPTH)",
+                       is->account, (uint32_t)TD_MAX_ACCOUNT_DEPTH);
     is->parent = name;
     return acct_try_right(t, name);
 }
@@ -80,7 +83,8 @@ static int change_one(struct acct_try *t, const struct td_acct_op *op, const str
     return 0;
 }
 
-/* --- accounts --------------------------------------------------------------------------------------------------------------- */
+/* --- accounts
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static int change_account(struct acct_try *t, const struct td_acct_op *op, const struct core_account *is)
 {
@@ -115,7 +119,8 @@ static int modify_accounts(struct acct_try *t, const struct td_acct_op *op)
     return r;
 }
 
-/* --- users -------------------------------------------------------------------------------------------------------------------- */
+/* --- users
+ * -------------------------------------------------------------------------------------------------------------------- */
 
 /* Everybody chooses his own default account; levels are an administrator's to give. */
 static int change_user(struct acct_try *t, const struct td_acct_op *op, const struct core_acct_user *u)
@@ -130,13 +135,13 @@ static int change_user(struct acct_try *t, const struct td_acct_op *op, const st
     if (r < 0)
         return r;
     if (ev.user.conf.admin_level != u->is->conf.admin_level && td_core_admin_level(t->c, t->uid) < TD_LEVEL_ADMINISTRATOR)
-        return td_fail(t->err, TD_E_DENIED, "%s: the admin level of %s is an administrator's to give", td_error_words(TD_E_DENIED),
-                       u->is->name);
+        return td_fail(t->err, TD_E_DENIED, "%s: the admin level of %s is an administrator's to give",
+                       td_error_words(TD_E_DENIED), u->is->name);
     if (set & own) {
         ev.user.conf.def_account = core_acct_lower(&t->c->wake, ev.user.conf.def_account);
         if (!acct_user_is_in(t->a, ev.user.name, ev.user.conf.def_account))
-            return td_fail(t->err, TD_E_INVALID_ACCOUNT, "user %s is not in account %s, which is to be his default account", ev.user.name,
-                           ev.user.conf.def_account);
+            return td_fail(t->err, TD_E_INVALID_ACCOUNT, "user %s is not in account %s, which is to be his default account",
+                           ev.user.name, ev.user.conf.def_account);
     }
     if (!td_record_equal(&td_rec_acct_user, &ev.user, u->is))
         acct_try_made(t, TD_EV_ACCT_USER_SET, &ev);
@@ -179,7 +184,8 @@ static int modify_users(struct acct_try *t, const struct td_acct_op *op)
     return r;
 }
 
-/* --- QOS ---------------------------------------------------------------------------------------------------------------------- */
+/* --- QOS
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 static int modify_qos(struct acct_try *t, const struct td_acct_op *op)
 {

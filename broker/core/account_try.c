@@ -19,7 +19,8 @@ static struct acct_undo undo_assoc(struct acct_try *t, uint32_t id)
 {
     const struct core_assoc *s = core_assoc_by_id(t->a, id);
     if (!s)
-        return (struct acct_undo){.id = TD_EV_ASSOC_REMOVED, .body = keep(t, &td_rec_ev_assoc_removed, &(struct td_ev_assoc_removed){.id = id})};
+        return (struct acct_undo){.id = TD_EV_ASSOC_REMOVED,
+                                  .body = keep(t, &td_rec_ev_assoc_removed, &(struct td_ev_assoc_removed){.id = id})};
     return (struct acct_undo){
         .id = TD_EV_ASSOC_SET,
         .body = keep(t, &td_rec_ev_assoc_set, &(struct td_ev_assoc_set){.assoc = *s->is}),
@@ -40,24 +41,32 @@ static struct acct_undo undo_of(struct acct_try *t, uint32_t id, const void *bod
                                                    : ((const struct td_ev_account_removed *)body)->name;
         const struct core_account *is = core_account_find(t->a, name);
         if (!is)
-            return (struct acct_undo){.id = TD_EV_ACCOUNT_REMOVED, .body = keep(t, &td_rec_ev_account_removed, &(struct td_ev_account_removed){.name = name})};
-        return (struct acct_undo){.id = TD_EV_ACCOUNT_SET, .body = keep(t, &td_rec_ev_account_set, &(struct td_ev_account_set){.account = *is->is})};
+            return (struct acct_undo){
+                .id = TD_EV_ACCOUNT_REMOVED,
+                .body = keep(t, &td_rec_ev_account_removed, &(struct td_ev_account_removed){.name = name})};
+        return (struct acct_undo){.id = TD_EV_ACCOUNT_SET,
+                                  .body = keep(t, &td_rec_ev_account_set, &(struct td_ev_account_set){.account = *is->is})};
     }
     if (id == TD_EV_ACCT_USER_SET || id == TD_EV_ACCT_USER_REMOVED) {
         const char *name = id == TD_EV_ACCT_USER_SET ? ((const struct td_ev_acct_user_set *)body)->user.name
                                                      : ((const struct td_ev_acct_user_removed *)body)->name;
         const struct core_acct_user *is = core_acct_user_find(t->a, name);
         if (!is)
-            return (struct acct_undo){.id = TD_EV_ACCT_USER_REMOVED, .body = keep(t, &td_rec_ev_acct_user_removed, &(struct td_ev_acct_user_removed){.name = name})};
-        return (struct acct_undo){.id = TD_EV_ACCT_USER_SET, .body = keep(t, &td_rec_ev_acct_user_set, &(struct td_ev_acct_user_set){.user = *is->is})};
+            return (struct acct_undo){
+                .id = TD_EV_ACCT_USER_REMOVED,
+                .body = keep(t, &td_rec_ev_acct_user_removed, &(struct td_ev_acct_user_removed){.name = name})};
+        return (struct acct_undo){.id = TD_EV_ACCT_USER_SET,
+                                  .body = keep(t, &td_rec_ev_acct_user_set, &(struct td_ev_acct_user_set){.user = *is->is})};
     }
     if (id == TD_EV_QOS_SET || id == TD_EV_QOS_REMOVED) {
         const char *name = id == TD_EV_QOS_SET ? ((const struct td_ev_qos_set *)body)->qos.name
                                                : ((const struct td_ev_qos_removed *)body)->name;
         const struct core_qos *is = core_qos_find(t->a, name);
         if (!is)
-            return (struct acct_undo){.id = TD_EV_QOS_REMOVED, .body = keep(t, &td_rec_ev_qos_removed, &(struct td_ev_qos_removed){.name = name})};
-        return (struct acct_undo){.id = TD_EV_QOS_SET, .body = keep(t, &td_rec_ev_qos_set, &(struct td_ev_qos_set){.qos = *is->is})};
+            return (struct acct_undo){.id = TD_EV_QOS_REMOVED,
+                                      .body = keep(t, &td_rec_ev_qos_removed, &(struct td_ev_qos_removed){.name = name})};
+        return (struct acct_undo){.id = TD_EV_QOS_SET,
+                                  .body = keep(t, &td_rec_ev_qos_set, &(struct td_ev_qos_set){.qos = *is->is})};
     }
     TD_ASSERT(id == TD_EV_TRES_SET);
     return (struct acct_undo){0};
@@ -81,8 +90,8 @@ static void take_back(struct acct_try *t)
             core_tres_forget_last(t->a);
             continue;
         }
-        bool comes_back = u->id == TD_EV_ASSOC_SET &&
-                          !core_assoc_by_id(t->a, ((const struct td_ev_assoc_set *)u->body)->assoc.id);
+        bool comes_back =
+            u->id == TD_EV_ASSOC_SET && !core_assoc_by_id(t->a, ((const struct td_ev_assoc_set *)u->body)->assoc.id);
         core_acct_apply(t->a, u->id, u->body);
         if (comes_back) /* its parents have kept what it used */
             core_assoc_restore_use(core_assoc_by_id(t->a, ((const struct td_ev_assoc_set *)u->body)->assoc.id), u->used,
@@ -90,16 +99,19 @@ static void take_back(struct acct_try *t)
     }
 }
 
-int acct_try_touch(struct acct_try *t, uint32_t op, uint32_t what, const char *name, const char *account, const char *partition)
+int acct_try_touch(struct acct_try *t, uint32_t op, uint32_t what, const char *name, const char *account,
+                   const char *partition)
 {
     const struct td_acct_touched row = {.op = op, .what = what, .name = name, .account = account, .partition = partition};
     if (t->touched.n >= TD_MAX_ACCT_OPS)
-        return td_fail(t->err, TD_E_TOO_BIG, "one request touches at most %u objects (ACCT_OPS): ask in parts", (uint32_t)TD_MAX_ACCT_OPS);
+        return td_fail(t->err, TD_E_TOO_BIG, "one request touches at most %u objects (ACCT_OPS): ask in parts",
+                       (uint32_t)TD_MAX_ACCT_OPS);
     td_vec_push(&t->touched, *(const struct td_acct_touched *)keep(t, &td_rec_acct_touched, &row));
     return 0;
 }
 
-/* --- who may ------------------------------------------------------------------------------------------------------------- */
+/* --- who may -------------------------------------------------------------------------------------------------------------
+ */
 
 int acct_try_operator(struct acct_try *t, const char *what)
 {
@@ -114,7 +126,8 @@ int acct_try_right(struct acct_try *t, const char *account)
                    td_error_words(TD_E_DENIED), account);
 }
 
-/* --- what it may hold -------------------------------------------------------------------------------------------------------- */
+/* --- what it may hold
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* Letters of any language; none that would mean something else in a list, in a table or in a dump. */
 int acct_try_name(struct acct_try *t, const char *what, const char *name, const char **ret)
@@ -122,7 +135,8 @@ int acct_try_name(struct acct_try *t, const char *what, const char *name, const 
     if (td_str_empty(name))
         return td_fail(t->err, TD_E_INVALID_REQUEST, "the name of %s is empty", what);
     if (strlen(name) > TD_MAX_NAME_BYTES)
-        return td_fail(t->err, TD_E_TOO_BIG, "the name of %s is over %u bytes (NAME_BYTES)", what, (uint32_t)TD_MAX_NAME_BYTES);
+        return td_fail(t->err, TD_E_TOO_BIG, "the name of %s is over %u bytes (NAME_BYTES)", what,
+                       (uint32_t)TD_MAX_NAME_BYTES);
     for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
         if (*p > ' ' && *p != 0x7f && !strchr("\"'`,=|:%\\", *p) && !(*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
             continue;
@@ -149,9 +163,11 @@ static int tres_known(struct acct_try *t, const char *name)
     if (core_tres_index(t->a, name, &at))
         return 0;
     if (!is_own_kind(name))
-        return td_fail(t->err, TD_E_INVALID_REQUEST, "%s is no kind of resource: cpu, mem, node, billing, gres/NAME, license/NAME", name);
+        return td_fail(t->err, TD_E_INVALID_REQUEST,
+                       "%s is no kind of resource: cpu, mem, node, billing, gres/NAME, license/NAME", name);
     if (t->a->tres.n >= TD_MAX_TRES)
-        return td_fail(t->err, TD_E_TOO_BIG, "%u kinds of resources are accounted for (TRES): no room for %s", t->a->tres.n, name);
+        return td_fail(t->err, TD_E_TOO_BIG, "%u kinds of resources are accounted for (TRES): no room for %s", t->a->tres.n,
+                       name);
     const struct td_ev_tres_set ev = {.tres = {.id = core_tres_next_id(t->a), .name = name}};
     acct_try_made(t, TD_EV_TRES_SET, &ev);
     return 0;
@@ -193,12 +209,14 @@ static int name_there(struct acct_try *t, const struct td_record *rec, uint32_t 
         return 0;
     return td_fail(t->err, is_user ? TD_E_INVALID_USER : TD_E_INVALID_QOS, "%s: %s (%s)",
                    td_error_words(is_user ? TD_E_INVALID_USER : TD_E_INVALID_QOS), name,
-                   rec == &td_rec_assoc_conf && key == TD_KEY_assoc_conf_def_qos ? "DefaultQOS" : is_user ? "coordinator" : "QOS");
+                   rec == &td_rec_assoc_conf && key == TD_KEY_assoc_conf_def_qos ? "DefaultQOS"
+                   : is_user                                                     ? "coordinator"
+                                                                                 : "QOS");
 }
 
 /* In the order of names, each once. */
-static int merge_names(struct acct_try *t, const struct td_record *rec, uint32_t key, uint32_t lists, const struct td_strs *from,
-                       struct td_strs *to)
+static int merge_names(struct acct_try *t, const struct td_record *rec, uint32_t key, uint32_t lists,
+                       const struct td_strs *from, struct td_strs *to)
 {
     uint32_t had = lists ? to->n : 0, n = 0;
     const char **v = td_arena_alloc(&t->c->wake, (had + from->n + 1) * sizeof(*v));
@@ -242,13 +260,15 @@ int acct_try_merge(struct acct_try *t, const struct td_record *rec, uint64_t set
             r = merge_tres(t, src, dst);
         else
             memcpy(dst, src, td_field_size(f));
-        if (r == 0 && rec == &td_rec_assoc_conf && f->key == TD_KEY_assoc_conf_def_qos && !td_str_empty(*(const char **)dst)) {
+        if (r == 0 && rec == &td_rec_assoc_conf && f->key == TD_KEY_assoc_conf_def_qos &&
+            !td_str_empty(*(const char **)dst)) {
             *(const char **)dst = core_acct_lower(&t->c->wake, *(const char **)dst);
             r = name_there(t, rec, f->key, *(const char **)dst);
         }
-        if (r == 0 && rec == &td_rec_assoc_conf && f->key == TD_KEY_assoc_conf_shares && *(const uint32_t *)dst != TD_INFINITE &&
-            *(const uint32_t *)dst > INT32_MAX)
-            r = td_fail(t->err, TD_E_INVALID_REQUEST, "Fairshare: %u is over %u", *(const uint32_t *)dst - 1, (uint32_t)INT32_MAX - 1);
+        if (r == 0 && rec == &td_rec_assoc_conf && f->key == TD_KEY_assoc_conf_shares &&
+            *(const uint32_t *)dst != TD_INFINITE && *(const uint32_t *)dst > INT32_MAX)
+            r = td_fail(t->err, TD_E_INVALID_REQUEST, "Fairshare: %u is over %u", *(const uint32_t *)dst - 1,
+                        (uint32_t)INT32_MAX - 1);
     }
     return r;
 }
@@ -266,7 +286,8 @@ bool acct_try_is_active(const struct acct_try *t, const struct core_assoc *top, 
     return false;
 }
 
-/* --- the request ----------------------------------------------------------------------------------------------------------- */
+/* --- the request
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static int grant(struct acct_try *t, const struct td_acct_op *op)
 {
@@ -290,9 +311,10 @@ static int events_room(const struct acct_try *t)
 
 static void answer(struct acct_try *t, const struct td_input *in)
 {
-    const struct td_accounts_changed m = {
-        .touched = {t->touched.v, t->touched.n}, .seq = t->c->seq, .unknown_users = {t->unknown.v, t->unknown.n},
-        .cluster = t->c->settings.cluster};
+    const struct td_accounts_changed m = {.touched = {t->touched.v, t->touched.n},
+                                          .seq = t->c->seq,
+                                          .unknown_users = {t->unknown.v, t->unknown.n},
+                                          .cluster = t->c->settings.cluster};
     core_reply(t->c, in, TD_MSG_ACCOUNTS_CHANGED, &m);
 }
 

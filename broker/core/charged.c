@@ -12,13 +12,15 @@ static int not_there(const struct td_core *c, struct td_job_spec *spec, const ch
     if (!(c->settings.enforce & (TD_ENFORCE_ASSOCIATIONS | TD_ENFORCE_LIMITS | TD_ENFORCE_QOS | TD_ENFORCE_SAFE)))
         return 0;
     if (td_str_empty(spec->account))
-        return td_fail(err, TD_E_INVALID_ACCOUNT, "%s: user %s is in no account (AccountingStorageEnforce)", td_error_words(TD_E_INVALID_ACCOUNT), user);
-    return td_fail(err, TD_E_INVALID_ACCOUNT, "%s: user %s is not in account %s (AccountingStorageEnforce)", td_error_words(TD_E_INVALID_ACCOUNT), user,
-                   spec->account);
+        return td_fail(err, TD_E_INVALID_ACCOUNT, "%s: user %s is in no account (AccountingStorageEnforce)",
+                       td_error_words(TD_E_INVALID_ACCOUNT), user);
+    return td_fail(err, TD_E_INVALID_ACCOUNT, "%s: user %s is not in account %s (AccountingStorageEnforce)",
+                   td_error_words(TD_E_INVALID_ACCOUNT), user, spec->account);
 }
 
 /* In the first of its partitions, where he has an association there, else in the account. */
-static const struct core_assoc *find(const struct td_core *c, const char *account, const char *user, const struct td_job_spec *spec)
+static const struct core_assoc *find(const struct td_core *c, const char *account, const char *user,
+                                     const struct td_job_spec *spec)
 {
     const char *partitions = spec->needs.n ? spec->needs.v[0].partition : NULL;
     const struct core_partition *first = core_partition_default(c);
@@ -35,7 +37,9 @@ static const struct core_assoc *find(const struct td_core *c, const char *accoun
 static int settle_qos(struct td_core *c, const struct td_assoc_conf *conf, struct td_job_spec *spec, struct td_error *err)
 {
     if (td_str_empty(spec->qos)) {
-        spec->qos = !td_str_empty(conf->def_qos) ? conf->def_qos : conf->qos.n == 1 || !core_acct_has_name(&conf->qos, "normal") ? NULL : "normal";
+        spec->qos = !td_str_empty(conf->def_qos)                                    ? conf->def_qos
+                    : conf->qos.n == 1 || !core_acct_has_name(&conf->qos, "normal") ? NULL
+                                                                                    : "normal";
         if (!spec->qos && conf->qos.n)
             spec->qos = conf->qos.v[0];
         return 0;
@@ -44,7 +48,8 @@ static int settle_qos(struct td_core *c, const struct td_assoc_conf *conf, struc
     bool known = core_qos_find(&c->acct, spec->qos) != NULL, may = core_acct_has_name(&conf->qos, spec->qos);
     if (known && (may || !(c->settings.enforce & (TD_ENFORCE_QOS | TD_ENFORCE_LIMITS))))
         return 0;
-    return td_fail(err, TD_E_INVALID_QOS, "%s: %s%s", td_error_words(TD_E_INVALID_QOS), spec->qos, known ? " is not among those of this association" : "");
+    return td_fail(err, TD_E_INVALID_QOS, "%s: %s%s", td_error_words(TD_E_INVALID_QOS), spec->qos,
+                   known ? " is not among those of this association" : "");
 }
 
 int core_assoc_settle(struct td_core *c, struct td_job_spec *spec, uint32_t *ret_assoc, struct td_error *err)

@@ -17,7 +17,8 @@ struct scale {
     const uint64_t *avail;       /* [partition * nkinds + kind] */
 };
 
-/* --- fair-share ------------------------------------------------------------------------------------------------------------- */
+/* --- fair-share
+ * ------------------------------------------------------------------------------------------------------------- */
 
 struct flat {
     TD_VEC(const struct core_assoc *) of;
@@ -34,7 +35,9 @@ static bool flatten(void *ctx, const struct core_assoc *s)
         .parent = depth ? f->at[depth - 1] : 0,
         .is_user = core_assoc_is_user(s),
         .parents_share = conf->shares == TD_INFINITE,
-        .shares = conf->shares == TD_INFINITE ? 0 : conf->shares ? conf->shares - 1 : 1,
+        .shares = conf->shares == TD_INFINITE ? 0
+                  : conf->shares              ? conf->shares - 1
+                                              : 1,
         .usage = s->nused > ACCT_TRES_BILLING ? s->used[ACCT_TRES_BILLING] : 0,
     };
     f->at[depth] = f->of.n;
@@ -83,7 +86,8 @@ void core_fair_rank(struct core_acct *a)
     td_arena_release(&arena);
 }
 
-/* --- scale ------------------------------------------------------------------------------------------------------------------- */
+/* --- scale
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t has(const struct core_node *n, uint32_t kind, const char *name)
 {
@@ -93,7 +97,8 @@ static uint64_t has(const struct core_node *n, uint32_t kind, const char *name)
         return 1;
     if (!n->inv && conf && kind == ACCT_TRES_CPU) /* one that has not come yet counts as it is configured */
         return conf->cpus ? conf->cpus
-                          : (uint64_t)TD_MAX(conf->sockets, 1u) * TD_MAX(conf->cores_per_socket, 1u) * TD_MAX(conf->threads_per_core, 1u);
+                          : (uint64_t)TD_MAX(conf->sockets, 1u) * TD_MAX(conf->cores_per_socket, 1u) *
+                                TD_MAX(conf->threads_per_core, 1u);
     if (!n->inv)
         return conf && kind == ACCT_TRES_MEM ? conf->memory_mb : 0;
     if (kind == ACCT_TRES_MEM)
@@ -120,7 +125,8 @@ static void gather_kinds(struct td_core *c, struct scale *s, struct td_arena *a)
     for (uint32_t p = 0; s->nkinds && p < c->partitions.n; p++)
         for (uint32_t i = 0; i < c->partitions.v[p]->nodes.n; i++)
             for (uint32_t k = 0; k < s->nkinds; k++)
-                avail[p * s->nkinds + k] += has(c->nodes.v[c->partitions.v[p]->nodes.v[i]], s->kinds[k], c->acct.tres.v[s->kinds[k]]->name);
+                avail[p * s->nkinds + k] +=
+                    has(c->nodes.v[c->partitions.v[p]->nodes.v[i]], s->kinds[k], c->acct.tres.v[s->kinds[k]]->name);
     s->avail = avail;
 }
 
@@ -144,7 +150,8 @@ static void scale_make(struct td_core *c, struct scale *s, struct td_arena *a)
     gather_kinds(c, s, a);
 }
 
-/* --- one job ------------------------------------------------------------------------------------------------------------------- */
+/* --- one job
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t wants(const struct td_job_need *need, const struct core_tally *t, uint32_t kind, const char *name)
 {
@@ -183,9 +190,10 @@ static void compute(struct td_core *c, const struct scale *s, const struct asked
     if (assoc)
         core_assoc_effective(assoc, &conf);
     for (uint32_t i = 0; i < s->nkinds; i++)
-        kinds[i] = (struct td_ratio){wants(need, &t, s->kinds[i], c->acct.tres.v[s->kinds[i]]->name), s->avail[x->partition * s->nkinds + i]};
-    const struct td_priority_weights w = {p->weight_age, p->weight_assoc, p->weight_fair, p->weight_size, p->weight_partition, p->weight_qos, s->weights,
-                                          s->nkinds};
+        kinds[i] = (struct td_ratio){wants(need, &t, s->kinds[i], c->acct.tres.v[s->kinds[i]]->name),
+                                     s->avail[x->partition * s->nkinds + i]};
+    const struct td_priority_weights w = {p->weight_age,       p->weight_assoc, p->weight_fair, p->weight_size,
+                                          p->weight_partition, p->weight_qos,   s->weights,     s->nkinds};
     const struct td_priority_job j = {
         .age = {(uint64_t)TD_MAX(x->waited_ms, (int64_t)0), (uint64_t)p->max_age_s * 1000},
         .assoc = {conf.priority ? conf.priority - 1 : 0, s->assoc_most ? s->assoc_most - 1 : 0},
@@ -212,11 +220,14 @@ static bool ages(const struct td_core *c, const struct core_job *j)
 static void compute_job(struct td_core *c, const struct scale *s, struct core_job *j, struct td_priority *ret)
 {
     int64_t since = c->settings.priority.flags & TD_PRIORITY_ACCRUE_ALWAYS ? j->submit_ms : j->eligible_ms;
-    const struct asked x = {&j->spec->body, j->assoc, core_job_candidates(j)[0].partition, j->limit_s, ages(c, j) ? c->time_ms - since : 0, j->site};
+    const struct asked x = {
+        &j->spec->body, j->assoc, core_job_candidates(j)[0].partition, j->limit_s, ages(c, j) ? c->time_ms - since : 0,
+        j->site};
     compute(c, s, &x, ret);
 }
 
-uint64_t core_priority_first(struct td_core *c, const struct td_job_spec *spec, uint32_t assoc, const char *partition, uint32_t limit_s)
+uint64_t core_priority_first(struct td_core *c, const struct td_job_spec *spec, uint32_t assoc, const char *partition,
+                             uint32_t limit_s)
 {
     struct td_arena a = {0};
     struct td_priority p;
@@ -255,7 +266,8 @@ void core_priorities_renew(struct td_core *c)
     td_arena_release(&a);
 }
 
-static void row_of(struct td_core *c, const struct scale *s, struct core_job *j, struct td_tres_count *kinds, struct td_job_priority *ret)
+static void row_of(struct td_core *c, const struct scale *s, struct core_job *j, struct td_tres_count *kinds,
+                   struct td_job_priority *ret)
 {
     struct td_priority p;
     compute_job(c, s, j, &p);

@@ -61,7 +61,8 @@ static int set_field(struct change *w, const struct acct_field *f, const struct 
     if (x->sign && f->style == ACCT_FLAGS)
         return td_fail(err, TD_E_USAGE, "%s%c= is not supported yet: say all flags with Flags=", f->name, x->sign);
     if (f->style == ACCT_NAMES && w->lists && op->lists != lists)
-        return td_fail(err, TD_E_USAGE, "%s%c=: lists are set, added to or taken from in requests of their own", f->name, x->sign ? x->sign : ' ');
+        return td_fail(err, TD_E_USAGE, "%s%c=: lists are set, added to or taken from in requests of their own", f->name,
+                       x->sign ? x->sign : ' ');
     op->lists = f->style == ACCT_NAMES ? lists : op->lists;
     w->lists |= f->style == ACCT_NAMES;
     switch (f->of) {
@@ -169,7 +170,8 @@ static int take_words(struct change *w, char **words, uint32_t n, struct td_erro
     return r;
 }
 
-/* --- what it does, shown ------------------------------------------------------------------------------------------------- */
+/* --- what it does, shown -------------------------------------------------------------------------------------------------
+ */
 
 static void put_touched(const struct td_accounts_changed *m, uint32_t what, const char *title, struct td_buf *out)
 {
@@ -210,7 +212,8 @@ static void put_added(struct change *w, const struct td_accounts_changed *m, str
     if (w->op.what == TD_ACCT_ACCOUNT)
         td_buf_putf(out, " Settings\n%s%s%s", td_buf_str(&w->of_account),
                     w->op.set_account >> TD_KEY_account_conf_description & 1 ? "" : "  Description     = Account Name\n",
-                    w->op.set_account >> TD_KEY_account_conf_organization & 1 ? "" : "  Organization    = Parent/Account Name\n");
+                    w->op.set_account >> TD_KEY_account_conf_organization & 1 ? ""
+                                                                              : "  Organization    = Parent/Account Name\n");
     if (is_user || w->op.what == TD_ACCT_ACCOUNT)
         td_buf_puts(out, is_user ? " Associations =\n" : " Associations\n");
     for (uint32_t i = 0; i < m->touched.n; i++) {
@@ -238,16 +241,24 @@ static void put_added(struct change *w, const struct td_accounts_changed *m, str
 static void put_all(struct change *w, const struct td_accounts_changed *m, struct td_buf *out)
 {
     static const char *const titles[4][6] = {
-        [TD_ACCT_ADD] = {[TD_ACCT_ACCOUNT] = "Adding Account(s)", [TD_ACCT_USER] = "Adding User(s)", [TD_ACCT_QOS] = "Adding QOS(s)",
+        [TD_ACCT_ADD] = {[TD_ACCT_ACCOUNT] = "Adding Account(s)",
+                         [TD_ACCT_USER] = "Adding User(s)",
+                         [TD_ACCT_QOS] = "Adding QOS(s)",
                          [TD_ACCT_COORDINATOR] = "Adding Coordinator User(s)"},
-        [TD_ACCT_MODIFY] = {[TD_ACCT_ACCOUNT] = "Modified account associations...", [TD_ACCT_USER] = "Modified users...",
-                            [TD_ACCT_QOS] = "Modified qos...", [TD_ACCT_ASSOC] = "Modified user associations..."},
-        [TD_ACCT_REMOVE] = {[TD_ACCT_ACCOUNT] = "Deleting accounts...", [TD_ACCT_USER] = "Deleting user associations...",
-                            [TD_ACCT_QOS] = "Deleting QOS(s)...", [TD_ACCT_COORDINATOR] = "Removing Coordinators with user name"},
+        [TD_ACCT_MODIFY] = {[TD_ACCT_ACCOUNT] = "Modified account associations...",
+                            [TD_ACCT_USER] = "Modified users...",
+                            [TD_ACCT_QOS] = "Modified qos...",
+                            [TD_ACCT_ASSOC] = "Modified user associations..."},
+        [TD_ACCT_REMOVE] = {[TD_ACCT_ACCOUNT] = "Deleting accounts...",
+                            [TD_ACCT_USER] = "Deleting user associations...",
+                            [TD_ACCT_QOS] = "Deleting QOS(s)...",
+                            [TD_ACCT_COORDINATOR] = "Removing Coordinators with user name"},
     };
 
     if (!m->touched.n) {
-        td_buf_puts(out, w->op.op == TD_ACCT_ADD ? " Nothing new added.\n" : w->op.op == TD_ACCT_MODIFY ? "  Nothing modified\n" : " Nothing deleted\n");
+        td_buf_puts(out, w->op.op == TD_ACCT_ADD      ? " Nothing new added.\n"
+                         : w->op.op == TD_ACCT_MODIFY ? "  Nothing modified\n"
+                                                      : " Nothing deleted\n");
         return;
     }
     for (uint32_t what = 1; what < 6; what++)
@@ -317,7 +328,8 @@ static int check_words(const struct change *w, struct td_error *err)
 {
     const struct td_acct_op *op = &w->op;
 
-    if (op->what != TD_ACCT_ACCOUNT && op->what != TD_ACCT_USER && op->what != TD_ACCT_QOS && op->what != TD_ACCT_COORDINATOR)
+    if (op->what != TD_ACCT_ACCOUNT && op->what != TD_ACCT_USER && op->what != TD_ACCT_QOS &&
+        op->what != TD_ACCT_COORDINATOR)
         return td_fail(err, TD_E_USAGE, "only accounts, users, QOS and coordinators can be added, modified and deleted");
     if (op->what == TD_ACCT_COORDINATOR && op->op == TD_ACCT_MODIFY)
         return td_fail(err, TD_E_USAGE, "coordinators are added and deleted");

@@ -26,8 +26,8 @@ static void put_quoted(struct td_buf *out, const char *s)
 
 static bool is_quoted(enum acct_style style)
 {
-    return style == ACCT_STR || style == ACCT_NAMES || style == ACCT_TRES || style == ACCT_LEVEL || style == ACCT_FLAGS || style == ACCT_MODE ||
-           style == ACCT_WALL || style == ACCT_SECONDS || style == ACCT_EXEMPT; /* 1-00:00:00 */
+    return style == ACCT_STR || style == ACCT_NAMES || style == ACCT_TRES || style == ACCT_LEVEL || style == ACCT_FLAGS ||
+           style == ACCT_MODE || style == ACCT_WALL || style == ACCT_SECONDS || style == ACCT_EXEMPT; /* 1-00:00:00 */
 }
 
 /* Every field that is set; the first row of a field is its name. */
@@ -130,8 +130,10 @@ void acct_dump(struct td_buf *out, const char *cluster, const struct acct_rows *
     struct dump d = {.rows = rows};
     uint32_t lines = 0;
 
-    td_buf_puts(out, "# Accounts of a cluster: sacctmgr load reads this file. Each line makes an object, or sets what it names of one\n"
-                     "# that is there. A Parent line says below which account the lines behind it go.\n");
+    td_buf_puts(
+        out,
+        "# Accounts of a cluster: sacctmgr load reads this file. Each line makes an object, or sets what it names of one\n"
+        "# that is there. A Parent line says below which account the lines behind it go.\n");
     for (uint32_t i = 0; i < rows->v.n; i++) {
         const struct td_acct_row *row = rows->v.v[i];
         if (row->what == TD_ACCT_ACCOUNT)

@@ -102,7 +102,8 @@ static void later(struct load *l, const struct td_acct_op *op)
     td_vec_push(&l->later, *op);
 }
 
-static int set_field(struct load *l, const struct acct_field *f, const char *value, struct td_acct_op *op, struct td_error *err)
+static int set_field(struct load *l, const struct acct_field *f, const char *value, struct td_acct_op *op,
+                     struct td_error *err)
 {
     uint64_t bit = 1ull << f->key;
     void *record = f->of == ACCT_OF_ACCOUNT ? (void *)&op->account
@@ -110,7 +111,10 @@ static int set_field(struct load *l, const struct acct_field *f, const char *val
                    : f->of == ACCT_OF_QOS   ? (void *)&op->qos
                                             : (void *)&op->assoc;
 
-    *(f->of == ACCT_OF_ACCOUNT ? &op->set_account : f->of == ACCT_OF_USER ? &op->set_user : f->of == ACCT_OF_QOS ? &op->set_qos : &op->set_assoc) |= bit;
+    *(f->of == ACCT_OF_ACCOUNT ? &op->set_account
+      : f->of == ACCT_OF_USER  ? &op->set_user
+      : f->of == ACCT_OF_QOS   ? &op->set_qos
+                               : &op->set_assoc) |= bit;
     if (acct_field_take(l->a, f, value, record, err) < 0) {
         td_autofree char *said = td_strdup(err->text);
         return wrong(l, err, said, NULL);
@@ -128,7 +132,8 @@ static bool is_later(struct load *l, const struct td_acct_op *op, const struct p
         m.set_user = 1ull << TD_KEY_user_conf_def_account;
         m.user.def_account = p->value;
     } else if (op->what == TD_ACCT_ACCOUNT && strcasecmp(p->name, "Coordinators") == 0) {
-        m = (struct td_acct_op){.op = TD_ACCT_ADD, .what = TD_ACCT_COORDINATOR, .names = str_list(l->a, p->value), .accounts = op->names};
+        m = (struct td_acct_op){
+            .op = TD_ACCT_ADD, .what = TD_ACCT_COORDINATOR, .names = str_list(l->a, p->value), .accounts = op->names};
     } else if (op->what == TD_ACCT_QOS && strcasecmp(p->name, "Preempt") == 0) {
         m.set_qos = 1ull << TD_KEY_qos_conf_preempt;
         acct_field_take(l->a, acct_field_find("Preempt", 1u << ACCT_OF_QOS), p->value, &m.qos, &ignored);
@@ -144,7 +149,8 @@ static bool is_coordinator(struct load *l, const struct td_acct_op *op, const st
 {
     if (op->what != TD_ACCT_USER || strcasecmp(p->name, "Coordinator") != 0)
         return false;
-    later(l, &(struct td_acct_op){.op = TD_ACCT_ADD, .what = TD_ACCT_COORDINATOR, .names = op->names, .accounts = str_list(l->a, p->value)});
+    later(l, &(struct td_acct_op){
+                 .op = TD_ACCT_ADD, .what = TD_ACCT_COORDINATOR, .names = op->names, .accounts = str_list(l->a, p->value)});
     return true;
 }
 
@@ -202,7 +208,8 @@ static int take_comment(struct load *l, const char *s, struct td_error *err)
     l->ended = true;
     if (n == l->lines)
         return 0;
-    return td_fail(err, TD_E_USAGE, "the file says that it has %u lines, and has %u: part of it is missing; nothing was loaded", n, l->lines);
+    return td_fail(err, TD_E_USAGE,
+                   "the file says that it has %u lines, and has %u: part of it is missing; nothing was loaded", n, l->lines);
 }
 
 int acct_load(struct td_arena *a, const char *text, struct td_change_accounts *ret, struct td_error *err)
@@ -230,13 +237,15 @@ int acct_load(struct td_arena *a, const char *text, struct td_change_accounts *r
             r = take_line(&l, &x, err);
     }
     if (r == 0 && l.ours && !l.ended)
-        r = td_fail(err, TD_E_USAGE, "the file's last line, which says how many it has, is missing: it was cut; nothing was loaded");
+        r = td_fail(err, TD_E_USAGE,
+                    "the file's last line, which says how many it has, is missing: it was cut; nothing was loaded");
     if (r == 0 && !l.clustered)
         r = td_fail(err, TD_E_USAGE, "the file has no Cluster line; nothing was loaded");
     for (uint32_t i = 0; i < l.later.n; i++)
         td_vec_push(&l.ops, l.later.v[i]);
     if (r == 0 && l.ops.n > TD_MAX_ACCT_OPS)
-        r = td_fail(err, TD_E_TOO_BIG, "the file has %u objects, and one request %d at most (ACCT_OPS)", l.ops.n, TD_MAX_ACCT_OPS);
+        r = td_fail(err, TD_E_TOO_BIG, "the file has %u objects, and one request %d at most (ACCT_OPS)", l.ops.n,
+                    TD_MAX_ACCT_OPS);
     if (r == 0)
         ret->ops = (struct td_acct_op_list){td_arena_dup(a, l.ops.v, l.ops.n * sizeof(*l.ops.v)), l.ops.n};
     td_vec_release(&l.ops);

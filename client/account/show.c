@@ -16,24 +16,29 @@ struct show {
     struct td_buf out;
 };
 
-#define ASSOC_COLUMNS                                                                                                     \
-    "Share,Priority,GrpJobs,GrpTRES,GrpSubmit,GrpWall,GrpTRESMins,MaxJobs,MaxTRES,MaxTRESPerNode,MaxSubmit,MaxWall,"      \
+#define ASSOC_COLUMNS                                                                                                       \
+    "Share,Priority,GrpJobs,GrpTRES,GrpSubmit,GrpWall,GrpTRESMins,MaxJobs,MaxTRES,MaxTRESPerNode,MaxSubmit,MaxWall,"        \
     "MaxTRESMins,QOS,DefaultQOS,GrpTRESRunMins"
 static const struct {
     const char *alone, *with_associations;
     uint32_t of;
 } formats[] = {
-    [0] = {"Cluster,ControlHost,ControlPort,RPC,Share,GrpJobs,GrpTRES,GrpSubmit,MaxJobs,MaxTRES,MaxSubmit,MaxWall,QOS,DefaultQOS", NULL,
-           1u << ACCT_OF_ASSOC},
-    [TD_ACCT_ACCOUNT] = {"Account,Description,Organization", "Account,Description,Organization,Cluster,ParentName,User," ASSOC_COLUMNS,
+    [0] = {"Cluster,ControlHost,ControlPort,RPC,Share,GrpJobs,GrpTRES,GrpSubmit,MaxJobs,MaxTRES,MaxSubmit,MaxWall,QOS,"
+           "DefaultQOS",
+           NULL, 1u << ACCT_OF_ASSOC},
+    [TD_ACCT_ACCOUNT] = {"Account,Description,Organization",
+                         "Account,Description,Organization,Cluster,ParentName,User," ASSOC_COLUMNS,
                          1u << ACCT_OF_ACCOUNT | 1u << ACCT_OF_ASSOC},
-    [TD_ACCT_USER] = {"User,DefaultAccount,AdminLevel", "User,DefaultAccount,AdminLevel,Cluster,Account,Partition,Share,Priority,MaxJobs,MaxNodes,MaxCPUs,MaxSubmit,MaxWall,"
+    [TD_ACCT_USER] = {"User,DefaultAccount,AdminLevel",
+                      "User,DefaultAccount,AdminLevel,Cluster,Account,Partition,Share,Priority,MaxJobs,MaxNodes,MaxCPUs,"
+                      "MaxSubmit,MaxWall,"
                       "MaxCPUMins,QOS,DefaultQOS",
                       1u << ACCT_OF_USER | 1u << ACCT_OF_ASSOC},
-    [TD_ACCT_QOS] = {"Name,Priority,GraceTime,Preempt,PreemptExemptTime,PreemptMode,Flags%40,UsageThreshold,UsageFactor,GrpTRES,"
-                     "GrpTRESMins,GrpTRESRunMins,GrpJobs,GrpSubmit,GrpWall,MaxTRES,MaxTRESPerNode,MaxTRESMins,MaxWall,MaxTRESPU,"
-                     "MaxJobsPU,MaxSubmitPU,MaxTRESPA,MaxJobsPA,MaxSubmitPA,MinTRES",
-                     NULL, 1u << ACCT_OF_QOS},
+    [TD_ACCT_QOS] =
+        {"Name,Priority,GraceTime,Preempt,PreemptExemptTime,PreemptMode,Flags%40,UsageThreshold,UsageFactor,GrpTRES,"
+         "GrpTRESMins,GrpTRESRunMins,GrpJobs,GrpSubmit,GrpWall,MaxTRES,MaxTRESPerNode,MaxTRESMins,MaxWall,MaxTRESPU,"
+         "MaxJobsPU,MaxSubmitPU,MaxTRESPA,MaxJobsPA,MaxSubmitPA,MinTRES",
+         NULL, 1u << ACCT_OF_QOS},
     [TD_ACCT_COORDINATOR] = {"Account,Description,Organization,Coordinators", NULL, 1u << ACCT_OF_ACCOUNT},
     [TD_ACCT_ASSOC] = {"Cluster,Account,User,Partition," ASSOC_COLUMNS, NULL, 1u << ACCT_OF_ASSOC},
     [TD_ACCT_TRES] = {"Type,Name%15,ID", NULL, 0},
@@ -189,7 +194,8 @@ int sacctmgr_list(struct sacctmgr *s, char **words, uint32_t n)
                   : acct_kind_parse(words[1], &kind);
 
     if (n >= 2 && r < 0)
-        r = td_fail(&err, TD_E_USAGE, "'%s' can not be listed (account, association, cluster, coordinator, qos, tres, user)", words[1]);
+        r = td_fail(&err, TD_E_USAGE, "'%s' can not be listed (account, association, cluster, coordinator, qos, tres, user)",
+                    words[1]);
     for (uint32_t i = 2; r == 0 && i < n; i++) {
         struct acct_word x;
         acct_word_split(s->arena, words[i], &x);

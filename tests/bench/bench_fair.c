@@ -20,13 +20,31 @@ static void conf_give(struct td_core *c, int64_t now)
 {
     struct td_ev_epoch_began began = {.epoch = 1, .version = "bench", .host = "bench"};
     struct td_node_conf node = {.names = "n[1-16]", .cpus = 64, .memory_mb = 256000};
-    struct td_partition_conf part = {.name = "normal", .nodes = "ALL", .is_default = true, .max_s = TD_INFINITE, .state = "UP", .priority_tier = 1,
+    struct td_partition_conf part = {.name = "normal",
+                                     .nodes = "ALL",
+                                     .is_default = true,
+                                     .max_s = TD_INFINITE,
+                                     .state = "UP",
+                                     .priority_tier = 1,
                                      .priority_factor = 1};
     struct td_ev_conf_loaded conf = {
-        .settings = {.cluster = "bench", .node_timeout_s = 300, .min_job_age_s = 300, .kill_wait_s = 30, .requeue = true, .first_job = 1, .depth = 1,
-                     .core_is_unit = true, .backfill = "easy",
-                     .priority = {.multifactor = true, .half_life_s = 7 * 86400, .max_age_s = 7 * 86400, .weight_age = 1000, .weight_fair = 100000,
-                                  .weight_size = 1000, .weight_partition = 1000, .weight_qos = 1000}},
+        .settings = {.cluster = "bench",
+                     .node_timeout_s = 300,
+                     .min_job_age_s = 300,
+                     .kill_wait_s = 30,
+                     .requeue = true,
+                     .first_job = 1,
+                     .depth = 1,
+                     .core_is_unit = true,
+                     .backfill = "easy",
+                     .priority = {.multifactor = true,
+                                  .half_life_s = 7 * 86400,
+                                  .max_age_s = 7 * 86400,
+                                  .weight_age = 1000,
+                                  .weight_fair = 100000,
+                                  .weight_size = 1000,
+                                  .weight_partition = 1000,
+                                  .weight_qos = 1000}},
         .nodes = {&node, 1},
         .partitions = {&part, 1},
     };
@@ -50,7 +68,10 @@ static void accounts_load(struct td_core *c, int64_t now, uint32_t users, uint32
         *one = td_arena_strdup(&a, name);
         snprintf(name, sizeof(name), "a%u", is_user ? (i - accounts) % accounts : i / 10);
         *at = is_user || i % 10 ? td_arena_strdup(&a, name) : NULL;
-        ops[i] = (struct td_acct_op){.op = TD_ACCT_ADD, .what = is_user ? TD_ACCT_USER : TD_ACCT_ACCOUNT, .names = {one, 1}, .set_assoc = 2,
+        ops[i] = (struct td_acct_op){.op = TD_ACCT_ADD,
+                                     .what = is_user ? TD_ACCT_USER : TD_ACCT_ACCOUNT,
+                                     .names = {one, 1},
+                                     .set_assoc = 2,
                                      .assoc = {.shares = 2 + i % 7}};
         if (is_user)
             ops[i].accounts = (struct td_strs){at, 1};
@@ -60,7 +81,8 @@ static void accounts_load(struct td_core *c, int64_t now, uint32_t users, uint32
     const struct td_change_accounts m = {.ops = {ops, users + accounts}};
     double start = now_ms();
     td_core_wake(c, now);
-    td_core_input(c, &(struct td_input){.kind = TD_IN_REQUEST, .peer = 1, .request = 1, .id = TD_MSG_CHANGE_ACCOUNTS, .body = &m});
+    td_core_input(
+        c, &(struct td_input){.kind = TD_IN_REQUEST, .peer = 1, .request = 1, .id = TD_MSG_CHANGE_ACCOUNTS, .body = &m});
     td_core_finish(c);
     uint32_t n, events;
     const struct td_effect *e = td_core_effects(c, &n);
@@ -68,7 +90,8 @@ static void accounts_load(struct td_core *c, int64_t now, uint32_t users, uint32
     for (uint32_t i = 0; i < n; i++)
         if (e[i].kind == TD_DO_REPLY && e[i].id == TD_MSG_ERROR)
             printf("refused: %s\n", ((const struct td_error_reply *)e[i].body)->text);
-    printf("%u users in %u accounts: loaded in one request of %.1f ms, %u events\n", users, accounts, now_ms() - start, events);
+    printf("%u users in %u accounts: loaded in one request of %.1f ms, %u events\n", users, accounts, now_ms() - start,
+           events);
     td_arena_release(&a);
 }
 
@@ -79,7 +102,13 @@ static void submit(struct td_core *c, uint32_t i, uint32_t users)
 
     snprintf(user, sizeof(user), "u%u", i % users);
     const struct td_submit m = {.spec = {.name = "job", .needs = {&need, 1}, .limit_s = 600, .user_name = user}};
-    td_core_input(c, &(struct td_input){.kind = TD_IN_REQUEST, .peer = 1, .request = i + 1, .uid = 1000 + i % users, .gid = 100, .id = TD_MSG_SUBMIT, .body = &m});
+    td_core_input(c, &(struct td_input){.kind = TD_IN_REQUEST,
+                                        .peer = 1,
+                                        .request = i + 1,
+                                        .uid = 1000 + i % users,
+                                        .gid = 100,
+                                        .id = TD_MSG_SUBMIT,
+                                        .body = &m});
 }
 
 static void pure(uint32_t jobs, uint32_t users, uint32_t accounts)
@@ -92,24 +121,33 @@ static void pure(uint32_t jobs, uint32_t users, uint32_t accounts)
     uint64_t sum = 0;
 
     for (uint32_t i = 1; i < n; i++)
-        nodes[i] = (struct td_fair_node){.parent = i <= accounts ? 0 : 1 + i % accounts, .is_user = i > accounts, .shares = 1 + i % 7, .usage = i * 7919u % 100000};
+        nodes[i] = (struct td_fair_node){.parent = i <= accounts ? 0 : 1 + i % accounts,
+                                         .is_user = i > accounts,
+                                         .shares = 1 + i % 7,
+                                         .usage = i * 7919u % 100000};
     double start = now_ms();
     uint32_t ranked = td_fair_tree(nodes, n, level);
     double tree = now_ms() - start;
     start = now_ms();
     for (uint32_t i = 0; i < jobs; i++) {
-        const struct td_priority_job j = {.age = {i, 604800}, .fair = {level[1 + accounts + i % users].rank, ranked}, .nodes = {1, 16}, .cpus = {1 + i % 4, 1024}, .partition = {1, 1}};
+        const struct td_priority_job j = {.age = {i, 604800},
+                                          .fair = {level[1 + accounts + i % users].rank, ranked},
+                                          .nodes = {1, 16},
+                                          .cpus = {1 + i % 4, 1024},
+                                          .partition = {1, 1}};
         td_priority_compute(&w, &j, &p);
         sum += p.sum;
     }
-    printf("arithmetic alone: tree of %u users %.1f ms, %u sums %.1f ms (checksum %llu)\n", ranked, tree, jobs, now_ms() - start, (unsigned long long)sum);
+    printf("arithmetic alone: tree of %u users %.1f ms, %u sums %.1f ms (checksum %llu)\n", ranked, tree, jobs,
+           now_ms() - start, (unsigned long long)sum);
     td_free(nodes);
     td_free(level);
 }
 
 int main(int argc, char **argv)
 {
-    uint32_t jobs = argc > 1 ? (uint32_t)atoi(argv[1]) : 100000, users = argc > 2 ? (uint32_t)atoi(argv[2]) : 5000, accounts = argc > 3 ? (uint32_t)atoi(argv[3]) : 400;
+    uint32_t jobs = argc > 1 ? (uint32_t)atoi(argv[1]) : 100000, users = argc > 2 ? (uint32_t)atoi(argv[2]) : 5000,
+             accounts = argc > 3 ? (uint32_t)atoi(argv[3]) : 400;
     struct td_core *c = td_core_new(1);
     int64_t now = 1800000000000;
 

@@ -2,7 +2,10 @@
 #include "film.h"
 
 #define BIT(rec, field) (1ull << TD_KEY_##rec##_##field)
-#define NAMES(...) {(const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)}
+#define NAMES(...)                                                                                                          \
+    {                                                                                                                       \
+        (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)                     \
+    }
 
 static void asks(struct film *f, uint32_t uid, const struct td_acct_op *ops, uint32_t n)
 {
@@ -20,7 +23,8 @@ static void add_account(struct film *f, const char *name, const char *parent)
 static void add_user(struct film *f, const char *name, uint32_t uid, const char *account)
 {
     const uint32_t uids[] = {uid + 1};
-    ask_one(f, 0, .op = TD_ACCT_ADD, .what = TD_ACCT_USER, .names = NAMES(name), .accounts = NAMES(account), .uids = {uids, 1});
+    ask_one(f, 0, .op = TD_ACCT_ADD, .what = TD_ACCT_USER, .names = NAMES(name), .accounts = NAMES(account),
+            .uids = {uids, 1});
     film_expect_refused(f, TD_E_OK);
 }
 
@@ -129,14 +133,17 @@ static void names_and_numbers(void **state)
     lengthy[399] = 0;
     ask_one(f, 0, .op = TD_ACCT_ADD, .what = TD_ACCT_ACCOUNT, .names = NAMES(lengthy));
     film_expect_refused(f, TD_E_TOO_BIG);
-    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"), .set_assoc = BIT(assoc_conf, shares), .assoc = {.shares = 0x80000001u});
+    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"),
+            .set_assoc = BIT(assoc_conf, shares), .assoc = {.shares = 0x80000001u});
     film_expect_refused(f, TD_E_INVALID_REQUEST); /* 2^31 */
-    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"), .set_assoc = BIT(assoc_conf, shares), .assoc = {.shares = 1});
+    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"),
+            .set_assoc = BIT(assoc_conf, shares), .assoc = {.shares = 1});
     film_expect_refused(f, TD_E_OK); /* none */
-    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"), .set_assoc = BIT(assoc_conf, def_qos), .assoc = {.def_qos = "none"});
+    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"),
+            .set_assoc = BIT(assoc_conf, def_qos), .assoc = {.def_qos = "none"});
     film_expect_refused(f, TD_E_INVALID_QOS);
-    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"), .set_assoc = BIT(assoc_conf, max_tres),
-            .assoc = {.max_tres = {(struct td_tres_count[]){{"gpus", 1}}, 1}});
+    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("화학"),
+            .set_assoc = BIT(assoc_conf, max_tres), .assoc = {.max_tres = {(struct td_tres_count[]){{"gpus", 1}}, 1}});
     film_expect_refused(f, TD_E_INVALID_REQUEST); /* no kind of resource */
 }
 
@@ -153,11 +160,14 @@ static void one_default_account(void **state)
     film_expect_refused(f, TD_E_INVALID_ACCOUNT);
     ask_one(f, 0, .op = TD_ACCT_REMOVE, .what = TD_ACCT_ACCOUNT, .names = NAMES("a"));
     film_expect_refused(f, TD_E_INVALID_ACCOUNT);
-    ask_one(f, 1000, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"), .set_user = BIT(user_conf, def_account), .user = {.def_account = "c"});
+    ask_one(f, 1000, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"),
+            .set_user = BIT(user_conf, def_account), .user = {.def_account = "c"});
     film_expect_refused(f, TD_E_INVALID_ACCOUNT);
-    ask_one(f, 1000, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"), .set_user = BIT(user_conf, def_account), .user = {.def_account = "b"});
+    ask_one(f, 1000, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"),
+            .set_user = BIT(user_conf, def_account), .user = {.def_account = "b"});
     film_expect_refused(f, TD_E_OK); /* his own to choose */
-    ask_one(f, 1000, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"), .set_user = BIT(user_conf, admin_level), .user = {.admin_level = 2});
+    ask_one(f, 1000, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"),
+            .set_user = BIT(user_conf, admin_level), .user = {.admin_level = 2});
     film_expect_refused(f, TD_E_DENIED);
     ask_one(f, 0, .op = TD_ACCT_REMOVE, .what = TD_ACCT_ACCOUNT, .names = NAMES("a"));
     film_expect_refused(f, TD_E_OK);
@@ -185,9 +195,11 @@ static void coordinators(void **state)
     film_expect_refused(f, TD_E_OK); /* below it, too */
     ask_one(f, 1001, .op = TD_ACCT_ADD, .what = TD_ACCT_USER, .names = NAMES("kim"), .accounts = NAMES("phys"));
     film_expect_refused(f, TD_E_DENIED);
-    ask_one(f, 1001, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("chem"), .set_assoc = BIT(assoc_conf, grp_jobs), .assoc = {.grp_jobs = 100});
+    ask_one(f, 1001, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("chem"),
+            .set_assoc = BIT(assoc_conf, grp_jobs), .assoc = {.grp_jobs = 100});
     film_expect_refused(f, TD_E_DENIED); /* his own account's limits are not his */
-    ask_one(f, 1001, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("organic"), .set_assoc = BIT(assoc_conf, grp_jobs), .assoc = {.grp_jobs = 100});
+    ask_one(f, 1001, .op = TD_ACCT_MODIFY, .what = TD_ACCT_ACCOUNT, .names = NAMES("organic"),
+            .set_assoc = BIT(assoc_conf, grp_jobs), .assoc = {.grp_jobs = 100});
     film_expect_refused(f, TD_E_OK);
     ask_one(f, 1001, .op = TD_ACCT_ADD, .what = TD_ACCT_QOS, .names = NAMES("high"));
     film_expect_refused(f, TD_E_DENIED);
@@ -205,13 +217,15 @@ static void lists_of_qos(void **state)
     add_account(f, "chem", NULL);
     add_user(f, "kim", 1000, "chem");
     ask_one(f, 0, .op = TD_ACCT_ADD, .what = TD_ACCT_QOS, .names = NAMES("high", "low"));
-    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"), .set_assoc = BIT(assoc_conf, qos), .assoc = {.qos = NAMES("high")}, .lists = 1);
+    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_USER, .names = NAMES("kim"), .set_assoc = BIT(assoc_conf, qos),
+            .assoc = {.qos = NAMES("high")}, .lists = 1);
     film_expect_refused(f, TD_E_OK); /* to what it inherits */
     core_assoc_effective(assoc(f, "chem", "kim"), &conf);
     assert_int_equal(conf.qos.n, 2);
     assert_string_equal(conf.qos.v[0], "high");
     assert_string_equal(conf.qos.v[1], "normal");
-    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_QOS, .names = NAMES("high"), .set_qos = BIT(qos_conf, preempt), .qos = {.preempt = NAMES("low")});
+    ask_one(f, 0, .op = TD_ACCT_MODIFY, .what = TD_ACCT_QOS, .names = NAMES("high"), .set_qos = BIT(qos_conf, preempt),
+            .qos = {.preempt = NAMES("low")});
     film_expect_refused(f, TD_E_OK);
     ask_one(f, 0, .op = TD_ACCT_REMOVE, .what = TD_ACCT_QOS, .names = NAMES("low", "high"));
     film_expect_refused(f, TD_E_OK); /* taken out of every list */
@@ -258,7 +272,12 @@ static void jobs_are_charged(void **state)
 static void usage_decays_by_ticks(void **state)
 {
     struct film *f = *state;
-    f->settings.priority = (struct td_priority_conf){.multifactor = true, .half_life_s = 1000, .period_s = 100, .max_age_s = 1000, .weight_age = 1000, .weight_fair = 10000};
+    f->settings.priority = (struct td_priority_conf){.multifactor = true,
+                                                     .half_life_s = 1000,
+                                                     .period_s = 100,
+                                                     .max_age_s = 1000,
+                                                     .weight_age = 1000,
+                                                     .weight_fair = 10000};
     film_start(f);
     film_worker(f, "n1", 2, 0);
     add_account(f, "chem", NULL);
@@ -267,7 +286,8 @@ static void usage_decays_by_ticks(void **state)
     uint32_t job = film_submit(f, .cores = 2, .user = "u1000");
     film_advance(f, 500 * SEC);
     assert_in_range(used(f, "chem", "u1000"), 700, 900); /* charged while it runs: 2 x 500, decayed */
-    uint32_t his = film_submit(f, .cores = 1, .user = "u1000"), other = film_submit(f, .cores = 1, .user = "u1001", .uid = 1001);
+    uint32_t his = film_submit(f, .cores = 1, .user = "u1000"),
+             other = film_submit(f, .cores = 1, .user = "u1001", .uid = 1001);
     assert_true(core_job_find(f->core, other)->priority > core_job_find(f->core, his)->priority);
     uint64_t was = core_job_find(f->core, his)->priority;
     film_advance(f, 300 * SEC);
@@ -304,9 +324,16 @@ static void who_is_in_no_account(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILM(the_first_account_turns_it_on), FILM(all_or_nothing), FILM(accounts_make_no_circle), FILM(names_and_numbers),
-        FILM(one_default_account),           FILM(coordinators),   FILM(lists_of_qos),            FILM(jobs_are_charged),
-        FILM(usage_decays_by_ticks),         FILM(who_is_in_no_account),
+        FILM(the_first_account_turns_it_on),
+        FILM(all_or_nothing),
+        FILM(accounts_make_no_circle),
+        FILM(names_and_numbers),
+        FILM(one_default_account),
+        FILM(coordinators),
+        FILM(lists_of_qos),
+        FILM(jobs_are_charged),
+        FILM(usage_decays_by_ticks),
+        FILM(who_is_in_no_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

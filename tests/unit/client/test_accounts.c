@@ -1,4 +1,5 @@
-/* test_accounts.c - fields of accounting typed and shown, and files of accounts: taken whole, or named where they are wrong */
+/* test_accounts.c - fields of accounting typed and shown, and files of accounts: taken whole, or named where they are wrong
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,10 +87,13 @@ static void loads(const char *text, uint32_t want_ops, const char *words)
 
 static void files_are_taken_whole(void **state TD_UNUSED)
 {
-    loads("Cluster - 'c':Fairshare=1\nParent - 'root'\nAccount - 'chem':Description='it\\'s: a=b':Fairshare=5\nParent - 'chem'\n"
+    loads("Cluster - 'c':Fairshare=1\nParent - 'root'\nAccount - 'chem':Description='it\\'s: a=b':Fairshare=5\nParent - "
+          "'chem'\n"
           "User - 'kim':DefaultAccount='chem':AdminLevel='Operator':Coordinator='chem'\n",
           5, NULL); /* three, and a default account and a coordinator behind them */
-    loads("# Slurm's\nCluster - linux:MaxNodesPerJob=15\nParent - root\nAccount - cs:MaxNodesPerJob=5:MaxJobs=4:FairShare=399:MaxWallDuration=40\n", 2, NULL);
+    loads("# Slurm's\nCluster - linux:MaxNodesPerJob=15\nParent - root\nAccount - "
+          "cs:MaxNodesPerJob=5:MaxJobs=4:FairShare=399:MaxWallDuration=40\n",
+          2, NULL);
     loads("", 0, "no Cluster line");
     loads("Account - 'a'\n", 0, "no Cluster line");
     loads("Cluster - 'c'\nAccount - 'chem", 0, "in the middle");
@@ -110,12 +114,25 @@ static void a_dump_can_be_loaded(void **state TD_UNUSED)
     const char *qos[] = {"high", "normal"};
     struct td_tres_count gpus[] = {{"gres/gpu:a100", 4}};
     struct td_acct_row v[] = {
-        {.what = TD_ACCT_QOS, .qos = {.id = 2, .name = "high", .conf = {.priority = 10, .max_wall_m = 61, .grace_s = 300, .usage_factor = 500001}}},
-        {.what = TD_ACCT_ACCOUNT, .account = {.name = "chem", .conf = {.description = "a 'b' \\ c:d=e", .organization = "대학"}}},
+        {.what = TD_ACCT_QOS,
+         .qos = {.id = 2,
+                 .name = "high",
+                 .conf = {.priority = 10, .max_wall_m = 61, .grace_s = 300, .usage_factor = 500001}}},
+        {.what = TD_ACCT_ACCOUNT,
+         .account = {.name = "chem", .conf = {.description = "a 'b' \\ c:d=e", .organization = "대학"}}},
         {.what = TD_ACCT_USER, .user = {.name = "kim", .conf = {.def_account = "chem"}}},
         {.what = TD_ACCT_ASSOC, .assoc = {.id = 1, .account = "root"}},
-        {.what = TD_ACCT_ASSOC, .depth = 1, .assoc = {.id = 2, .account = "chem", .parent = "root", .conf = {.shares = 11, .qos = {qos, 2}, .grp_tres = {gpus, 1}}}},
-        {.what = TD_ACCT_ASSOC, .depth = 2, .assoc = {.id = 3, .account = "chem", .user = "kim", .partition = "gpu", .conf = {.shares = TD_INFINITE, .max_wall_m = 1441}}},
+        {.what = TD_ACCT_ASSOC,
+         .depth = 1,
+         .assoc =
+             {.id = 2, .account = "chem", .parent = "root", .conf = {.shares = 11, .qos = {qos, 2}, .grp_tres = {gpus, 1}}}},
+        {.what = TD_ACCT_ASSOC,
+         .depth = 2,
+         .assoc = {.id = 3,
+                   .account = "chem",
+                   .user = "kim",
+                   .partition = "gpu",
+                   .conf = {.shares = TD_INFINITE, .max_wall_m = 1441}}},
     };
     struct acct_rows rows = {0};
     struct td_arena a = {0};

@@ -8,9 +8,18 @@
 
 #include "broker/fair/fair.h"
 
-#define ROOT {0, false, false, 1, 0}
-#define ACCOUNT(parent, shares, usage) {parent, false, false, shares, usage}
-#define USER(parent, shares, usage) {parent, true, false, shares, usage}
+#define ROOT                                                                                                                \
+    {                                                                                                                       \
+        0, false, false, 1, 0                                                                                               \
+    }
+#define ACCOUNT(parent, shares, usage)                                                                                      \
+    {                                                                                                                       \
+        parent, false, false, shares, usage                                                                                 \
+    }
+#define USER(parent, shares, usage)                                                                                         \
+    {                                                                                                                       \
+        parent, true, false, shares, usage                                                                                  \
+    }
 
 static void ranks(const struct td_fair_node *nodes, uint32_t n, const uint32_t *want, uint32_t users)
 {
@@ -27,7 +36,8 @@ static void ranks(const struct td_fair_node *nodes, uint32_t n, const uint32_t *
  * second: d used nothing (infinite), c all of it (0.5). */
 static void accounts_before_users(void **state TD_UNUSED)
 {
-    static const struct td_fair_node nodes[] = {ROOT, ACCOUNT(0, 60, 30), USER(1, 1, 20), USER(1, 1, 10), ACCOUNT(0, 40, 70), USER(4, 1, 70), USER(4, 1, 0)};
+    static const struct td_fair_node nodes[] = {
+        ROOT, ACCOUNT(0, 60, 30), USER(1, 1, 20), USER(1, 1, 10), ACCOUNT(0, 40, 70), USER(4, 1, 70), USER(4, 1, 0)};
     static const uint32_t want[] = {0, 0, 3, 4, 0, 1, 2};
 
     ranks(nodes, 7, want, 4);
@@ -40,7 +50,7 @@ static void accounts_before_users(void **state TD_UNUSED)
 static void three_levels_with_ties(void **state TD_UNUSED)
 {
     static const struct td_fair_node nodes[] = {
-        ROOT,           ACCOUNT(0, 50, 100), ACCOUNT(1, 3, 60), USER(2, 5, 30),  USER(2, 5, 30),  ACCOUNT(1, 1, 40),
+        ROOT,           ACCOUNT(0, 50, 100), ACCOUNT(1, 3, 60), USER(2, 5, 30),  USER(2, 5, 30),   ACCOUNT(1, 1, 40),
         USER(5, 1, 40), ACCOUNT(0, 50, 300), USER(7, 2, 200),   USER(7, 1, 100), USER(0, 100, 100)};
     static const uint32_t want[] = {0, 0, 0, 5, 5, 0, 3, 0, 2, 2, 6};
 
@@ -51,8 +61,8 @@ static void three_levels_with_ties(void **state TD_UNUSED)
  * level 0.667), c2 (1, 10: 2). In D: d1 (1, 20 of 40: 1), d2 (1, 20: 1). Merged: c2 4, d1 and d2 3, c1 1. */
 static void accounts_that_tie_are_merged(void **state TD_UNUSED)
 {
-    static const struct td_fair_node nodes[] = {ROOT,           ACCOUNT(0, 1, 40), USER(1, 1, 30), USER(1, 1, 10),
-                                                ACCOUNT(0, 1, 40), USER(4, 1, 20),    USER(4, 1, 20)};
+    static const struct td_fair_node nodes[] = {
+        ROOT, ACCOUNT(0, 1, 40), USER(1, 1, 30), USER(1, 1, 10), ACCOUNT(0, 1, 40), USER(4, 1, 20), USER(4, 1, 20)};
     static const uint32_t want[] = {0, 0, 1, 4, 0, 3, 3};
 
     ranks(nodes, 7, want, 4);
@@ -62,7 +72,8 @@ static void accounts_that_tie_are_merged(void **state TD_UNUSED)
  * u and p 4, then q 2, then r. */
 static void a_user_beside_an_account(void **state TD_UNUSED)
 {
-    static const struct td_fair_node nodes[] = {ROOT, USER(0, 1, 50), ACCOUNT(0, 1, 50), USER(2, 1, 10), USER(2, 1, 40), ACCOUNT(0, 1, 200), USER(5, 1, 200)};
+    static const struct td_fair_node nodes[] = {ROOT,           USER(0, 1, 50),     ACCOUNT(0, 1, 50), USER(2, 1, 10),
+                                                USER(2, 1, 40), ACCOUNT(0, 1, 200), USER(5, 1, 200)};
     static const uint32_t want[] = {0, 4, 0, 4, 2, 0, 1};
 
     ranks(nodes, 7, want, 4);
@@ -84,10 +95,12 @@ static void nothing_is_not_a_number(void **state TD_UNUSED)
  * 0.25/0.375 = 0.67, 0.5/0.5 = 1. */
 static void parents_share(void **state TD_UNUSED)
 {
-    static const struct td_fair_node nodes[] = {ROOT, {0, false, true, 0, 40}, USER(1, 1, 10), USER(1, 1, 30), USER(0, 2, 40)};
+    static const struct td_fair_node nodes[] = {
+        ROOT, {0, false, true, 0, 40}, USER(1, 1, 10), USER(1, 1, 30), USER(0, 2, 40)};
     static const uint32_t want[] = {0, 0, 3, 1, 2};
     /* Users who have it are as their account, and alike. */
-    static const struct td_fair_node users[] = {ROOT, ACCOUNT(0, 1, 40), {1, true, true, 0, 10}, {1, true, true, 0, 30}, ACCOUNT(0, 1, 10), USER(4, 1, 10)};
+    static const struct td_fair_node users[] = {
+        ROOT, ACCOUNT(0, 1, 40), {1, true, true, 0, 10}, {1, true, true, 0, 30}, ACCOUNT(0, 1, 10), USER(4, 1, 10)};
     static const uint32_t alike[] = {0, 0, 2, 2, 0, 3};
 
     ranks(nodes, 5, want, 3);
@@ -97,8 +110,8 @@ static void parents_share(void **state TD_UNUSED)
 /* Numbers as large as they get: 2^32 - 1 shares, 2^64 - 1 usage. */
 static void large_numbers(void **state TD_UNUSED)
 {
-    static const struct td_fair_node nodes[] = {ROOT, ACCOUNT(0, UINT32_MAX, UINT64_MAX), USER(1, UINT32_MAX, UINT64_MAX), USER(1, UINT32_MAX, UINT64_MAX - 1),
-                                                USER(1, UINT32_MAX - 1, UINT64_MAX)};
+    static const struct td_fair_node nodes[] = {ROOT, ACCOUNT(0, UINT32_MAX, UINT64_MAX), USER(1, UINT32_MAX, UINT64_MAX),
+                                                USER(1, UINT32_MAX, UINT64_MAX - 1), USER(1, UINT32_MAX - 1, UINT64_MAX)};
     static const uint32_t want[] = {0, 0, 2, 3, 1};
 
     ranks(nodes, 5, want, 3);
@@ -130,7 +143,8 @@ static void parts_stay_below_their_whole(void **state TD_UNUSED)
     struct td_rng rng = {.state = 7};
 
     for (uint32_t i = 0; i < 10000; i++) {
-        uint64_t a = td_rng_next(&rng) >> 2, b = td_rng_next(&rng) >> 2, f = td_fair_factor(td_rng_below(&rng, 900000000), 1 + td_rng_below(&rng, 1000000));
+        uint64_t a = td_rng_next(&rng) >> 2, b = td_rng_next(&rng) >> 2,
+                 f = td_fair_factor(td_rng_below(&rng, 900000000), 1 + td_rng_below(&rng, 1000000));
         assert_true(td_fair_decay(a, f) + td_fair_decay(b, f) <= td_fair_decay(a + b, f));
         assert_true(td_fair_decay(a, f) <= a);
     }
@@ -141,8 +155,15 @@ static void priorities(void **state TD_UNUSED)
     static const uint64_t kinds[] = {2000 * 1000000ull};
     static const struct td_ratio gpus[] = {{2, 8}};
     struct td_priority_weights w = {1000, 100, 10000, 1000, 500, 2000, kinds, 1};
-    struct td_priority_job j = {.age = {3600, 7 * 24 * 3600}, .assoc = {5, 10}, .fair = {3, 4}, .nodes = {1, 2}, .cpus = {8, 16}, .partition = {1, 1},
-                                .qos = {150, 200}, .kinds = gpus, .nice = 0};
+    struct td_priority_job j = {.age = {3600, 7 * 24 * 3600},
+                                .assoc = {5, 10},
+                                .fair = {3, 4},
+                                .nodes = {1, 2},
+                                .cpus = {8, 16},
+                                .partition = {1, 1},
+                                .qos = {150, 200},
+                                .kinds = gpus,
+                                .nice = 0};
     struct td_priority p;
 
     td_priority_compute(&w, &j, &p);
@@ -171,7 +192,7 @@ static void priorities(void **state TD_UNUSED)
     j.nodes.part = 1;
     j.cpus.part = 1;
     td_priority_compute(&w, &j, &p);
-    assert_int_equal(p.size, 719); /* half of 1/2 and 15/16: 718.75 */
+    assert_int_equal(p.size, 719);                /* half of 1/2 and 15/16: 718.75 */
     w.age = w.fair = w.qos = w.size = UINT32_MAX; /* beyond what a priority holds */
     td_priority_compute(&w, &j, &p);
     assert_true(p.sum == UINT32_MAX);
@@ -183,9 +204,15 @@ static void priorities(void **state TD_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accounts_before_users),    cmocka_unit_test(three_levels_with_ties), cmocka_unit_test(accounts_that_tie_are_merged),
-        cmocka_unit_test(a_user_beside_an_account), cmocka_unit_test(nothing_is_not_a_number), cmocka_unit_test(parents_share),
-        cmocka_unit_test(large_numbers),            cmocka_unit_test(usage_decays),           cmocka_unit_test(parts_stay_below_their_whole),
+        cmocka_unit_test(accounts_before_users),
+        cmocka_unit_test(three_levels_with_ties),
+        cmocka_unit_test(accounts_that_tie_are_merged),
+        cmocka_unit_test(a_user_beside_an_account),
+        cmocka_unit_test(nothing_is_not_a_number),
+        cmocka_unit_test(parents_share),
+        cmocka_unit_test(large_numbers),
+        cmocka_unit_test(usage_decays),
+        cmocka_unit_test(parts_stay_below_their_whole),
         cmocka_unit_test(priorities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
