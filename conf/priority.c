@@ -49,7 +49,8 @@ int weights_parse(struct reading *rd, const struct conf_value *v, const char *ke
         if (!is || is == s)
             return bad(v, key, s, "is not KIND=WEIGHT", err);
         *is = 0;
-        const char *unit = millionths(is + 1, &list[n].weight);
+        bool is_negative = is[1] == '-';
+        const char *unit = millionths(is + 1 + is_negative, &list[n].weight);
         for (char *p = s; *p; p++)
             *p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
         const char *at = unit && *unit ? strchr(units, *unit & ~0x20) : NULL;
@@ -57,6 +58,10 @@ int weights_parse(struct reading *rd, const struct conf_value *v, const char *ke
             return bad(v, key, is + 1, "is no weight", err);
         if (at)
             list[n].weight >>= 10 * (uint32_t)(at - units);
+        if (is_negative && unit) {
+            reading_note(rd, "%s line %u: %s: a weight below 0 is taken as 0: %s=%s", v->file ? v->file : "slurm.conf", v->line, key, s, is + 1);
+            continue;
+        }
         if (n == TD_MAX_TRES)
             return bad(v, key, s, "is one kind too many (TRES)", err);
         list[n++].name = s;

@@ -470,12 +470,14 @@ static void priorities_are_settings(void **state)
     c = folder_conf(f, "PriorityWeightAge=5\nNodeName=a\nPartitionName=p Nodes=a\n"); /* basic: the weights say nothing */
     assert_false(c->settings.priority.multifactor);
     assert_int_equal(c->settings.priority.weight_age, 0);
-    c = folder_conf(f, "PriorityType=priority/multifactor\nPriorityDecayHalfLife=0\nPriorityFlags=MAX_TRES\nAccountingStorageEnforce=limits\n"
+    c = folder_conf(f, "PriorityType=priority/multifactor\nPriorityDecayHalfLife=0\nPriorityFlags=MAX_TRES\nAccountingStorageEnforce=limits\nPriorityWeightTRES=CPU=-1000,Mem=5\n"
                        "NodeName=a\nPartitionName=p Nodes=a\n");
     assert_int_equal(c->settings.priority.half_life_s, 0);
     assert_true(has_note(c, "counts for ever"));
     assert_true(has_note(c, "MAX_TRES"));
     assert_true(has_note(c, "not enforced"));
+    assert_true(has_note(c, "below 0"));
+    assert_int_equal(c->settings.priority.weight_tres.n, 1);
 }
 
 /* A tree of switches is checked, not kept, and said to be of no effect; TmpFS has one, and travels with each node. */
