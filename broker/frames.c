@@ -146,6 +146,8 @@ static int write_prepare(struct shell *s, const struct shell_from *from, const s
         return shell_user_to_number(s, &((struct td_revoke_user_key *)f->body)->user, err);
     if (f->id == TD_MSG_SET_RESERVATION)
         return users_known(((const struct td_set_reservation *)f->body)->ask.users, err);
+    if (f->id == TD_MSG_CHANGE_ACCOUNTS)
+        shell_accounts_prepare(s, (struct td_change_accounts *)f->body);
     if (f->id == TD_MSG_CANCEL)
         return shell_users_to_numbers(s, &((struct td_cancel *)f->body)->filter, err);
     return 0;

@@ -54,6 +54,8 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         struct td_keys keys;
         struct td_user_keys user_keys;
         struct td_reservations reservations;
+        struct td_accounts accounts;
+        struct td_priorities priorities;
     } m;
     switch (a->id) {
     case TD_MSG_JOBS:
@@ -73,6 +75,13 @@ static void frame_make(struct answer *a, struct td_buf *out, size_t len, uint32_
         break;
     case TD_MSG_USER_KEYS:
         m.user_keys = (struct td_user_keys){.more = more, .now_ms = now_ms};
+        break;
+    case TD_MSG_PRIORITIES:
+        m.priorities = (struct td_priorities){.more = more, .conf = td_core_settings(a->s->core)->priority, .stale_ms = a->s->stale_ms};
+        break;
+    case TD_MSG_ACCOUNTS:
+        m.accounts = (struct td_accounts){.more = more, .now_ms = now_ms, .stale_ms = a->s->stale_ms,
+                                          .cluster = td_core_settings(a->s->core)->cluster};
         break;
     default:
         TD_ASSERT(a->id == TD_MSG_PARTITIONS);
@@ -488,6 +497,34 @@ static void read_licenses(struct shell *s, const struct shell_read *r)
     shell_reply(s, r->from.peer, r->request, TD_MSG_LICENSES, &m);
 }
 
+static bool visit_account(void *ctx, const struct td_acct_row *row)
+{
+    struct answer *a = ctx;
+    return answer_row(a, a->pick, row);
+}
+
+static void read_accounts(struct shell *s, const struct shell_read *r)
+{
+    struct answer a;
+    answer_begin_of(&a, s, r, TD_MSG_ACCOUNTS, &td_rec_acct_row);
+    td_core_accounts(s->core, r->body, visit_account, &a);
+    answer_end(&a);
+}
+
+static bool visit_priority(void *ctx, const struct td_job_priority *row)
+{
+    struct answer *a = ctx;
+    return answer_row(a, a->pick, row);
+}
+
+static void read_priorities(struct shell *s, const struct shell_read *r)
+{
+    struct answer a;
+    answer_begin_of(&a, s, r, TD_MSG_PRIORITIES, &td_rec_job_priority);
+    td_core_priorities(s->core, r->from.uid, visit_priority, &a);
+    answer_end(&a);
+}
+
 struct script_find {
     struct td_arena *arena;
     struct td_job_info info;
@@ -547,6 +584,8 @@ static const struct {
     {TD_MSG_QUERY_USER_KEYS, read_user_keys},
     {TD_MSG_QUERY_RESERVATIONS, read_reservations},
     {TD_MSG_QUERY_LICENSES, read_licenses},
+    {TD_MSG_QUERY_ACCOUNTS, read_accounts},
+    {TD_MSG_QUERY_PRIORITIES, read_priorities},
 };
 
 bool shell_is_read(uint32_t id)

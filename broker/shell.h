@@ -79,6 +79,7 @@ struct shell_users {
 };
 /* Borrowed until the next call. */
 const struct shell_user *shell_user_get(struct shell_users *u, uint32_t uid, uint32_t gid);
+bool shell_user_named(const char *name, uint32_t *ret_uid); /* does this host know such a user */
 bool shell_user_parse(const char *name_or_number, uint32_t *ret_uid);
 void shell_users_release(struct shell_users *u);
 
@@ -413,6 +414,7 @@ void shell_bus_endpoints(struct shell *s, char router[128], char pub[128]);
 int shell_submit_prepare(struct shell *s, const struct shell_from *from, struct td_submit *m, struct td_error *err);
 int shell_step_prepare(struct shell *s, struct td_step_create *m, struct td_error *err);
 int shell_user_to_number(struct shell *s, const char **name, struct td_error *err);
+void shell_accounts_prepare(struct shell *s, struct td_change_accounts *m);
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err);
 const struct shell_blob *shell_blob_find(struct shell *s, const uint8_t hash[32]);
 void shell_make_token(struct shell *s, const struct shell_from *from, uint64_t request, const struct td_make_token *m);

@@ -124,6 +124,21 @@ int shell_user_to_number(struct shell *s, const char **name, struct td_error *er
     return 0;
 }
 
+/* Whom this host knows of the users that are to be accounted for. */
+void shell_accounts_prepare(struct shell *s, struct td_change_accounts *m)
+{
+    for (uint32_t i = 0; i < m->ops.n; i++) {
+        struct td_acct_op *op = (struct td_acct_op *)(uintptr_t)&m->ops.v[i];
+        op->uids = (struct td_u32s){0};
+        if (op->op != TD_ACCT_ADD || op->what != TD_ACCT_USER)
+            continue;
+        uint32_t *uids = td_arena_alloc(&s->arena, op->names.n * sizeof(*uids)), uid;
+        for (uint32_t k = 0; k < op->names.n; k++)
+            uids[k] = shell_user_named(op->names.v[k], &uid) ? uid + 1 : 0;
+        op->uids = (struct td_u32s){uids, op->names.n};
+    }
+}
+
 int shell_users_to_numbers(struct shell *s, struct td_job_filter *f, struct td_error *err)
 {
     const char **out = td_arena_alloc(&s->arena, f->users.n * sizeof(*out));

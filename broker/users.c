@@ -74,15 +74,21 @@ const struct shell_user *shell_user_get(struct shell_users *us, uint32_t uid, ui
     return u;
 }
 
-bool shell_user_parse(const char *text, uint32_t *ret_uid)
+bool shell_user_named(const char *name, uint32_t *ret_uid)
 {
     char space[16384];
     struct passwd pw, *found = NULL;
+    if (getpwnam_r(name, &pw, space, sizeof(space), &found) != 0 || !found)
+        return false;
+    *ret_uid = pw.pw_uid;
+    return true;
+}
+
+bool shell_user_parse(const char *text, uint32_t *ret_uid)
+{
     uint64_t n;
-    if (getpwnam_r(text, &pw, space, sizeof(space), &found) == 0 && found) {
-        *ret_uid = pw.pw_uid;
+    if (shell_user_named(text, ret_uid))
         return true;
-    }
     if (!td_parse_u64(text, &n) || n >= UINT32_MAX)
         return false;
     *ret_uid = (uint32_t)n;

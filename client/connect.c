@@ -122,6 +122,8 @@ static bool is_repeatable(uint32_t id, const void *body)
     case TD_MSG_QUERY_JOBS:
     case TD_MSG_QUERY_NODES:
     case TD_MSG_QUERY_STEPS:
+    case TD_MSG_QUERY_ACCOUNTS:
+    case TD_MSG_QUERY_PRIORITIES:
     case TD_MSG_QUERY_PARTITIONS:
     case TD_MSG_QUERY_CONFIG:
     case TD_MSG_QUERY_STATUS:

@@ -42,6 +42,9 @@ void nodes_finish(struct cluster *c);                                           
 int nodes_check(struct cluster *c, const char *list, const char *what, const char *file, uint32_t line,
                 struct td_error *err);
 
+/* priority.c */
+int weights_parse(struct reading *rd, const struct conf_value *v, const char *key, struct td_tres_weight_list *ret, struct td_error *err);
+int priority_settings(struct reading *rd, const struct conf_values *v, struct td_settings *s, struct td_error *err);
 int partitions_line(struct cluster *c, const struct lex_line *line, struct td_error *err); /* PartitionName= */
 int partitions_finish(struct cluster *c, struct td_error *err);                            /* -> conf->partitions */
 

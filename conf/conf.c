@@ -389,6 +389,11 @@ static int settings(struct loading *ld, struct td_error *err)
     s->shard_nodes = num(ld, KEY_TENDER_ShardNodes);
     s->backfill = backfill_policy(ld);
     s->free_order = option_has_word(&ld->values.v[KEY_TENDER_QueueOrder], "free");
+    if (s->free_order && option_has_word(&ld->values.v[KEY_SLURM_PriorityType], "priority/multifactor"))
+        return td_fail(err, TD_E_CONF, "%s line %u: QueueOrder=free and PriorityType=priority/multifactor (%s line %u) exclude each other: "
+                                       "priorities would not be looked at", ld->values.v[KEY_TENDER_QueueOrder].file,
+                       ld->values.v[KEY_TENDER_QueueOrder].line, ld->values.v[KEY_SLURM_PriorityType].file,
+                       ld->values.v[KEY_SLURM_PriorityType].line);
 
     r = exclude(ld, KEY_SLURM_DefMemPerCPU, KEY_SLURM_DefMemPerNode, err);
     if (r == 0 && conf_is_set(&ld->values, KEY_SLURM_PropagateResourceLimits) &&
@@ -407,6 +412,8 @@ static int settings(struct loading *ld, struct td_error *err)
     if (r == 0)
         r = licenses(ld, &s->licenses, err);
     s->request_rate = num(ld, KEY_TENDER_RequestRate);
+    if (r == 0)
+        r = priority_settings(&ld->rd, &ld->values, s, err);
     s->private_data = private_data(&ld->values.v[KEY_SLURM_PrivateData]);
     return r;
 }

@@ -7,7 +7,7 @@
 #include "conf/options.h"
 
 #define NO_DBD "accounting is kept in the journal, without slurmdbd"
-#define NO_LIMITS "limits of QOS and associations are not in this version"
+#define NO_LIMITS "limits of QOS and associations are not enforced in this version; associations and QOS are"
 #define NO_PROFILE "power, network and file system traffic are not measured"
 #define NO_PLUGINS "plugins are not loaded"
 #define NO_BCAST "files are not broadcast"
@@ -21,7 +21,7 @@
 #define NO_MAIL "mail is not sent in this version"
 #define NO_POWER "nodes are not powered up or down"
 #define NO_PREEMPT "jobs are not preempted in this version"
-#define NO_FAIR "multifactor priority is not in this version: jobs are ordered by tier and submission"
+#define NO_FAIR "this part of multifactor priority is not in this version"
 #define NO_REQUEUE_EXIT "exit codes do not requeue jobs"
 #define NO_LISTS "nothing lists accounts, users or their usage in this version; usage of a job is hidden with jobs"
 #define NO_STANDBY "there are no standby brokers in this version"

@@ -198,6 +198,8 @@ int partitions_line(struct cluster *c, const struct lex_line *line, struct td_er
 
     r = name_check(c, p.name, line, err);
     if (r == 0)
+        r = weights_parse(c->rd, &v.v[KEY_PARTITION_TRESBillingWeights], "TRESBillingWeights", &p.billing, err);
+    if (r == 0)
         r = nodes_of(c, &v.v[KEY_PARTITION_Nodes], line, &p.nodes, err);
     if (r == 0)
         r = oversubscribe(c, &v.v[KEY_PARTITION_OverSubscribe], line, &p, err);

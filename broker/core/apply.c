@@ -52,6 +52,7 @@ static void apply_submitted(struct td_core *c, const struct td_ev_job_submitted 
     j->spec = core_spec_new(c, &ev->spec);
     j->limit_s = ev->limit_s;
     j->priority = ev->priority;
+    j->assoc = ev->assoc;
     j->submit_ms = c->time_ms;
     j->begin_ms = ev->spec.begin_ms;
     j->eligible_ms = TD_MAX(j->submit_ms, j->begin_ms);
@@ -93,6 +94,8 @@ static struct core_job *copy_of_record(struct td_core *c, struct core_job *r, ui
     j->limit_s = r->limit_s;
     j->priority = r->priority;
     j->given = r->given;
+    j->assoc = r->assoc;
+    j->site = r->site;
     j->submit_ms = r->submit_ms;
     j->eligible_ms = r->eligible_ms;
     j->begin_ms = r->begin_ms;
@@ -292,6 +295,7 @@ static void apply_ending(struct td_core *c, const struct td_ev_job_ending *ev)
 {
     struct core_job *j = job_of(c, ev->job);
     TD_ASSERT(core_job_live(j) && j->attempt == ev->attempt);
+    core_usage_job_ends(c, j);
     set_state(c, j, TD_JOB_ENDING);
     j->outcome = (uint8_t)ev->outcome;
     j->reason = (uint8_t)ev->reason;
@@ -424,6 +428,8 @@ static void apply_updated(struct td_core *c, const struct td_ev_job_updated *ev)
         j->priority = ch->priority;
         j->given = ch->priority > core_priority_next(c) ? CORE_GIVEN_BEFORE : CORE_GIVEN_BEHIND;
     }
+    if (ev->assoc)
+        j->assoc = ev->assoc;
     if (is_set(ch, 2)) {
         j->limit_s = ch->limit_s;
         for (uint32_t i = 0; j->state != TD_JOB_DONE && j->alloc && i < j->alloc->nparts; i++) {
@@ -767,6 +773,21 @@ void td_core_apply(struct td_core *c, const struct td_event *ev)
         return;
     case TD_EV_RESERVATION_ENDED:
         core_reservation_apply_ended(c, ev->body);
+        return;
+    case TD_EV_ACCOUNT_SET:
+    case TD_EV_ACCOUNT_REMOVED:
+    case TD_EV_ACCT_USER_SET:
+    case TD_EV_ACCT_USER_REMOVED:
+    case TD_EV_ASSOC_SET:
+    case TD_EV_ASSOC_REMOVED:
+    case TD_EV_QOS_SET:
+    case TD_EV_QOS_REMOVED:
+    case TD_EV_TRES_SET:
+    case TD_EV_USAGE_RESET:
+        core_acct_apply(&c->acct, ev->id, ev->body);
+        return;
+    case TD_EV_USAGE_TICKED:
+        core_usage_apply_ticked(c, ev->body);
         return;
     case TD_EV_ACCESS_REFUSED:
     case TD_EV_ADMIN_ACTED:

@@ -203,5 +203,10 @@ bool td_core_check(const struct td_core *c, struct td_error *err)
         if (!check_node(c, c->nodes.v[i], err))
             return false;
     }
-    return core_reservations_check(c, err) && check_licences(c, err) && td_ledger_check(c->ledger, err) && td_queue_check(c->queue, err);
+    for (uint32_t i = 0; i < c->jobs.n; i++) {
+        const struct core_job *j = c->jobs.v[i];
+        if (j->assoc && j->state != TD_JOB_DONE && !core_assoc_by_id(&c->acct, j->assoc))
+            return bad(err, j, "is charged to an association that is not there");
+    }
+    return core_acct_check(&c->acct, err) && core_reservations_check(c, err) && check_licences(c, err) && td_ledger_check(c->ledger, err) && td_queue_check(c->queue, err);
 }

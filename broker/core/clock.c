@@ -55,6 +55,7 @@ void core_clock_apply(struct td_core *c, const struct td_ev_clock_stepped *ev)
 {
     c->clock_off_ms = TD_MIN(ev->delta_ms, 0);
     c->clock_at_ms = c->clock_off_ms ? c->time_ms : 0;
+    core_usage_clock(c, ev->delta_ms);
     if (ev->delta_ms > 0) {
         for (uint32_t i = c->client_keys_first; i < c->client_keys.n; i++)
             c->client_keys.v[i].at_ms += ev->delta_ms;

@@ -46,6 +46,7 @@ static void free_conf_state(struct td_core *c)
     core_reservations_free(c);
     core_audit_free(c);
     core_learn_free(c);
+    core_acct_free(&c->acct);
 }
 
 void td_core_destroy(struct td_core **p)
@@ -459,6 +460,7 @@ void td_core_finish(struct td_core *c)
     core_reservations_run(c);
     core_deadlines_run(c);
     core_corr_run(c);
+    core_usage_run(c);
     core_rounds_run(c);
     core_probe_run(c);
     core_reports_finish(c);
@@ -483,6 +485,7 @@ int64_t td_core_deadline(const struct td_core *c)
     core_sooner(&at, c->probe_ms);
     core_sooner(&at, c->sessions_next_ms);
     core_sooner(&at, c->audit_next_ms);
+    core_sooner(&at, core_usage_deadline(c));
     if (c->corr.n) /* the wake was full before it had looked at them */
         core_sooner(&at, c->now_ms);
     if (c->round.open)

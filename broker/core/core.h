@@ -188,6 +188,14 @@ bool td_core_user_key(const struct td_core *c, const char *key, uint32_t *ret_us
 typedef bool td_user_key_visit_fn(void *ctx, const struct td_user_key_info *row); /* false: no more */
 void td_core_user_keys(const struct td_core *c, uint32_t asker, td_user_key_visit_fn *visit, void *ctx);
 
+/* Accounting (account_rows.c): associations from the root down, the rest by name. Rows borrow from the core. */
+typedef bool td_acct_visit_fn(void *ctx, const struct td_acct_row *row); /* false: no more */
+void td_core_accounts(const struct td_core *c, const struct td_query_accounts *q, td_acct_visit_fn *visit, void *ctx);
+
+/* Waiting jobs that the asker may see, by id, and what their priorities are made of (priority.c). Renews a soft ranking. */
+typedef bool td_priority_visit_fn(void *ctx, const struct td_job_priority *row);
+void td_core_priorities(struct td_core *c, uint32_t asker_uid, td_priority_visit_fn *visit, void *ctx);
+
 struct td_counters {
 #define COUNTER(name, help) uint64_t name;
 #include "tbl/counters.def"

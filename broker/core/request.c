@@ -360,6 +360,9 @@ static bool take(struct td_core *c, const struct td_input *in)
     case TD_MSG_REVOKE_USER_KEY:
         core_request_revoke_key(c, in, in->body);
         return true;
+    case TD_MSG_CHANGE_ACCOUNTS:
+        core_request_accounts(c, in, in->body);
+        return true;
     case TD_MSG_STEP_CREATE:
         core_request_step(c, in, in->body);
         return true;

@@ -1,7 +1,6 @@
 /* rights.c - who may do what, and who may see what: the one place that knows
  *
- * A user's level comes from the settings; level_of() alone reads them, so that an accounting database
- * may say it as well. The right a message needs is a column of its row; a job is its owner's and
+ * A user's level is the higher one of what the settings say and of what accounting says. The right a message needs is a column of its row; a job is its owner's and
  * operators'; what PrivateData hides is hidden from everybody below Operator, whoever asks: broker,
  * front and every kind of read come here.
  * Knows nothing of: how an identity was proved. */
@@ -25,7 +24,9 @@ static enum td_admin_level level_of(const struct td_settings *s, uint32_t uid)
 
 enum td_admin_level td_core_admin_level(const struct td_core *c, uint32_t uid)
 {
-    return level_of(&c->settings, uid);
+    const struct core_acct_user *u = core_acct_user_of(&c->acct, uid);
+    enum td_admin_level said = u ? (enum td_admin_level)u->is->conf.admin_level : TD_LEVEL_NONE;
+    return TD_MAX(level_of(&c->settings, uid), said);
 }
 
 bool td_core_is_admin(const struct td_core *c, uint32_t uid)

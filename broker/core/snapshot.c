@@ -122,6 +122,8 @@ static void emit_job(const struct td_core *c, const struct core_job *j, td_core_
         .end_ms = j->end_ms,
         .stepped_ms = j->stepped_ms,
         .by_ms = j->by_ms,
+        .assoc = j->assoc,
+        .site = j->site,
         .deps = core_deps_list(j, &a),
         .deps_any = j->deps && j->deps->any,
         .detail = j->detail,
@@ -174,6 +176,7 @@ void td_core_snapshot(const struct td_core *c, td_core_emit_fn *emit, void *ctx)
     emit_enrolment(c, emit, ctx);
     core_likely_snapshot(c, emit, ctx);
     core_reservations_snapshot(c, emit, ctx); /* before the jobs that name them */
+    core_acct_snapshot(&c->acct, emit, ctx);
     core_learn_snapshot(c, emit, ctx); /* before the jobs, whose run times are foretold as they are queued */
     for (uint32_t i = 0; i < c->arrays.n; i++)
         emit_array(c->arrays.v[i], emit, ctx);
@@ -373,6 +376,8 @@ static int restore_job(struct td_core *c, const struct td_snap_job *r, struct td
     j->end_ms = r->end_ms;
     j->stepped_ms = r->stepped_ms;
     j->by_ms = r->by_ms;
+    j->assoc = r->assoc;
+    j->site = r->site;
     core_deps_restore(c, j, &r->deps, r->deps_any);
     j->detail = text(r->detail);
     static const struct td_usage none;
@@ -451,6 +456,13 @@ int td_core_restore(struct td_core *c, uint32_t kind, const void *body, struct t
             core_client_keys_add(c, r->uid, colon + 1, r->job, r->seq, r->at_ms);
         break;
     }
+    case TD_SNAP_ACCT:
+    case TD_SNAP_TRES:
+    case TD_SNAP_QOS:
+    case TD_SNAP_ACCOUNT:
+    case TD_SNAP_ACCT_USER:
+    case TD_SNAP_ASSOC:
+        return core_acct_restore(&c->acct, kind, body, err);
     case TD_SNAP_LEARNED:
         return core_learn_restore(c, body, err);
     case TD_SNAP_LIKELY:

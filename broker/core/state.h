@@ -9,6 +9,7 @@
 #ifndef TD_CORE_STATE_H
 #define TD_CORE_STATE_H
 
+#include "broker/core/acct.h"
 #include "broker/core/core.h"
 #include "broker/core/pack.h"
 #include "broker/core/plan.h"
@@ -162,6 +163,8 @@ struct core_job {
     char *detail;
     struct td_usage *usage;
     struct core_alloc *alloc; /* kept after the end, for show job */
+    uint32_t assoc;           /* what it is charged to; 0: nothing. Of a job that is over it may be gone */
+    int64_t site;             /* site factor */
     /* index */
     bool queued, counted; /* counted: in array->active */
     uint8_t ncandidates;
@@ -384,6 +387,7 @@ struct td_core {
         user_key_by_name;
     struct td_ledger *ledger;
     struct td_queue *queue;
+    struct core_acct acct; /* acct.h says which is which */
     TD_VEC(struct core_ended) ended; /* by end and id; stale where the job has ended again since */
     uint32_t ended_first;
     bool ended_mixed;        /* as restored: to be sorted */
@@ -894,6 +898,27 @@ void core_steps_hello(struct td_core *c, const struct core_part *p, const struct
 /* step_send.c */
 void core_step_due(struct td_core *c, struct core_step_part *p, int64_t at_ms);
 void core_steps_send(struct td_core *c, struct core_node *n);
+
+/* usage.c */
+bool core_is_multifactor(const struct td_core *c);
+uint32_t core_usage_counts(const struct td_core *c, const struct core_job *j, uint64_t counts[TD_MAX_TRES]); /* kinds that are known */
+void core_usage_job_ends(struct td_core *c, const struct core_job *j); /* before its state changes */
+void core_usage_apply_ticked(struct td_core *c, const struct td_ev_usage_ticked *ev);
+void core_usage_clock(struct td_core *c, int64_t delta_ms);
+int64_t core_usage_deadline(const struct td_core *c);
+void core_usage_run(struct td_core *c);
+
+/* charged.c: whom a job is charged to. Account and QOS of the submission are filled in where they are left out. */
+int core_assoc_settle(struct td_core *c, struct td_job_spec *spec, uint32_t *ret_assoc, struct td_error *err);
+
+/* priority.c */
+void core_fair_rank(struct core_acct *a);
+const struct td_fair_level *core_fair_levels(const struct core_acct *a, struct td_arena *arena, uint32_t *ret_users);
+uint64_t core_priority_first(struct td_core *c, const struct td_job_spec *spec, uint32_t assoc, const char *partition, uint32_t limit_s);
+void core_priorities_renew(struct td_core *c); /* in apply: of all that wait */
+
+/* account_try.c */
+void core_request_accounts(struct td_core *c, const struct td_input *in, const struct td_change_accounts *m);
 
 /* session.c, purge.c, enrol.c */
 void core_session_heard(struct td_core *c, const struct td_input *in, uint32_t job);

@@ -281,8 +281,10 @@ uint64_t core_priority_next(const struct td_core *c)
     return CORE_PRIORITY_FIRST - c->submitted % (CORE_PRIORITY_FIRST - 1);
 }
 
-static uint64_t priority_of(const struct td_core *c, const struct td_job_spec *s)
+static uint64_t priority_of(struct td_core *c, const struct td_job_spec *s, const struct td_ev_job_submitted *ev)
 {
+    if (core_is_multifactor(c))
+        return core_priority_first(c, s, ev->assoc, s->needs.v[0].partition, ev->limit_s);
     int64_t p = (int64_t)core_priority_next(c) - s->nice;
     return p < 1 ? 1 : TD_MIN((uint64_t)p, (uint64_t)UINT32_MAX);
 }
@@ -368,7 +370,7 @@ static void foretell(struct td_core *c, const struct td_input *in, const struct 
     struct td_quote_form form = {0};
     bool is_cut = false;
     ev->job = c->next_job;
-    ev->priority = priority_of(c, &s->spec);
+    ev->priority = priority_of(c, &s->spec, ev);
     if (s->quote) {
         would.forms = core_quote(c, &(struct core_quote){.in = in, .spec = &s->spec, .ev = ev}, &is_cut);
         form = would.forms.v[0];
@@ -408,7 +410,7 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     struct td_strs warnings = {0};
     struct td_job_need need;
     struct td_error err = {0};
-    if (core_submit_check(c, in, &s->spec, &ev, &need, &err) < 0) {
+    if (core_assoc_settle(c, &s->spec, &ev.assoc, &err) < 0 || core_submit_check(c, in, &s->spec, &ev, &need, &err) < 0) {
         core_refuse_error(c, in, &err);
         return;
     }
@@ -425,7 +427,7 @@ void core_request_submit(struct td_core *c, const struct td_input *in, const str
     ev.spec = s->spec;
     ev.spec.needs.v = &need;
     ev.client_key = s->client_key;
-    ev.priority = priority_of(c, &s->spec);
+    ev.priority = priority_of(c, &ev.spec, &ev);
     core_emit(c, TD_EV_JOB_SUBMITTED, &ev);
     struct td_submitted yes = {.job = ev.job, .seq = c->seq, .warnings = warnings};
     core_reply(c, in, TD_MSG_SUBMITTED, &yes);

@@ -44,8 +44,25 @@ static int check_rights(const struct td_core *c, const struct core_job *j,
     return 0;
 }
 
+/* Another account is another association, another QOS one that the association may have. */
+static int settle(struct td_core *c, const struct core_job *j, const struct td_job_change *ch, struct td_job_change *ret,
+                  uint32_t *ret_assoc, struct td_error *err)
+{
+    struct td_job_spec spec = j->spec->body;
+    if (!is_set(ch, 11) && !is_set(ch, 12))
+        return 0;
+    if (is_set(ch, 11))
+        spec.account = ch->account;
+    if (is_set(ch, 12))
+        spec.qos = ch->qos;
+    int r = core_assoc_settle(c, &spec, ret_assoc, err);
+    ret->account = spec.account;
+    ret->qos = spec.qos;
+    return r;
+}
+
 static int check(struct td_core *c, struct core_job *j, const struct td_job_change *ch,
-                 const struct td_input *in, struct td_job_change *ret, struct td_error *err)
+                 const struct td_input *in, struct td_job_change *ret, uint32_t *ret_assoc, struct td_error *err)
 {
     int r = check_rights(c, j, ch, in, err);
     if (r < 0)
@@ -63,6 +80,9 @@ static int check(struct td_core *c, struct core_job *j, const struct td_job_chan
                        j->id);
     if (j->state != TD_JOB_PENDING)
         return check_running(c, j, ch, in, err);
+    r = settle(c, j, ch, ret, ret_assoc, err);
+    if (r < 0)
+        return r;
     if (is_set(ch, 13)) {
         r = core_deps_validate(c, j, ch->dependency, in->uid, err);
         if (r < 0)
@@ -105,11 +125,12 @@ static void update_one(struct td_core *c, struct core_job *j, const struct td_jo
 {
     struct td_error err = {0};
     struct td_job_change final;
+    uint32_t assoc = 0;
     if (!core_job_may(c, j, TD_JOB_IN_UPDATE)) {
         core_errors_add(c, e, j, j->id, TD_E_ALREADY_DONE, td_error_words(TD_E_ALREADY_DONE));
         return;
     }
-    if (check(c, j, ch, in, &final, &err) < 0) {
+    if (check(c, j, ch, in, &final, &assoc, &err) < 0) {
         c->counters.rejected++;
         core_errors_add(c, e, j, j->id, err.code, err.text);
         return;
@@ -123,7 +144,7 @@ static void update_one(struct td_core *c, struct core_job *j, const struct td_jo
     }
     if (!final.set)
         return;
-    struct td_ev_job_updated ev = {.job = j->id, .change = final, .uid = in->uid};
+    struct td_ev_job_updated ev = {.job = j->id, .change = final, .uid = in->uid, .assoc = assoc};
     core_emit(c, TD_EV_JOB_UPDATED, &ev);
     if (is_set(&final, 6) && j->held) { /* a priority given to a held job releases it */
         struct td_ev_job_released rel = {.job = j->id, .uid = in->uid};

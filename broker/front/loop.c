@@ -27,6 +27,8 @@ static bool is_ours(const struct td_frame *fr)
     case TD_MSG_QUERY_USER_KEYS:
     case TD_MSG_QUERY_RESERVATIONS:
     case TD_MSG_QUERY_LICENSES:
+    case TD_MSG_QUERY_ACCOUNTS:
+    case TD_MSG_QUERY_PRIORITIES:
         return true;
     default:
         return false;

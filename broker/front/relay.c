@@ -94,6 +94,9 @@ static void look_into(struct front *f, uint32_t id, const uint8_t *body, size_t 
     case TD_MSG_STEP_CREATED:
         *ret_seq = ((const struct td_step_created *)m)->seq;
         return;
+    case TD_MSG_ACCOUNTS_CHANGED:
+        *ret_seq = ((const struct td_accounts_changed *)m)->seq;
+        return;
     default:
         return;
     }
@@ -102,7 +105,7 @@ static void look_into(struct front *f, uint32_t id, const uint8_t *body, size_t 
 static bool is_looked_into(uint32_t id)
 {
     return id == TD_MSG_JOBS || id == TD_MSG_NODES || id == TD_MSG_PARTITIONS || id == TD_MSG_STEPS || id == TD_MSG_SUBMITTED || id == TD_MSG_DONE ||
-           id == TD_MSG_STEP_CREATED;
+           id == TD_MSG_STEP_CREATED || id == TD_MSG_ACCOUNTS_CHANGED;
 }
 
 void front_answer_take(struct front *f, uint32_t id, uint64_t request, const uint8_t *body, size_t len)

@@ -255,6 +255,33 @@ const char *td_session_state_name(uint32_t number)
     SWITCH_END
 }
 
+const char *td_acct_kind_word(uint32_t number)
+{
+    SWITCH_BEGIN
+#define ACCT_KIND(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef ACCT_KIND
+    SWITCH_END
+}
+
+const char *td_preempt_mode_word(uint32_t number)
+{
+    SWITCH_BEGIN
+#define PREEMPT_MODE(name, num, word) case num: return word;
+#include "tbl/states.def"
+#undef PREEMPT_MODE
+    SWITCH_END
+}
+
+const char *td_qos_flag_word(uint32_t number)
+{
+    SWITCH_BEGIN
+#define QOS_FLAG(name, num, word, help) case num: return word;
+#include "tbl/states.def"
+#undef QOS_FLAG
+    SWITCH_END
+}
+
 const char *td_admin_level_word(uint32_t number)
 {
     SWITCH_BEGIN

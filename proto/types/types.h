@@ -230,6 +230,32 @@ enum td_reserve { /* bits */
 #define TD_RESERVE_AGAIN \
     (TD_RESERVE_HOURLY | TD_RESERVE_DAILY | TD_RESERVE_WEEKDAY | TD_RESERVE_WEEKEND | TD_RESERVE_WEEKLY)
 enum td_list_op { TD_LIST_SET, TD_LIST_ADD, TD_LIST_REMOVE }; /* Users=, Users+=, Users-= */
+enum td_acct_kind {
+#define ACCT_KIND(name, number, word, help) TD_ACCT_##name = number,
+#include "tbl/states.def"
+#undef ACCT_KIND
+};
+enum td_qos_flag {
+#define QOS_FLAG(name, bit, word, help) TD_QOS_##name = bit,
+#include "tbl/states.def"
+#undef QOS_FLAG
+};
+enum td_priority_flag {
+#define PRIORITY_FLAG(name, bit, word) TD_PRIORITY_##name = bit,
+#include "tbl/states.def"
+#undef PRIORITY_FLAG
+};
+enum td_enforce {
+#define ENFORCE(name, bit, word) TD_ENFORCE_##name = bit,
+#include "tbl/states.def"
+#undef ENFORCE
+};
+enum td_preempt_mode {
+#define PREEMPT_MODE(name, number, word) TD_PREEMPT_##name = number,
+#include "tbl/states.def"
+#undef PREEMPT_MODE
+};
+enum td_acct_verb { TD_ACCT_ADD = 1, TD_ACCT_MODIFY = 2, TD_ACCT_REMOVE = 3 };
 enum td_op { TD_OP_HOLD = 1, TD_OP_UHOLD = 2, TD_OP_RELEASE = 3, TD_OP_REQUEUE = 4, TD_OP_REQUEUEHOLD = 5 };
 
 const char *td_error_name(int code);         /* "INVALID_JOB" */
@@ -264,6 +290,9 @@ const char *td_step_state_name(uint32_t state);
 const char *td_session_state_name(uint32_t state);
 
 const char *td_admin_level_word(uint32_t level); /* "Operator" */
+const char *td_acct_kind_word(uint32_t kind);    /* "account" */
+const char *td_preempt_mode_word(uint32_t mode); /* "cancel" */
+const char *td_qos_flag_word(uint32_t bit);      /* "DenyOnLimit"; NULL if unknown */
 
 /* Descriptors of records, for everything that walks a table: codec, printers, tests, fuzzers, the protocol page. */
 enum td_type { TD_T_BOOL, TD_T_U32, TD_T_U64, TD_T_I64, TD_T_STR, TD_T_BIN, TD_T_U32S, TD_T_STRS, TD_T_REC, TD_T_RECS };

@@ -31,7 +31,7 @@ static void conf_make(struct sim *s, struct td_arena *a, struct td_ev_conf_loade
         .settings = {.cluster = "sim", .lease_ms = 10000, .node_timeout_s = 60, .min_job_age_s = 1000000, .kill_wait_s = 5, .requeue = true,
                      .first_job = 1, .depth = 1, .core_is_unit = (s->seed & 1) != 0, .memory_counts = (s->seed & 2) != 0,
                      .elastic = true, .node_fence = s->fence, .admins = {admins, 1}, .backfill = policy_of(s),
-                     .licenses = sim_reserves(s) ? "x:3,y" : NULL},
+                     .licenses = sim_reserves(s) ? "x:3,y" : NULL, .priority = sim_priority(s)},
         .nodes = {node, 1},
         .partitions = {parts, 2},
     };
@@ -156,7 +156,8 @@ static void input_give(struct sim *s, const struct sim_item *it)
     } else {
         bool any = f.id == TD_MSG_STEP_CREATE || f.id == TD_MSG_STEP_SIGNAL || f.id == TD_MSG_SESSION_CLOSE ||
                    f.id == TD_MSG_SESSION_HEARD;
-        any = any || f.id == TD_MSG_DELETE_NODE || f.id == TD_MSG_SET_RESERVATION || f.id == TD_MSG_DELETE_RESERVATION;
+        any = any || f.id == TD_MSG_DELETE_NODE || f.id == TD_MSG_SET_RESERVATION || f.id == TD_MSG_DELETE_RESERVATION ||
+              (f.id == TD_MSG_CHANGE_ACCOUNTS && it->a % 8);
         in.uid = f.id == TD_MSG_UPDATE_NODE || any ? 0 : 1000 + it->a % 3;
         in.gid = 100;
     }

@@ -159,6 +159,7 @@ static void submit(struct sim *s)
         m.spec.limit_min_s = 0;
     snprintf(key, sizeof(key), "key-%u", s->requests.n);
     m.client_key = key;
+    sim_account_of(s, &m.spec);
     sim_request_add(s, TD_MSG_SUBMIT, &m);
 }
 
@@ -191,6 +192,7 @@ void sim_client_act(struct sim *s)
     struct td_job_sel sel = {.job = some_job(s)};
     uint32_t what = rnd(s, 20);
 
+    sim_account_act(s);
     if (asks_why(s))
         ask_why(s, &sel);
     if (sim_reserves(s) && rnd(s, 5) == 0) {

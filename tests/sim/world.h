@@ -165,6 +165,10 @@ void sim_push(struct sim *s, int64_t delay, enum sim_kind kind, uint32_t a, uint
 bool sim_failed(const struct sim *s);
 bool sim_reserves(const struct sim *s);
 void sim_unreserve(struct sim *s);
+bool sim_accounts(const struct sim *s); /* account.c */
+struct td_priority_conf sim_priority(const struct sim *s);
+void sim_account_of(struct sim *s, struct td_job_spec *spec);
+void sim_account_act(struct sim *s);
 bool sim_deletes(const struct sim *s); /* this run deletes nodes */
 void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_log(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

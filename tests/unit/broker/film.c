@@ -890,7 +890,8 @@ uint32_t film_submit_(struct film *f, struct film_job j)
                                    .nice = j.nice,
                                    .hold = j.hold,
                                    .session = j.session,
-                                   .requeue = j.no_requeue ? 2 : 0},
+                                   .requeue = j.no_requeue ? 2 : 0,
+                                   .qos = j.qos},
                           .client_key = j.key};
     film_request(f, j.uid ? j.uid : 1000, TD_MSG_SUBMIT, &s);
     return f->job;

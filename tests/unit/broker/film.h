@@ -102,7 +102,7 @@ struct film_job {
     uint32_t cores, gpus, nodes, tasks, per_node, limit_s, limit_min_s;
     uint64_t mem;
     const char *name, *partition, *array, *key, *dependency, *features, *nodelist;
-    const char *reservation, *licenses, *account, *user;
+    const char *reservation, *licenses, *account, *user, *qos;
     int64_t begin_ms, deadline_ms, nice;
     bool hold, session, no_requeue;
 };

@@ -215,7 +215,7 @@ static void completion_names_every_command(void **state TD_UNUSED)
         n++;
     completion_print(commands, n, &out);
     assert_contains(td_buf_str(&out), "--gpus-per-node=");
-    assert_contains(td_buf_str(&out), "complete -F _tender_complete sbatch srun salloc squeue sinfo scancel scontrol tender\n");
+    assert_contains(td_buf_str(&out), "complete -F _tender_complete sbatch srun salloc squeue sinfo scancel scontrol sacctmgr sshare sprio tender\n");
     assert_contains(td_buf_str(&out), "words=\"up down status join-token rounds protocol doctor journal sim manual completion version help events token key remote explain\"");
     assert_null(strstr(td_buf_str(&out), " --reboot")); /* what is refused is not offered */
     td_buf_release(&out);

@@ -95,6 +95,7 @@ static const struct slip slips[] = {
     {.slurm = "SlurmdTimeout=62\n" NODES, .tender = "NodeFence=kill\n", .words = "tender.conf line 1: NodeFence=kill wants a SlurmdTimeout of 63 or more (LeaseTime=30, KillWait=30 and 3 s); it is 62"},
     {.slurm = "SlurmdTimeout=0\n" NODES, .tender = "NodeFence=kill\n", .words = "tender.conf line 1: NodeFence=kill wants a SlurmdTimeout of 63 or more (LeaseTime=30, KillWait=30 and 3 s); it is 0: no node is ever lost"},
     {.slurm = NODES, .tender = "Admins=0,nobody-of-that-name\n", .words = "tender.conf line 1: Admins: there is no user 'nobody-of-that-name'"},
+    {.slurm = NODES "PriorityType=priority/multifactor\n", .tender = "QueueOrder=free\n", .words = "tender.conf line 1: QueueOrder=free and PriorityType=priority/multifactor (slurm.conf line 2) exclude each other: priorities would not be looked at"},
     {.slurm = NODES, .tender = "BackfillPolicy=esay\n", .words = "tender.conf line 1: BackfillPolicy: unknown word 'esay' (did you mean easy?)"},
     {.slurm = NODES, .topology = "SwitchName=a Nodes=n1\nSwitchName=b Switches=c\n", .words = "topology.conf line 2: there is no SwitchName line for c"},
     {.slurm = NODES, .topology = "SwitchName=a\n", .words = "topology.conf line 1: a switch wants SwitchName= and either Nodes= or Switches="},

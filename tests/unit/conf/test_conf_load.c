@@ -443,6 +443,45 @@ static void every_key_of_the_recipes(void **state)
     assert_int_equal(c->partitions.v[0].default_s, 86400);
 }
 
+/* Weights, half-lives and what accounting enforces are settings; a word or weight that is not known stops the file. */
+static void priorities_are_settings(void **state)
+{
+    struct folder *f = *state;
+    const struct td_conf *c = folder_conf(
+        f, "PriorityType=priority/multifactor\nPriorityDecayHalfLife=14-0\nPriorityCalcPeriod=2\nPriorityMaxAge=1-0\nPriorityFavorSmall=YES\n"
+           "PriorityFlags=ACCRUE_ALWAYS,SMALL_RELATIVE_TO_TIME\nPriorityUsageResetPeriod=MONTHLY\nPriorityWeightAge=1000\n"
+           "PriorityWeightFairshare=4294967295\nPriorityWeightTRES=CPU=1000,Mem=2000,GRES/gpu=3000.5\nAccountingStorageEnforce=associations,qos\n"
+           "NodeName=a\nPartitionName=p Nodes=a PriorityJobFactor=10 TRESBillingWeights=CPU=1.0,Mem=0.25G,GRES/gpu=2\n");
+    const struct td_priority_conf *p = &c->settings.priority;
+
+    assert_true(p->multifactor && p->favor_small);
+    assert_int_equal(p->half_life_s, 14 * 86400);
+    assert_int_equal(p->period_s, 120);
+    assert_int_equal(p->max_age_s, 86400);
+    assert_int_equal(p->flags, TD_PRIORITY_ACCRUE_ALWAYS | TD_PRIORITY_SMALL_RELATIVE_TO_TIME);
+    assert_int_equal(p->usage_reset, 4);
+    assert_int_equal(p->weight_age, 1000);
+    assert_true(p->weight_fair == UINT32_MAX);
+    assert_int_equal(p->weight_tres.n, 3);
+    assert_string_equal(p->weight_tres.v[2].name, "gres/gpu");
+    assert_int_equal(p->weight_tres.v[2].weight, 3000500000);
+    assert_int_equal(c->settings.enforce, TD_ENFORCE_ASSOCIATIONS | TD_ENFORCE_QOS);
+    assert_int_equal(c->partitions.v[0].priority_factor, 10);
+    assert_int_equal(c->partitions.v[0].billing.n, 3);
+    assert_int_equal(c->partitions.v[0].billing.v[1].weight, 250000 / 1024); /* of a MiB */
+    c = folder_conf(f, "PriorityWeightAge=5\nNodeName=a\nPartitionName=p Nodes=a\n"); /* basic: the weights say nothing */
+    assert_false(c->settings.priority.multifactor);
+    assert_int_equal(c->settings.priority.weight_age, 0);
+    c = folder_conf(f, "PriorityType=priority/multifactor\nPriorityDecayHalfLife=0\nPriorityFlags=MAX_TRES\nAccountingStorageEnforce=limits\nPriorityWeightTRES=CPU=-1000,Mem=5\n"
+                       "NodeName=a\nPartitionName=p Nodes=a\n");
+    assert_int_equal(c->settings.priority.half_life_s, 0);
+    assert_true(has_note(c, "counts for ever"));
+    assert_true(has_note(c, "MAX_TRES"));
+    assert_true(has_note(c, "not enforced"));
+    assert_true(has_note(c, "below 0"));
+    assert_int_equal(c->settings.priority.weight_tres.n, 1);
+}
+
 /* A tree of switches is checked, not kept, and said to be of no effect; TmpFS has one, and travels with each node. */
 static void what_has_no_effect_yet_is_said(void **state)
 {
@@ -491,6 +530,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(how_long_the_history_is_kept, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(show_config, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(every_key_of_the_recipes, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(priorities_are_settings, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(what_has_no_effect_yet_is_said, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(partitions_missing, folder_setup, folder_teardown),
     };
