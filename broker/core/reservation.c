@@ -398,11 +398,11 @@ bool core_reservations_check(const struct td_core *c, struct td_error *err)
                 const struct core_job *j = p->job;
                 const struct core_reservation *own = core_reservation_find(c, j->spec->body.reservation);
                 bool over = own && own->is->flags & (TD_RESERVE_MAINT | TD_RESERVE_OVERLAP);
-                bool before = j->start_ms <= r->is->since_ms && r->is->flags & TD_RESERVE_IGNORE_JOBS;
-                if (j->state != TD_JOB_RUNNING || own == r || over || before || c->clock_at_ms >= j->start_ms || j->stepped_ms)
-                    continue;
                 /* It was planned from its award on; its nodes may have taken it late. */
                 int64_t began_ms = j->alloc->awarded_ms ? j->alloc->awarded_ms : j->start_ms - AWARD_LATE_MS;
+                bool before = began_ms <= r->is->since_ms && r->is->flags & TD_RESERVE_IGNORE_JOBS;
+                if (j->state != TD_JOB_RUNNING || own == r || over || before || c->clock_at_ms >= j->start_ms || j->stepped_ms)
+                    continue;
                 if (core_job_until(j, began_ms, j->limit_s) <= from + 1000)
                     continue;
                 return td_fail(err, TD_E_JOURNAL, "job %u runs on %s, which reservation %s has", j->id, p->node->name, r->is->name),

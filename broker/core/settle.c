@@ -133,6 +133,31 @@ struct choice {
     struct td_placement place;
 };
 
+/* The largest part of a bid against which no promise stands; false: not even one task. The plan may have counted on less
+ * than a node bids, and have promised the rest to somebody else. */
+static bool allowed_part(struct td_core *c, const struct td_plan_start *s, const struct td_shape *shape, uint32_t node, int64_t until,
+                         struct td_placement *part)
+{
+    const struct td_placement whole = *part;
+    bool shared = td_shape_shared(shape) > 0;
+    uint64_t low = 0, high = core_part_of(shape, &whole);
+
+    if (td_plan_allows(c->ledger, node, s->job, part, until))
+        return true;
+    while (high - low > 1) { /* low is allowed, high is not */
+        uint64_t mid = low + (high - low) / 2;
+        struct td_placement p = whole;
+        core_part_trim(c, shape, node, &p, shared ? p.tasks : (uint32_t)mid, shared ? mid : core_part_of(shape, &p));
+        if (td_plan_allows(c->ledger, node, s->job, &p, until)) {
+            low = mid;
+            *part = p;
+        } else {
+            high = mid;
+        }
+    }
+    return low > 0;
+}
+
 /* Smallest set in the order of preference: the largest parts first when `wide`, else best score first. */
 static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct core_lot *lot,
                        const struct td_shape *shape, bool wide, struct choice *ret,
@@ -145,22 +170,25 @@ static uint32_t choose(struct td_core *c, const struct td_plan_start *s, struct 
 
     for (uint32_t k = 0; k < lot->bids.n; k++) {
         struct core_bid *b = &c->round.bids.v[lot->bids.v[k]];
-        const struct td_placement *p = may_take(c, b) ? next_free(c, b) : NULL;
-        if (!p || !td_ledger_open(c->ledger, s->shape, b->node, c->now_ms, s->limit_s) || !td_plan_allows(c->ledger, b->node, s->job, p, until)) {
+        const struct td_placement *bid = may_take(c, b) ? next_free(c, b) : NULL;
+        struct td_placement p = bid ? *bid : (struct td_placement){0};
+        if (!bid || !td_ledger_open(c->ledger, s->shape, b->node, c->now_ms, s->limit_s) ||
+            !allowed_part(c, s, shape, b->node, until, &p)) {
             *ret_passed_over |= b->fits > 0;
             continue;
         }
+        *ret_passed_over |= core_part_of(shape, &p) < core_part_of(shape, bid);
         uint32_t at = n;
-        while (wide && at > 0 && core_part_of(shape, &ret[at - 1].place) < core_part_of(shape, p))
+        while (wide && at > 0 && core_part_of(shape, &ret[at - 1].place) < core_part_of(shape, &p))
             at--;
         if (n == most && at == n)
             continue;
         if (n == most)
             sum -= core_part_of(shape, &ret[--n].place);
         memmove(&ret[at + 1], &ret[at], (n - at) * sizeof(*ret));
-        ret[at] = (struct choice){b, *p};
+        ret[at] = (struct choice){b, p};
         n++;
-        sum += core_part_of(shape, p);
+        sum += core_part_of(shape, &p);
         if (!wide && n >= shape->nodes_min && sum >= whole)
             return n;
     }
