@@ -159,7 +159,8 @@ struct window_rule {
     struct td_ledger_window is; /* its nodes are the bits */
     char *name;
     uint32_t nbytes;
-    uint8_t *has; /* nodes, by number */
+    uint8_t *has;    /* nodes, by number */
+    int64_t gap_ms;  /* that it ever leaves between two of its times; TD_FOREVER: it does not come again */
 };
 #define WINDOW_GRACE_MS 999 /* a start is settled some milliseconds after it was planned, and ends as much later */
 

@@ -18,6 +18,7 @@
 #define WAY_LOOKS_MAX 400000u /* of them to make way */
 #define LOOK_STEPS 8          /* a look at a node costs as much as so many steps of a profile at hand */
 #define WAYS_MAX 8u           /* tries to make way in one pass */
+#define WINDOW_TURNS_MAX 2048u /* moments looked at for several nodes of which reservations have some */
 #define REPLANS_MAX 4u
 #define KILL_MS (INT64_C(30) * 1000) /* what runs to its limit may take so long to be gone */
 #define FAR_MS (INT64_C(14400) * 1000)
@@ -399,7 +400,8 @@ static int64_t place_multi(struct pass *pass, enum sheet sheet, const struct sha
         struct rise r = {.at = at - 1, .pos = pos};
         td_vec_push(&ps->rises, r);
     }
-    while (at < bound) {
+    /* Profiles end; reservations that come again do not, and their nodes may never be open together. */
+    for (uint32_t turn = 0; at < bound && (turn < WINDOW_TURNS_MAX || !pass->l->windows.n); turn++) {
         int64_t later = TD_FOREVER;
         uint32_t here = 0;
 

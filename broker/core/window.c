@@ -17,7 +17,7 @@
 #include "plan_priv.h"
 
 #define DAY_MS INT64_C(86400000)
-#define TURNS_MAX 4096u /* times looked at for one long enough, where several come again */
+#define TURNS_MAX 512u /* times looked at for one long enough, where several come again */
 
 void windows_release(struct td_ledger *l)
 {
@@ -44,13 +44,27 @@ static void note_nodes(struct td_ledger *l, const struct window_rule *w)
     }
 }
 
+/* The longest it leaves the nodes to others between two of its times. */
+static int64_t gap_of(const struct td_ledger_window *w)
+{
+    int64_t most = 1, run = 0;
+
+    if (!w->every_ms)
+        return TD_FOREVER;
+    for (uint32_t day = 0; w->days && day < 14; day++) {
+        run = w->days >> (day % 7) & 1 ? 0 : run + 1;
+        most = TD_MAX(most, run + 1);
+    }
+    return most * w->every_ms - (w->to - w->from);
+}
+
 void td_ledger_set_windows(struct td_ledger *l, const struct td_ledger_window *v, uint32_t n)
 {
     bool named = n > 0 || l->windows.n > 0;
 
     windows_release(l);
     for (uint32_t i = 0; i < n; i++) {
-        struct window_rule w = {.is = v[i], .name = td_strdup(v[i].name), .nbytes = l->nodes.n / 8 + 1};
+        struct window_rule w = {.is = v[i], .name = td_strdup(v[i].name), .nbytes = l->nodes.n / 8 + 1, .gap_ms = gap_of(&v[i])};
         w.is.name = w.name;
         w.is.nodes = NULL;
         for (uint32_t k = 0; k < v[i].nnodes; k++)
@@ -157,6 +171,23 @@ int64_t window_until_any(const struct td_ledger *l, const struct shape *s, uint3
     return TD_MIN(until, licences);
 }
 
+/* One that comes again leaves no gap so long, or its own never lasts so long: looking further would find nothing, for ever. */
+static bool is_never_open(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s)
+{
+    const struct window_rule *own = s->apart ? find(l, s->is.reservation) : NULL;
+    int64_t limit_ms = limit_s == TD_INFINITE ? TD_FOREVER : (int64_t)limit_s * 1000;
+
+    if (own && !own->is.flex && limit_ms > own->is.to - own->is.from)
+        return true;
+    for (uint32_t i = 0; i < l->windows.n && !(own && own->is.over); i++) {
+        const struct window_rule *w = &l->windows.v[i];
+
+        if (w != own && w->is.every_ms && at >= w->is.from && limit_ms > w->gap_ms && has_node(w, node))
+            return true;
+    }
+    return false;
+}
+
 int64_t window_open_any(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t at, uint32_t limit_s)
 {
     int64_t until, next;
@@ -170,7 +201,7 @@ int64_t window_open_any(const struct td_ledger *l, const struct shape *s, uint32
         }
         if (open)
             return at;
-        if (next <= at)
+        if (next <= at || is_never_open(l, s, node, next, limit_s))
             return TD_FOREVER;
         at = next;
     }
@@ -179,10 +210,10 @@ int64_t window_open_any(const struct td_ledger *l, const struct shape *s, uint32
 
 int64_t window_last(const struct td_ledger *l, const struct shape *s, uint32_t node, int64_t from, int64_t by, uint32_t limit_s)
 {
-    int64_t last = -1;
+    int64_t last = -1, at = window_open(l, s, node, from, limit_s);
 
     /* From opening to opening; within one it may begin until its limit meets the end. */
-    for (int64_t at = window_open(l, s, node, from, limit_s); at <= by; at = window_open(l, s, node, at, limit_s)) {
+    for (uint32_t turn = 0; turn < TURNS_MAX && at <= by; turn++, at = window_open(l, s, node, at, limit_s)) {
         int64_t until = window_until(l, s, node, at);
 
         last = until == TD_FOREVER ? by : TD_MIN(by, until - (int64_t)limit_s * 1000);

@@ -93,7 +93,7 @@ for who in nobody worker; do
     done
 done
 ok "and the job of root's is there" job_is "$job" PENDING
-peers() { grep -q 'warn peer=[^ ]* refused FOLLOW' "$DIR/log/broker.log"; }
+peers() { grep -q 'warn peer=[^ ]* address=[^ ]* refused FOLLOW' "$DIR/log/broker.log"; }
 wait_until "the log has them as peers" peers
 is "$(grep -c 'worker=.* refused' "$DIR/log/broker.log")" 0 "not as workers, which nobody vouches for"
 tender-front --foreground --join "$token" --dir "$WORK/twin" --name login1 >twin.log 2>&1 </dev/null & twin=$!

@@ -163,6 +163,29 @@ static void one_that_comes_again_is_reckoned_with_(struct film *f)
 }
 EACH(one_that_comes_again_is_reckoned_with)
 
+/* Free together never, or never for long enough: a pass that looked for the moment would look for ever. */
+static void what_never_comes_is_not_looked_for_(struct film *f)
+{
+    film_worker(f, "n1", 1, 0);
+    film_worker(f, "n2", 1, 0);
+    make(f, "week", "n1", 1, 24 * 60, TD_RESERVE_WEEKDAY);
+    make(f, "end", "n2", 1, 24 * 60, TD_RESERVE_WEEKEND);
+    film_expect_refused(f, 0);
+    film_advance(f, 2 * MIN);
+    uint32_t both = film_submit(f, .nodes = 2, .per_node = 1, .limit_s = 600);
+    uint32_t week = film_submit(f, .cores = 1, .limit_s = 7 * 24 * 3600);
+    film_expect(f, both, "PENDING");
+    film_expect(f, week, "PENDING");
+    film_advance(f, 30 * MIN);
+    film_expect(f, both, "PENDING");
+    drop(f, "end");
+    drop(f, "week");
+    film_expect(f, both, "RUNNING");
+    film_exit(f, both, 0);
+    film_expect(f, week, "RUNNING");
+}
+EACH(what_never_comes_is_not_looked_for)
+
 static void time_min_shrinks_to_what_it_leaves_(struct film *f)
 {
     film_worker(f, "n1", 1, 0);
@@ -419,6 +442,7 @@ int main(void)
         FILM(several_nodes_wait_for_the_end_of_it),
         FILM(its_users_run_in_it_and_nobody_else),
         FILM(one_that_comes_again_is_reckoned_with),
+        FILM(what_never_comes_is_not_looked_for),
         FILM(time_min_shrinks_to_what_it_leaves),
         FILM(a_promise_that_it_breaks_is_excused),
         FILM(what_cannot_be_is_refused_in_words),
