@@ -11,7 +11,7 @@
 #define YEAR_MS (INT64_C(365) * 86400000)   /* without an end */
 #define LAST_MOMENT_MS INT64_C(253402300799999)
 #define DAY_S 86400
-#define TIMES_MAX 400u                      /* of one that comes again, looked at for others */
+#define TIMES_MAX 400u                      /* of one that comes again, looked at for others: whatever comes again does within a week */
 
 enum { SET_START = 3, SET_END = 4, SET_DURATION = 5, SET_NODES = 6, SET_COUNT = 7, SET_USERS = 8, SET_ACCOUNTS = 9,
        SET_PARTITION = 10, SET_FEATURES = 11, SET_FLAGS = 12, SET_COMMENT = 13, SET_LAST = 13 };
@@ -191,7 +191,7 @@ static struct td_ledger_window window_of(const struct making *m)
 
 static bool meet(const struct td_ledger_window *a, const struct td_ledger_window *b)
 {
-    int64_t at = a->from, from, to, b_from, b_to;
+    int64_t at = TD_MAX(a->from, b->from), from, to, b_from, b_to; /* before that one of them is not there */
     for (uint32_t i = 0; i < TIMES_MAX && td_window_occurrence(a, at, &from, &to); i++) {
         if (td_window_occurrence(b, from, &b_from, &b_to) && b_from < to)
             return true;

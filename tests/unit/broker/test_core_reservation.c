@@ -267,6 +267,11 @@ static void what_cannot_be_is_refused_in_words(void **state)
     drop(f, "none");
     film_expect_refused(f, TD_E_RESERVATION);
     assert_int_equal(f->core->reservations.n, 2);
+    film_worker(f, "n4", 1, 0);
+    make(f, "far", "n4", 30 * 24 * 60, 24 * 60, 0);
+    film_expect_refused(f, 0);
+    make(f, "h", "n4", 60, 10, TD_RESERVE_HOURLY); /* meets it in a month */
+    film_expect_refused(f, TD_E_RESERVATION_OVERLAP);
 }
 
 static void jobs_in_the_way_refuse_it_unless_they_are_ignored(void **state)
