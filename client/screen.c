@@ -88,7 +88,9 @@ void screen_draw(struct screen *s, const char *table, const char *status)
     struct td_buf out = {0};
     uint32_t at = 0, line = 0;
 
-    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* refused: the usual size */
+    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size); /* refused, or of no size: the usual one */
+    size.ws_row = size.ws_row ? size.ws_row : 24;
+    size.ws_col = size.ws_col ? size.ws_col : 80;
     if (size.ws_row != s->rows || size.ws_col != s->columns) {
         screen_forget(s);
         s->rows = TD_MAX(size.ws_row, 3u);

@@ -521,6 +521,7 @@ static void drop_dead(struct pass *pass)
             continue;
         }
         k->slot = c;
+        k->by = c->by_ms; /* a hold takes a promise back, and may be over before the next pass */
         b->bookings.v[n++] = *k;
     }
     if (n < b->bookings.n) {

@@ -10,7 +10,8 @@
  * half of the GPUs are half of the CPUs. For several nodes D is less by the share of those that could be free meanwhile.
  *
  * Partitions that share nodes are one pool: what is before it in any of them counts. What has no limit never ends: its
- * CPUs are off, and behind a candidate without limit there is no bound. */
+ * CPUs are off, and behind a candidate without limit there is no bound. Nor is there where devices are held or asked for
+ * before it, or memory counts (rows.c): a node may then be full with idle CPUs. */
 #include "plan_priv.h"
 
 #define SAMPLE 256u /* nodes looked at for D; more count as those do */
@@ -107,7 +108,9 @@ static void add_held(struct td_plan_bounds *b, uint64_t *work)
         uint64_t *sum = &work[pool_of(b, n->partitions[0])];
         for (uint32_t k = 0; k < n->holdings.n; k++) {
             int64_t end = holding_end(n, k, b->now);
-            if (end < OPEN_END)
+            if (n->holdings.v[k]->ngres)
+                *sum = UINT64_MAX;
+            else if (end < OPEN_END)
                 *sum = amount_plus(*sum, amount_times(n->holdings.v[k]->ncpus, (uint64_t)(end - b->now + 999) / 1000));
         }
     }
@@ -130,9 +133,10 @@ static void add_waiting(struct td_plan_bounds *b, const struct td_queue *q, uint
         const struct slot *c = order.v[i].slot;
         struct place p = {.job = c->job, .shape = c->shape, .pool = pool_of(b, c->partition)};
         uint64_t *sum = &work[p.pool];
-        p.work = *sum;
+        bool devices = b->l->shapes.v[c->shape]->nwants > 0;
+        p.work = devices ? UINT64_MAX : *sum;
         td_vec_push(&b->places, p);
-        *sum = c->limit_s == TD_INFINITE
+        *sum = c->limit_s == TD_INFINITE || devices
                    ? UINT64_MAX
                    : amount_plus(*sum, amount_times(amount_times(plan_cpus(b->l->shapes.v[c->shape]), c->limit_s), c->count));
     }

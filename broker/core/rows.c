@@ -235,7 +235,7 @@ struct reading {
 /* Of those in the queue for whom no plan has a time. */
 static void fill_bound(const struct reading *r, const struct core_job *j, struct td_job_info *row)
 {
-    if (!r->bounds || !j->queued || row->start_ms || r->q->state_only)
+    if (!r->bounds || !j->queued || row->start_ms || r->q->state_only || r->c->settings.memory_counts)
         return;
     if (!*r->bounds)
         *r->bounds = td_plan_bounds_new(r->c->ledger, r->c->queue, r->c->time_ms);

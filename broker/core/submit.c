@@ -370,7 +370,7 @@ static void foretell(struct td_core *c, const struct td_input *in, const struct 
     struct td_quote_form form = {0};
     bool is_cut = false;
     ev->job = c->next_job;
-    ev->priority = priority_of(c, &s->spec, ev);
+    ev->priority = priority_of(c, &ev->spec, ev); /* of the settled one: its partition is known there */
     if (s->quote) {
         would.forms = core_quote(c, &(struct core_quote){.in = in, .spec = &s->spec, .ev = ev}, &is_cut);
         form = would.forms.v[0];

@@ -179,6 +179,8 @@ static inline void film_plan(struct film *f)
     struct td_error err = {0};
 
     td_plan_run(f->l, f->q, &f->params, &f->plan);
+    for (uint32_t i = 0; i < f->plan.bys.n && !f->params.dry; i++) /* as the core does */
+        td_queue_set_by(f->q, f->plan.bys.v[i].job, f->plan.bys.v[i].by_ms);
     film_sound(f);
     if (!plan_check(f->l, &err))
         fail_msg("%s", err.text);

@@ -289,6 +289,10 @@ static void usage_decays_by_ticks(void **state)
     uint32_t his = film_submit(f, .cores = 1, .user = "u1000"),
              other = film_submit(f, .cores = 1, .user = "u1001", .uid = 1001);
     assert_true(core_job_find(f->core, other)->priority > core_job_find(f->core, his)->priority);
+    struct td_job_need need = {.ntasks = 1, .cpus_per_task = 1};
+    struct td_submit ask = {.spec = {.name = "ask", .needs = {&need, 1}, .limit_s = 60, .work_dir = "/"}, .test_only = true};
+    film_request(f, 1000, TD_MSG_SUBMIT, &ask); /* its partition is settled before its priority is reckoned */
+    film_expect_refused(f, 0);
     uint64_t was = core_job_find(f->core, his)->priority;
     film_advance(f, 300 * SEC);
     assert_true(core_job_find(f->core, his)->priority > was); /* it grows older */

@@ -256,6 +256,20 @@ static void an_interval_that_is_over_is_followed_by_another(void **state)
     assert_int_equal(likely(f, waits)->told_ms, was.told_ms);
 }
 
+static void a_hold_takes_the_promise_back_and_a_release_brings_another(void **state)
+{
+    struct film *f = *state;
+
+    full_cluster(f);
+    film_submit(f, .cores = 4, .limit_s = 3600);
+    uint32_t waits = film_submit(f, .cores = 4, .limit_s = 600);
+    assert_true(film_job(f, waits)->by_ms > 0);
+    film_op(f, 1000, waits, TD_OP_HOLD);
+    assert_int_equal(film_job(f, waits)->by_ms, 0);
+    film_op(f, 1000, waits, TD_OP_RELEASE);
+    assert_true(film_job(f, waits)->by_ms > 0);
+}
+
 static void without_any_limit_nothing_is_likely(void **state)
 {
     struct film *f = *state;
@@ -335,6 +349,7 @@ int main(void)
         FILM(a_restart_forgets_nothing),
         FILM(what_moved_by_much_is_told_anew),
         FILM(but_not_at_once),
+        FILM(a_hold_takes_the_promise_back_and_a_release_brings_another),
         FILM(without_any_limit_nothing_is_likely),
         FILM(an_interval_that_is_over_is_followed_by_another),
         FILM(whoever_is_beyond_the_plan_has_a_bound),
