@@ -68,10 +68,10 @@ is "$(squeue -h -a -o '%i %t %k %l' | sort)" "$before" "nothing of it has done a
 is "$(grep -c 'user=4712 refused' "$DIR/log/broker.log")" 0 "nor is one told from the other by what is counted"
 
 # Whoever watches is told of his own jobs that leave the queue, and of no others.
-as 4712 squeue --watch --json >watch.out 2>watch.err &
+HOME=$WORK/home setpriv --reuid 4712 --regid 4712 --clear-groups squeue --watch --json >watch.out 2>watch.err &
 watcher=$!
 ON_EXIT='kill "$watcher" 2>/dev/null'
-as 4712 tender events --since 0 >events.out 2>events.err &
+HOME=$WORK/home setpriv --reuid 4712 --regid 4712 --clear-groups tender events --since 0 >events.out 2>events.err &
 listener=$!
 ON_EXIT='kill "$watcher" "$listener" 2>/dev/null'
 wait_until "a watcher is told of his job" grep -q "\"job_id\": *$mine\b" watch.out

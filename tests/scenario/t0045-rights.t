@@ -79,7 +79,7 @@ like "$?:$(cat err)" '^1:.*Access/permission denied: audit events are for operat
 wait_until "which is one more" refusal SUBSCRIBE '[^}]*'
 
 # --- seeing ------------------------------------------------------------------------------------------------------------
-as 4712 tender events --since 0 >watch.out 2>watch.err &
+HOME=$WORK/home setpriv --reuid 4712 --regid 4712 --clear-groups tender events --since 0 >watch.out 2>watch.err &
 watcher=$!
 ON_EXIT='kill "$watcher" "$auditor" 2>/dev/null'
 wait_until "a watcher sees others' jobs" grep -q "\"job\":$mine," watch.out
