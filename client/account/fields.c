@@ -111,11 +111,12 @@ const struct acct_field *acct_field_find(const char *name, uint32_t of_bits)
 
 static const struct td_field *field_of(const struct td_record *rec, uint32_t key)
 {
-    for (uint32_t i = 0; i < rec->n; i++)
-        if (rec->fields[i].key == key)
-            return &rec->fields[i];
-    TD_ASSERT(!"a key of the record");
-    return NULL;
+    uint32_t i = 0;
+
+    while (i < rec->n && rec->fields[i].key != key)
+        i++;
+    TD_ASSERT(i < rec->n);
+    return &rec->fields[i];
 }
 
 /* --- typed ---------------------------------------------------------------------------------------------------------------- */
