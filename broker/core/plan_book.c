@@ -300,23 +300,6 @@ static struct profile *profile_of(struct pass *pass, enum sheet sheet, uint32_t 
     return &b->trial.v[node];
 }
 
-static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
-{
-    for (uint32_t w = from / 64; w < pass->s->nwords; w++) {
-        uint64_t bits = s->eligible[w];
-
-        if (w == from / 64)
-            bits &= ~(uint64_t)0 << (from % 64);
-        for (; bits; bits &= bits - 1) {
-            uint32_t pos = w * 64 + (uint32_t)__builtin_ctzll(bits), node = pass->x->node_at.v[pos];
-
-            if (pass->l->nodes.v[node].usable && !shape_refused(s, node))
-                return pos;
-        }
-    }
-    return NONE;
-}
-
 /* First moment at which the part fits and no reservation stands against it. */
 static int64_t earliest(struct pass *pass, enum sheet sheet, const struct shape *s, uint32_t node, uint32_t part,
                         uint32_t limit_s, int64_t from, int64_t bound)
@@ -341,8 +324,8 @@ static int64_t place_single(struct pass *pass, enum sheet sheet, const struct sh
     struct plan_part best = {.part = s->tasks};
     int64_t now = pass->p->now_ms, at = bound;
 
-    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE && at > now;
-         pos = next_hope(pass, s, pos + 1)) {
+    for (uint32_t pos = plan_next_hope(pass, s, 0); pos != NONE && at > now;
+         pos = plan_next_hope(pass, s, pos + 1)) {
         uint32_t node = pass->x->node_at.v[pos];
         int64_t here = earliest(pass, sheet, s, node, s->tasks, limit_s, now, at);
 
@@ -396,7 +379,7 @@ static int64_t place_multi(struct pass *pass, enum sheet sheet, const struct sha
     if (!s->part_best)
         return TD_FOREVER;
     ps->rises.n = 0;
-    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+    for (uint32_t pos = plan_next_hope(pass, s, 0); pos != NONE; pos = plan_next_hope(pass, s, pos + 1)) {
         struct rise r = {.at = at - 1, .pos = pos};
         td_vec_push(&ps->rises, r);
     }

@@ -204,6 +204,8 @@ bool plan_choose_parts(struct pass *pass, const struct shape *s);
 void plan_sort_rises(struct rise *v, uint32_t n); /* by time, then place */
 
 /* plan_reserve.c */
+/* Next place, from this one on, of a node that could serve the shape one day: usable, and it has not refused; NONE. */
+uint32_t plan_next_hope(const struct pass *pass, const struct shape *s, uint32_t from);
 /* Gives the candidate a reservation. false: no node could ever serve it now. */
 bool plan_reserve(struct pass *pass, const struct slot *c);
 bool plan_reserve_at(struct pass *pass, const struct slot *c, int64_t at); /* on ps->parts; false: they cannot hold it then */

@@ -140,8 +140,7 @@ static void keep(struct pass *pass, const struct slot *c, uint32_t node, uint32_
         ps->reserves.v[prev].next = ps->reserves.n - 1;
 }
 
-/* Next place of a node that could serve the shape one day: usable, and it has not refused. */
-static uint32_t next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
+uint32_t plan_next_hope(const struct pass *pass, const struct shape *s, uint32_t from)
 {
     for (uint32_t w = from / 64; w < pass->s->nwords; w++) {
         uint64_t bits = s->eligible[w];
@@ -166,8 +165,8 @@ const char *plan_reserved(struct pass *pass, const struct slot *c)
     uint32_t fits = 0;
     const char *name = NULL;
 
-    for (uint32_t pos = pass->l->windows.n ? next_hope(pass, s, 0) : NONE; pos != NONE && pass->looks < RESERVED_LOOKS_MAX;
-         pos = next_hope(pass, s, pos + 1)) {
+    for (uint32_t pos = pass->l->windows.n ? plan_next_hope(pass, s, 0) : NONE; pos != NONE && pass->looks < RESERVED_LOOKS_MAX;
+         pos = plan_next_hope(pass, s, pos + 1)) {
         uint32_t node = pass->x->node_at.v[pos];
         const struct node *n = &pass->l->nodes.v[node];
 
@@ -240,7 +239,7 @@ static bool reserve_single(struct pass *pass, const struct slot *c, const struct
     int64_t best = TD_FOREVER;
     struct plan_part part = {.part = s->tasks};
 
-    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+    for (uint32_t pos = plan_next_hope(pass, s, 0); pos != NONE; pos = plan_next_hope(pass, s, pos + 1)) {
         int64_t at = earliest(pass, pass->x->node_at.v[pos], s, c->limit_s, best);
 
         if (at < best) {
@@ -374,7 +373,7 @@ static bool reserve_multi(struct pass *pass, const struct slot *c, const struct 
     uint32_t step = (uint32_t)(levels / RISES_MAX + 1);
 
     ps->rises.n = ps->parts.n = 0;
-    for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+    for (uint32_t pos = plan_next_hope(pass, s, 0); pos != NONE; pos = plan_next_hope(pass, s, pos + 1)) {
         uint32_t first = ps->rises.n;
         note_rises(pass, pos, s, step);
         note_closings(pass, pos, s, c->limit_s, first);
@@ -382,7 +381,7 @@ static bool reserve_multi(struct pass *pass, const struct slot *c, const struct 
     plan_sort_rises(ps->rises.v, ps->rises.n);
     int64_t at = s->part_best ? sweep(pass, s) : TD_FOREVER;
     if (at < TD_FOREVER) {
-        for (uint32_t pos = next_hope(pass, s, 0); pos != NONE; pos = next_hope(pass, s, pos + 1)) {
+        for (uint32_t pos = plan_next_hope(pass, s, 0); pos != NONE; pos = plan_next_hope(pass, s, pos + 1)) {
             struct plan_part part = {.node = pass->x->node_at.v[pos], .capacity = ps->capacity.v[pos]};
 
             if (part.capacity)
