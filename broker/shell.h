@@ -46,6 +46,7 @@ void shell_clock_committed(struct shell_clock *c);
 void shell_clock_new_reign(struct shell_clock *c); /* nothing told before counts: what is off is found, and told, again */
 int64_t shell_boot_us(void);
 int64_t shell_wall_us(void);
+void shell_memory_begin(void); /* memory.c; before anything large is allocated */
 
 /* --- blobs.c: scripts and environments by hash, a bounded cache --------------------------------------------------- */
 struct shell_blob {

@@ -365,6 +365,7 @@ int main(int argc, char **argv)
 {
     struct shell_options o = {.ready_fd = -1};
     td_assert_hook = say_assert;
+    shell_memory_begin();
     td_notify_take(&o.notify);
     int r = options_parse(argc, argv, &o);
     if (r)
